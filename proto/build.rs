@@ -1,0 +1,35 @@
+//! Compiles the .proto files with protox, which is pure Rust: no protoc is needed.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(["proto/sealdb/v1/sealdb.proto"])?;
+
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(
+        out.join("sealdb_v1_descriptor.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+
+    tonic_prost_build::configure()
+        // Values carry data: their Debug is written by hand and prints lengths only.
+        .skip_debug([
+            ".sealdb.v1.AttributeValue",
+            ".sealdb.v1.MapValue",
+            ".sealdb.v1.ListValue",
+            ".sealdb.v1.StringSet",
+            ".sealdb.v1.NumberSet",
+            ".sealdb.v1.BinarySet",
+            ".sealdb.v1.QueryRequest",
+        ])
+        // Undecodable bytes are the caller's fault, not an internal error.
+        .codec_path("crate::codec::WireCodec")
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
