@@ -1,0 +1,53 @@
+//! The second provider: the AEAD of the pure-Rust `aes-gcm` crate, the other parts AWS-LC's. Feature `aes-gcm`; for tests.
+//!
+//! Two implementations that share no code and open each other's blocks show that the format is AES-256-GCM and not an accident
+//! of one library. Key schedules are wiped on drop (the crate's `zeroize` feature).
+
+use ::aes_gcm::aead::AeadInOut;
+use ::aes_gcm::{Aes256Gcm, KeyInit};
+
+use super::{
+    NONCE_LEN, OpeningKey, Provider, ProviderError, SealingKey, TAG_LEN, Unauthentic, aws_lc,
+};
+
+/// Pure-Rust AES-256-GCM; HKDF, HMAC and randomness as in [`aws_lc::PROVIDER`].
+pub static PROVIDER: Provider = Provider {
+    name: "aes-gcm",
+    sealing_key: |key| Ok(Box::new(Key(Aes256Gcm::new(key.into())))),
+    opening_key: |key| Ok(Box::new(Key(Aes256Gcm::new(key.into())))),
+    hkdf_sha256: aws_lc::hkdf_sha256,
+    hmac_sha256: aws_lc::hmac_sha256,
+    random: aws_lc::random,
+};
+
+struct Key(Aes256Gcm);
+
+impl SealingKey for Key {
+    fn seal(
+        &self,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<([u8; NONCE_LEN], [u8; TAG_LEN]), ProviderError> {
+        let mut nonce = [0; NONCE_LEN];
+        aws_lc::random(&mut nonce)?;
+        let tag = self
+            .0
+            .encrypt_inout_detached(&nonce.into(), aad, in_out.into())
+            .map_err(|_| ProviderError)?;
+        Ok((nonce, tag.into()))
+    }
+}
+
+impl OpeningKey for Key {
+    fn open(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        in_out: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), Unauthentic> {
+        self.0
+            .decrypt_inout_detached(nonce.into(), aad, in_out.into(), tag.into())
+            .map_err(|_| Unauthentic)
+    }
+}

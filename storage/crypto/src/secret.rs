@@ -1,0 +1,196 @@
+//! Secret bytes: key material and passphrases.
+//!
+//! Guaranteed: the bytes are born on the heap and stay at that address, so no copy of them is left behind by a move; they are
+//! wiped when dropped; `Debug` prints a length at most. None of these types is `Clone`, `Copy`, `Display` or `Serialize`, and
+//! none compares with `==` (use [`SecretBytes32::ct_eq`]):
+//!
+//! ```compile_fail,E0599
+//! fn twice(key: sealdb_crypto::SecretBytes32) { let _ = key.clone(); }
+//! ```
+//! ```compile_fail,E0599
+//! fn twice(key: sealdb_crypto::TableKey) { let _ = key.clone(); }
+//! ```
+//! ```compile_fail,E0277
+//! fn written(key: &sealdb_crypto::SecretBytes32) -> String { serde_json::to_string(key).unwrap() }
+//! ```
+//! ```compile_fail,E0277
+//! fn written(key: &sealdb_crypto::TableKey) -> String { serde_json::to_string(key).unwrap() }
+//! ```
+//! ```compile_fail,E0277
+//! fn shown(key: &sealdb_crypto::SecretBytes32) -> String { format!("{key}") }
+//! ```
+//! ```compile_fail,E0369
+//! fn leaky(a: &sealdb_crypto::SecretBytes32, b: &sealdb_crypto::SecretBytes32) -> bool { a == b }
+//! ```
+//!
+//! Not guaranteed: that the operating system keeps the page out of swap or out of a core file, nor that a caller who copies what
+//! [`SecretBytes32::expose`] lends wipes the copy.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::ids::Generation;
+
+/// Thirty-two secret bytes: a table key, a data key, a root key.
+pub struct SecretBytes32(Box<[u8; 32]>);
+
+impl SecretBytes32 {
+    /// Makes a secret in place: `fill` writes into the bytes where they will stay.
+    ///
+    /// # Errors
+    /// Those of `fill`; what it had written by then is wiped.
+    pub fn fill_with<E>(fill: impl FnOnce(&mut [u8; 32]) -> Result<(), E>) -> Result<Self, E> {
+        let mut secret = Self(Box::new([0; 32]));
+        fill(&mut secret.0)?;
+        Ok(secret)
+    }
+
+    /// Takes the bytes over and wipes the place they came from.
+    pub fn take(source: &mut [u8; 32]) -> Self {
+        let mut secret = Self(Box::new([0; 32]));
+        secret.0.copy_from_slice(source);
+        source.zeroize();
+        secret
+    }
+
+    /// Copies a slice of exactly 32 bytes; `None` for any other length. The source remains the caller's to wipe.
+    pub fn copy_from(source: &[u8]) -> Option<Self> {
+        let mut secret = Self(Box::new([0; 32]));
+        if source.len() != secret.0.len() {
+            return None;
+        }
+        secret.0.copy_from_slice(source);
+        Some(secret)
+    }
+
+    /// Lends the bytes. Named so that every place that sees them is found by one search.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Compares in constant time.
+    pub fn ct_eq(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+    }
+}
+
+impl Drop for SecretBytes32 {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretBytes32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes32(..)")
+    }
+}
+
+/// A secret text: a passphrase.
+pub struct SecretString(Zeroizing<Box<str>>);
+
+impl SecretString {
+    /// Takes the text over. If the string had spare capacity, its old buffer is wiped before it is freed.
+    pub fn new(text: String) -> Self {
+        let text = Zeroizing::new(text);
+        Self(Zeroizing::new(Box::from(text.as_str())))
+    }
+
+    /// Lends the text. Named so that every place that sees it is found by one search.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretString(..)")
+    }
+}
+
+/// The plaintext key of one table in one generation. Everything that a table seals is sealed under keys derived from it.
+///
+/// Shared as `Arc<TableKey>`; the bytes are wiped when the last holder lets go.
+pub struct TableKey {
+    secret: SecretBytes32,
+    generation: Generation,
+}
+
+impl TableKey {
+    /// A table key from 32 bytes that a KMS made.
+    pub fn new(secret: SecretBytes32, generation: Generation) -> Self {
+        Self { secret, generation }
+    }
+
+    /// Which of the table's keys this is. Stands in the clear at the head of each block.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Lends the bytes, inside this crate only.
+    pub(crate) fn secret(&self) -> &SecretBytes32 {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for TableKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableKey")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taking_wipes_the_source() {
+        let mut source = [7; 32];
+        let secret = SecretBytes32::take(&mut source);
+        assert_eq!(source, [0; 32]);
+        assert_eq!(secret.expose(), &[7; 32]);
+    }
+
+    #[test]
+    fn only_32_bytes_are_copied() {
+        assert!(SecretBytes32::copy_from(&[1; 31]).is_none());
+        assert!(SecretBytes32::copy_from(&[1; 33]).is_none());
+        assert_eq!(
+            SecretBytes32::copy_from(&[1; 32]).unwrap().expose(),
+            &[1; 32]
+        );
+    }
+
+    #[test]
+    fn equality_is_by_content() {
+        let key = |byte| SecretBytes32::take(&mut [byte; 32]);
+        assert!(key(1).ct_eq(&key(1)));
+        assert!(!key(1).ct_eq(&key(2)));
+    }
+
+    #[test]
+    fn a_failed_fill_gives_no_secret() {
+        let result = SecretBytes32::fill_with(|bytes| {
+            bytes[0] = 1;
+            Err("no randomness")
+        });
+        assert_eq!(result.map(|_| ()), Err("no randomness"));
+    }
+
+    #[test]
+    fn debug_prints_no_content() {
+        let secret = SecretBytes32::take(&mut [0xA5; 32]);
+        let passphrase = SecretString::new("correct horse".into());
+        let printed = format!("{secret:?} {passphrase:?}");
+        let key = TableKey::new(secret, Generation::FIRST);
+        let printed = format!("{printed} {key:?} {key:#?}");
+        for hint in ["165", "a5", "A5", "correct", "horse"] {
+            assert!(!printed.contains(hint), "{hint} in {printed}");
+        }
+        assert_eq!(passphrase.expose(), "correct horse");
+    }
+}
