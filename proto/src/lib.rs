@@ -14,6 +14,7 @@
 
 pub mod codec;
 mod debug;
+pub mod endpoint;
 
 /// Generated code: messages, and the service's client and server.
 pub mod v1 {
