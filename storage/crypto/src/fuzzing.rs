@@ -1,0 +1,56 @@
+//! Entry points for fuzzing: plain functions of bytes that panic only if a promise is broken.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::block::{BlockHead, BlockKind, HEAD_LEN, LogPlace, OpenError, Purpose, SALT_LEN, Scope};
+use crate::clock::ManualClock;
+use crate::epoch::EpochLimits;
+use crate::ids::{DatabaseId, Generation, SegmentId, TableId, TreeId};
+use crate::provider::Provider;
+use crate::sealer::{Aes256Gcm, Sealer, Sealing};
+use crate::secret::{SecretBytes32, TableKey};
+
+static SEALER: LazyLock<Arc<dyn Sealer>> = LazyLock::new(|| {
+    let sealing = Aes256Gcm::new(
+        Provider::default_provider(),
+        EpochLimits::default(),
+        Arc::new(ManualClock::new()),
+    );
+    let key = Arc::new(TableKey::new(
+        SecretBytes32::take(&mut [0x42; 32]),
+        Generation::FIRST,
+    ));
+    let scope = Scope {
+        database: DatabaseId::from_bytes([1; 16]),
+        table: TableId::from_bytes([2; 16]),
+        purpose: Purpose::Pages(TreeId::BASE),
+    };
+    sealing.sealer(&key, scope)
+});
+
+/// Any bytes, as the head of a block and as a block: never panics, never opens (nobody holds the key but this module), and a
+/// head that parses is written back the same.
+pub fn fuzz_block_head(bytes: &[u8]) {
+    let parsed = BlockHead::parse(bytes);
+    if let Ok(head) = parsed {
+        let mut again = [0; HEAD_LEN];
+        head.write(&mut again);
+        assert_eq!(
+            bytes.get(..HEAD_LEN),
+            Some(again.as_slice()),
+            "a head that parses is written back the same"
+        );
+        assert_eq!(head.salt.len(), SALT_LEN);
+    }
+    for kind in BlockKind::ALL {
+        let at = kind.has_place().then_some(LogPlace {
+            segment: SegmentId::from_bytes([3; 16]),
+            sequence: 4,
+        });
+        let opened = SEALER.open(kind, at, &mut bytes.to_vec(), None);
+        match parsed {
+            Err(error) if bytes.len() >= crate::block::OVERHEAD => assert_eq!(opened, Err(error)),
+            _ => assert_eq!(opened, Err(OpenError::Unauthentic)),
+        }
+    }
+}
