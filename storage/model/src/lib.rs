@@ -1,1 +1,33 @@
-//! sealdb-model.
+//! The data model of SealDB: values, numbers, items, schemas, keys, limits and expressions, and the inputs and outputs
+//! of the operations, all as DynamoDB has them.
+//!
+//! Guaranteed: what passes a `validate` follows DynamoDB's rules; equal items are equal bytes; no bytes, however hostile,
+//! make a decoder or parser panic, recurse without bound or allocate more than they justify; `Debug` of anything that
+//! carries data prints lengths.
+//! Not here: I/O, cryptography, wire formats.
+
+#![warn(clippy::indexing_slicing)]
+
+pub mod codec;
+mod error;
+pub mod expr;
+mod key;
+mod map;
+mod names;
+mod number;
+pub mod ops;
+mod schema;
+mod size;
+mod value;
+
+pub use error::{ErrorCode, ValidationError};
+pub use key::{KeyBytes, KeyRole, MAX_PARTITION_KEY, MAX_SORT_KEY, PrimaryKey};
+pub use map::{Item, Map};
+pub use names::{AttributeName, MAX_ATTRIBUTE_NAME, MAX_KEY_NAME, TableName};
+pub use number::{MAX_DIGITS, MAX_MAGNITUDE, MIN_MAGNITUDE, Number, NumberError};
+pub use schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
+pub use size::{
+    MAX_DEPTH, MAX_ITEM_SIZE, item_size, validate_item, validate_key_map, validate_value,
+    value_size,
+};
+pub use value::{AttributeType, AttributeValue};

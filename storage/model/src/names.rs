@@ -1,0 +1,155 @@
+//! Names of tables and attributes. Having one is the proof that it follows the rules.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::ValidationError;
+
+/// Longest attribute name, in bytes of UTF-8. Key attributes: [`MAX_KEY_NAME`].
+pub const MAX_ATTRIBUTE_NAME: usize = 65_535;
+/// Longest name of a key attribute, in bytes of UTF-8.
+pub const MAX_KEY_NAME: usize = 255;
+
+/// The name of a table: 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `-` and `.`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableName(String);
+
+impl TableName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// AWS's message if the name breaks the rules.
+    pub fn new(name: impl Into<String>) -> Result<Self, ValidationError> {
+        Self::new_at(name.into(), "tableName")
+    }
+
+    /// As `new`, for the field `field` of a request.
+    pub(crate) fn new_at(name: String, field: &str) -> Result<Self, ValidationError> {
+        let at = |constraint| {
+            Err(ValidationError::constraint(
+                shortened(&name),
+                field,
+                constraint,
+            ))
+        };
+        if !name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+            || name.is_empty()
+        {
+            return at("Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+");
+        }
+        if name.len() < 3 {
+            return at("Member must have length greater than or equal to 3");
+        }
+        if name.len() > 255 {
+            return at("Member must have length less than or equal to 255");
+        }
+        Ok(Self(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as a string of its own.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// A message need not repeat a megabyte.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(300) {
+        Some((end, _)) => format!("{}...", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for TableName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for TableName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TableName {
+    type Err = ValidationError;
+
+    fn from_str(name: &str) -> Result<Self, ValidationError> {
+        Self::new(name)
+    }
+}
+
+/// The name of an attribute that a schema speaks of: 1 to 255 bytes of UTF-8.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttributeName(String);
+
+impl AttributeName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// If it is empty or longer than 255 bytes.
+    pub fn new(name: impl Into<String>) -> Result<Self, ValidationError> {
+        let name = name.into();
+        if name.is_empty() {
+            return Err(ValidationError::constraint(
+                "",
+                "attributeName",
+                "Member must have length greater than or equal to 1",
+            ));
+        }
+        if name.len() > MAX_KEY_NAME {
+            return Err(ValidationError::constraint(
+                shortened(&name),
+                "attributeName",
+                "Member must have length less than or equal to 255",
+            ));
+        }
+        Ok(Self(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AttributeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The length: names of attributes are data, and stay out of logs.
+impl fmt::Debug for AttributeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttributeName({} bytes)", self.0.len())
+    }
+}
+
+impl AsRef<str> for AttributeName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AttributeName {
+    type Err = ValidationError;
+
+    fn from_str(name: &str) -> Result<Self, ValidationError> {
+        Self::new(name)
+    }
+}

@@ -1,0 +1,168 @@
+//! BatchWriteItem: up to 25 puts and deletes in several tables, each on its own: not a transaction.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::error::ValidationError;
+use crate::key::KeyBytes;
+use crate::map::{Item, Map};
+use crate::names::TableName;
+use crate::ops::setters;
+use crate::schema::KeySchema;
+use crate::size::{item_size, validate_item, validate_key_map};
+
+/// Most requests of one batch.
+pub const MAX_BATCH_REQUESTS: usize = 25;
+/// Most bytes of all items of one batch.
+pub const MAX_BATCH_SIZE: usize = 16 * 1024 * 1024;
+
+/// One request of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteRequest {
+    /// Put this item.
+    Put(Item),
+    /// Delete the item of this key.
+    Delete(Map),
+}
+
+/// What BatchWriteItem takes.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchWriteItemInput {
+    /// The requests of each table.
+    pub request_items: BTreeMap<String, Vec<WriteRequest>>,
+}
+
+impl BatchWriteItemInput {
+    /// A batch without a request yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a put.
+    #[must_use]
+    pub fn put(self, table_name: impl Into<String>, item: impl Into<Item>) -> Self {
+        self.request(table_name, WriteRequest::Put(item.into()))
+    }
+
+    /// Adds a delete.
+    #[must_use]
+    pub fn delete(self, table_name: impl Into<String>, key: impl Into<Map>) -> Self {
+        self.request(table_name, WriteRequest::Delete(key.into()))
+    }
+
+    /// Adds a request.
+    #[must_use]
+    pub fn request(mut self, table_name: impl Into<String>, request: WriteRequest) -> Self {
+        self.request_items
+            .entry(table_name.into())
+            .or_default()
+            .push(request);
+        self
+    }
+
+    /// Checks all that can be known without the tables.
+    ///
+    /// # Errors
+    /// No requests or more than 25, bad table names, items or keys, more than 16 MB.
+    pub fn validate(self) -> Result<BatchWriteItem, ValidationError> {
+        if self.request_items.is_empty() {
+            return Err(ValidationError::constraint(
+                "{}",
+                "requestItems",
+                "Member must have length greater than or equal to 1",
+            ));
+        }
+        let count: usize = self.request_items.values().map(Vec::len).sum();
+        if count > MAX_BATCH_REQUESTS {
+            return Err(ValidationError::new(
+                "Too many items requested for the BatchWriteItem call",
+            ));
+        }
+        let mut tables = Vec::with_capacity(self.request_items.len());
+        let mut bytes = 0usize;
+        for (name, requests) in self.request_items {
+            let table = TableName::new(name)?;
+            if requests.is_empty() {
+                return Err(ValidationError::new(format!(
+                    "1 validation error detected: Value '{{{table}=[]}}' at 'requestItems' failed to satisfy constraint: \
+                     Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must \
+                     have length greater than or equal to 1]"
+                )));
+            }
+            for request in &requests {
+                match request {
+                    WriteRequest::Put(item) => bytes += validate_item(item)?,
+                    WriteRequest::Delete(key) => {
+                        validate_key_map(key)?;
+                        bytes += item_size(key);
+                    }
+                }
+            }
+            tables.push(TableWrites { table, requests });
+        }
+        if bytes > MAX_BATCH_SIZE {
+            return Err(ValidationError::new(
+                "Item size to write has exceeded the maximum allowed size of 16 MB",
+            ));
+        }
+        Ok(BatchWriteItem { tables })
+    }
+}
+
+setters! { BatchWriteItemInput {
+    /// Sets all requests.
+    request_items: BTreeMap<String, Vec<WriteRequest>>,
+}}
+
+/// A BatchWriteItem that follows the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchWriteItem {
+    /// The requests of each table, at least one, each table once.
+    pub tables: Vec<TableWrites>,
+}
+
+/// The requests of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableWrites {
+    /// The table.
+    pub table: TableName,
+    /// Its requests, in order.
+    pub requests: Vec<WriteRequest>,
+}
+
+impl TableWrites {
+    /// The keys of the requests, in their order.
+    ///
+    /// # Errors
+    /// A key that does not fit the schema, or two requests of one key.
+    pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes>, ValidationError> {
+        let mut keys = Vec::with_capacity(self.requests.len());
+        for request in &self.requests {
+            keys.push(match request {
+                WriteRequest::Put(item) => schema.key_of_item(item)?,
+                WriteRequest::Delete(key) => schema.key_of_key(key)?,
+            });
+        }
+        if keys.iter().collect::<HashSet<_>>().len() < keys.len() {
+            return Err(ValidationError::new(
+                "Provided list of item keys contains duplicates",
+            ));
+        }
+        Ok(keys)
+    }
+}
+
+/// What BatchWriteItem gives back.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchWriteItemOutput {
+    /// Requests that were not carried out and may be sent again, in the shape of the input.
+    pub unprocessed_items: BTreeMap<String, Vec<WriteRequest>>,
+}
+
+impl BatchWriteItemOutput {
+    /// An output with these unprocessed requests.
+    pub fn new(unprocessed_items: BTreeMap<String, Vec<WriteRequest>>) -> Self {
+        Self { unprocessed_items }
+    }
+}

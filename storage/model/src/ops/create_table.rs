@@ -1,0 +1,402 @@
+//! CreateTable: a new, empty table, sealed under a key of its own.
+
+use std::fmt;
+
+use crate::error::ValidationError;
+use crate::names::{AttributeName, TableName};
+use crate::ops::{BillingMode, ProvisionedThroughput, TableDescription, setters, wire_enum};
+use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
+
+wire_enum! {
+    /// The part that an attribute plays in the key.
+    KeyType {
+        /// The partition key.
+        Hash = "HASH",
+        /// The sort key.
+        Range = "RANGE",
+    }
+}
+
+wire_enum! {
+    /// The kind of encryption that a request asks for.
+    SseType {
+        /// Refused, as AWS does today.
+        Aes256 = "AES256",
+        /// A KMS key wraps the table's key.
+        Kms = "KMS",
+    }
+}
+
+/// The type of a key attribute.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AttributeDefinition {
+    /// Its name.
+    pub attribute_name: String,
+    /// Its type.
+    pub attribute_type: ScalarType,
+}
+
+impl AttributeDefinition {
+    /// A definition.
+    pub fn new(attribute_name: impl Into<String>, attribute_type: ScalarType) -> Self {
+        Self {
+            attribute_name: attribute_name.into(),
+            attribute_type,
+        }
+    }
+}
+
+/// The type; names of attributes stay out of logs.
+impl fmt::Debug for AttributeDefinition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttributeDefinition({})", self.attribute_type)
+    }
+}
+
+/// One attribute of the key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeySchemaElement {
+    /// Its name.
+    pub attribute_name: String,
+    /// Its part.
+    pub key_type: KeyType,
+}
+
+impl KeySchemaElement {
+    /// An element.
+    pub fn new(attribute_name: impl Into<String>, key_type: KeyType) -> Self {
+        Self {
+            attribute_name: attribute_name.into(),
+            key_type,
+        }
+    }
+}
+
+/// The part; names of attributes stay out of logs.
+impl fmt::Debug for KeySchemaElement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeySchemaElement({})", self.key_type)
+    }
+}
+
+/// What is asked for about a table's encryption. A table is encrypted whatever stands here.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SseSpecification {
+    /// `true`: under a KMS key of the caller's choice; `false` or absent: under the database's default KMS key.
+    pub enabled: Option<bool>,
+    /// KMS, or absent.
+    pub sse_type: Option<SseType>,
+    /// The KMS key, by id or alias. Absent: the database's default key.
+    pub kms_master_key_id: Option<String>,
+}
+
+impl SseSpecification {
+    /// Asks for nothing in particular.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks for this KMS key.
+    pub fn kms(kms_master_key_id: impl Into<String>) -> Self {
+        Self {
+            enabled: Some(true),
+            sse_type: Some(SseType::Kms),
+            kms_master_key_id: Some(kms_master_key_id.into()),
+        }
+    }
+
+    /// The KMS key that is asked for, if one is.
+    fn validate(self) -> Result<Option<String>, ValidationError> {
+        if self.enabled != Some(true)
+            && (self.sse_type.is_some() || self.kms_master_key_id.is_some())
+        {
+            return Err(ValidationError::invalid_parameter(
+                "SSEType and KMSMasterKeyId can only be specified when SSE is enabled",
+            ));
+        }
+        if self.sse_type == Some(SseType::Aes256) {
+            return Err(ValidationError::invalid_parameter(
+                "SSEType AES256 is not supported",
+            ));
+        }
+        match self.kms_master_key_id {
+            Some(id) if id.is_empty() || id.len() > 2048 => {
+                Err(ValidationError::invalid_parameter(
+                    "KMSMasterKeyId must be 1 to 2048 characters long",
+                ))
+            }
+            id => Ok(id),
+        }
+    }
+}
+
+setters! { SseSpecification {
+    /// Sets whether a KMS key of the caller's choice is asked for.
+    enabled: bool => Some,
+    /// Sets the kind.
+    sse_type: SseType => Some,
+    /// Sets the KMS key.
+    kms_master_key_id: String => Some,
+}}
+
+/// What CreateTable takes.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTableInput {
+    /// The new table's name.
+    pub table_name: String,
+    /// The types of the key attributes.
+    pub attribute_definitions: Vec<AttributeDefinition>,
+    /// The key: HASH, and maybe RANGE.
+    pub key_schema: Vec<KeySchemaElement>,
+    /// How throughput is charged; reported only. Default: PROVISIONED if throughput is given, else PAY_PER_REQUEST
+    /// (where AWS would refuse).
+    pub billing_mode: Option<BillingMode>,
+    /// Capacity units; reported only.
+    pub provisioned_throughput: Option<ProvisionedThroughput>,
+    /// The encryption that is asked for.
+    pub sse_specification: Option<SseSpecification>,
+    /// Whether DeleteTable is to be refused. Default: no.
+    pub deletion_protection_enabled: bool,
+}
+
+impl CreateTableInput {
+    /// A table of this name, without a key yet.
+    pub fn new(table_name: impl Into<String>) -> Self {
+        Self {
+            table_name: table_name.into(),
+            attribute_definitions: Vec::new(),
+            key_schema: Vec::new(),
+            billing_mode: None,
+            provisioned_throughput: None,
+            sse_specification: None,
+            deletion_protection_enabled: false,
+        }
+    }
+
+    /// Adds the partition key: its definition and its element of the key.
+    #[must_use]
+    pub fn partition_key(self, name: impl Into<String>, kind: ScalarType) -> Self {
+        self.key(name.into(), kind, KeyType::Hash)
+    }
+
+    /// Adds the sort key: its definition and its element of the key.
+    #[must_use]
+    pub fn sort_key(self, name: impl Into<String>, kind: ScalarType) -> Self {
+        self.key(name.into(), kind, KeyType::Range)
+    }
+
+    fn key(mut self, name: String, kind: ScalarType, role: KeyType) -> Self {
+        self.attribute_definitions
+            .push(AttributeDefinition::new(name.clone(), kind));
+        self.key_schema.push(KeySchemaElement::new(name, role));
+        self
+    }
+
+    /// Checks the request.
+    ///
+    /// # Errors
+    /// A bad name, key, definition, throughput or encryption.
+    pub fn validate(self) -> Result<CreateTable, ValidationError> {
+        let table = TableName::new(self.table_name)?;
+        let schema = TableSchema {
+            key: key_schema(&self.key_schema, &self.attribute_definitions)?,
+        };
+        let provisioned_throughput = throughput(self.billing_mode, self.provisioned_throughput)?;
+        let billing_mode = self
+            .billing_mode
+            .unwrap_or(if provisioned_throughput.is_some() {
+                BillingMode::Provisioned
+            } else {
+                BillingMode::PayPerRequest
+            });
+        Ok(CreateTable {
+            table,
+            schema,
+            billing_mode,
+            provisioned_throughput: provisioned_throughput.unwrap_or_default(),
+            kms_key: self.sse_specification.unwrap_or_default().validate()?,
+            deletion_protection_enabled: self.deletion_protection_enabled,
+        })
+    }
+}
+
+setters! { CreateTableInput {
+    /// Sets all definitions.
+    attribute_definitions: Vec<AttributeDefinition>,
+    /// Sets the whole key.
+    key_schema: Vec<KeySchemaElement>,
+    /// Sets how throughput is charged.
+    billing_mode: BillingMode => Some,
+    /// Sets the capacity units.
+    provisioned_throughput: ProvisionedThroughput => Some,
+    /// Sets the encryption that is asked for.
+    sse_specification: SseSpecification => Some,
+    /// Sets whether DeleteTable is to be refused.
+    deletion_protection_enabled: bool,
+}}
+
+fn key_schema(
+    elements: &[KeySchemaElement],
+    definitions: &[AttributeDefinition],
+) -> Result<KeySchema, ValidationError> {
+    let attribute = |element: &KeySchemaElement| {
+        let name = AttributeName::new(element.attribute_name.as_str())?;
+        let definition = definitions
+            .iter()
+            .find(|definition| definition.attribute_name == element.attribute_name);
+        match definition {
+            Some(definition) => Ok(KeyAttribute {
+                name,
+                kind: definition.attribute_type,
+            }),
+            None => Err(ValidationError::invalid_parameter(format_args!(
+                "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], AttributeDefinitions: \
+                 [{}]",
+                names(
+                    elements
+                        .iter()
+                        .map(|element| element.attribute_name.as_str())
+                ),
+                names(
+                    definitions
+                        .iter()
+                        .map(|definition| definition.attribute_name.as_str())
+                ),
+            ))),
+        }
+    };
+    let schema = match elements {
+        [] => {
+            return Err(ValidationError::constraint(
+                "[]",
+                "keySchema",
+                "Member must have length greater than or equal to 1",
+            ));
+        }
+        [first, ..] if first.key_type != KeyType::Hash => {
+            return Err(ValidationError::invalid_parameter(
+                "The first KeySchemaElement is not a HASH key type",
+            ));
+        }
+        [partition] => KeySchema {
+            partition: attribute(partition)?,
+            sort: None,
+        },
+        [partition, sort] => {
+            if partition.attribute_name == sort.attribute_name {
+                return Err(ValidationError::invalid_parameter(
+                    "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+                ));
+            }
+            if sort.key_type != KeyType::Range {
+                return Err(ValidationError::invalid_parameter(
+                    "The second KeySchemaElement is not a RANGE key type",
+                ));
+            }
+            KeySchema {
+                partition: attribute(partition)?,
+                sort: Some(attribute(sort)?),
+            }
+        }
+        _ => {
+            return Err(ValidationError::constraint(
+                format_args!("[{} elements]", elements.len()),
+                "keySchema",
+                "Member must have length less than or equal to 2",
+            ));
+        }
+    };
+    for (at, definition) in definitions.iter().enumerate() {
+        if definitions
+            .iter()
+            .take(at)
+            .any(|earlier| earlier.attribute_name == definition.attribute_name)
+        {
+            return Err(ValidationError::invalid_parameter(format_args!(
+                "Duplicate AttributeName in AttributeDefinitions: {}",
+                definition.attribute_name
+            )));
+        }
+    }
+    if definitions.len() > elements.len() {
+        return Err(ValidationError::invalid_parameter(
+            "Number of attributes in KeySchema does not exactly match number of attributes defined in \
+             AttributeDefinitions",
+        ));
+    }
+    Ok(schema)
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn throughput(
+    mode: Option<BillingMode>,
+    throughput: Option<ProvisionedThroughput>,
+) -> Result<Option<ProvisionedThroughput>, ValidationError> {
+    match (mode, throughput) {
+        (Some(BillingMode::PayPerRequest), Some(_)) => Err(ValidationError::invalid_parameter(
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
+        )),
+        (Some(BillingMode::Provisioned), None) => Err(ValidationError::invalid_parameter(
+            "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+        )),
+        (_, Some(units)) => {
+            for (value, at) in [
+                (
+                    units.read_capacity_units,
+                    "provisionedThroughput.readCapacityUnits",
+                ),
+                (
+                    units.write_capacity_units,
+                    "provisionedThroughput.writeCapacityUnits",
+                ),
+            ] {
+                if value < 1 {
+                    return Err(ValidationError::constraint(
+                        value,
+                        at,
+                        "Member must have value greater than or equal to 1",
+                    ));
+                }
+            }
+            Ok(Some(units))
+        }
+        (_, None) => Ok(None),
+    }
+}
+
+/// A CreateTable that follows the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTable {
+    /// The new table's name.
+    pub table: TableName,
+    /// Its schema.
+    pub schema: TableSchema,
+    /// How throughput is charged.
+    pub billing_mode: BillingMode,
+    /// Capacity units; zeros for PAY_PER_REQUEST.
+    pub provisioned_throughput: ProvisionedThroughput,
+    /// The KMS key that is asked for. `None`: the database's default key.
+    pub kms_key: Option<String>,
+    /// Whether DeleteTable is to be refused.
+    pub deletion_protection_enabled: bool,
+}
+
+/// What CreateTable gives back.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTableOutput {
+    /// The new table.
+    pub table_description: TableDescription,
+}
+
+impl CreateTableOutput {
+    /// An output with this description.
+    pub fn new(table_description: TableDescription) -> Self {
+        Self { table_description }
+    }
+}

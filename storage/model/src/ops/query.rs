@@ -1,0 +1,222 @@
+//! Query: the items of one partition key whose sort keys meet a condition, in the sort key's order, a page at a time.
+
+use std::collections::BTreeMap;
+
+use crate::error::ValidationError;
+use crate::expr::KeyCondition;
+use crate::key::KeyBytes;
+use crate::map::{Item, Map};
+use crate::names::TableName;
+use crate::ops::{Select, setters};
+use crate::schema::KeySchema;
+use crate::size::validate_key_map;
+
+/// What Query takes.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryInput {
+    /// The table.
+    pub table_name: String,
+    /// `#pk = :pk`, and maybe a condition of the sort key.
+    pub key_condition_expression: Option<String>,
+    /// The names for which `#…` stands.
+    pub expression_attribute_names: BTreeMap<String, String>,
+    /// The values for which `:…` stands, by `:…`.
+    pub expression_attribute_values: Map,
+    /// Most items to look at, at least 1. Default: a page of 1 MB.
+    pub limit: Option<i32>,
+    /// Whether sort keys ascend. Default: yes.
+    pub scan_index_forward: bool,
+    /// The `last_evaluated_key` of the page before.
+    pub exclusive_start_key: Option<Map>,
+    /// Accepted as DynamoDB has it; every read is strongly consistent.
+    pub consistent_read: bool,
+    /// Items or their count. Default: items.
+    pub select: Option<Select>,
+}
+
+impl QueryInput {
+    /// A query by this key condition.
+    pub fn new(table_name: impl Into<String>, key_condition_expression: impl Into<String>) -> Self {
+        Self {
+            table_name: table_name.into(),
+            key_condition_expression: Some(key_condition_expression.into()),
+            expression_attribute_names: BTreeMap::new(),
+            expression_attribute_values: Map::new(),
+            limit: None,
+            scan_index_forward: true,
+            exclusive_start_key: None,
+            consistent_read: false,
+            select: None,
+        }
+    }
+
+    /// Adds a name for which `placeholder` (`#…`) stands.
+    #[must_use]
+    pub fn name(mut self, placeholder: impl Into<String>, name: impl Into<String>) -> Self {
+        self.expression_attribute_names
+            .insert(placeholder.into(), name.into());
+        self
+    }
+
+    /// Adds a value for which `placeholder` (`:…`) stands.
+    #[must_use]
+    pub fn value(
+        mut self,
+        placeholder: impl Into<String>,
+        value: impl Into<crate::AttributeValue>,
+    ) -> Self {
+        self.expression_attribute_values.insert(placeholder, value);
+        self
+    }
+
+    /// Checks all that can be known without the table.
+    ///
+    /// # Errors
+    /// A bad table name, limit or start key; no key condition.
+    pub fn validate(self) -> Result<Query, ValidationError> {
+        let table = TableName::new(self.table_name)?;
+        let limit = limit(self.limit)?;
+        if let Some(key) = &self.exclusive_start_key {
+            validate_key_map(key)?;
+        }
+        let Some(expression) = self.key_condition_expression else {
+            return Err(ValidationError::new(
+                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+            ));
+        };
+        Ok(Query {
+            table,
+            expression,
+            names: self.expression_attribute_names,
+            values: self.expression_attribute_values,
+            limit,
+            forward: self.scan_index_forward,
+            exclusive_start_key: self.exclusive_start_key,
+            select: self.select.unwrap_or(Select::AllAttributes),
+        })
+    }
+}
+
+setters! { QueryInput {
+    /// Sets all names for which `#…` stand.
+    expression_attribute_names: BTreeMap<String, String>,
+    /// Sets all values for which `:…` stand.
+    expression_attribute_values: Map,
+    /// Sets the most items to look at.
+    limit: i32 => Some,
+    /// Sets whether sort keys ascend.
+    scan_index_forward: bool,
+    /// Begins after this key.
+    exclusive_start_key: Map => Some,
+    /// Asks for a strongly consistent read.
+    consistent_read: bool,
+    /// Asks for items or for their count.
+    select: Select => Some,
+}}
+
+/// The `Limit` of Query and Scan.
+pub(super) fn limit(limit: Option<i32>) -> Result<Option<usize>, ValidationError> {
+    match limit.map(|limit| (limit, usize::try_from(limit))) {
+        None => Ok(None),
+        Some((_, Ok(limit @ 1..))) => Ok(Some(limit)),
+        Some((limit, _)) => Err(ValidationError::constraint(
+            limit,
+            "limit",
+            "Member must have value greater than or equal to 1",
+        )),
+    }
+}
+
+/// A Query that follows the rules, as far as they can be checked without the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The table.
+    pub table: TableName,
+    /// The key condition expression.
+    pub expression: String,
+    /// The names for which `#…` stand.
+    pub names: BTreeMap<String, String>,
+    /// The values for which `:…` stand.
+    pub values: Map,
+    /// Most items to look at, at least 1.
+    pub limit: Option<usize>,
+    /// Whether sort keys ascend.
+    pub forward: bool,
+    /// Begin after this key.
+    pub exclusive_start_key: Option<Map>,
+    /// Items or their count.
+    pub select: Select,
+}
+
+/// What a Query means for a table of a known schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryPlan {
+    /// The condition.
+    pub condition: KeyCondition,
+    /// Bytes of its partition key.
+    pub partition: Vec<u8>,
+    /// The page begins after this key, which is one of that partition.
+    pub after: Option<KeyBytes>,
+}
+
+impl Query {
+    /// Parses and checks the key condition and the start key against a table's key.
+    ///
+    /// # Errors
+    /// AWS's messages for a bad key condition or start key.
+    pub fn plan(&self, schema: &KeySchema) -> Result<QueryPlan, ValidationError> {
+        let condition = KeyCondition::parse(&self.expression, &self.names, &self.values, schema)?;
+        let partition = condition.partition_bytes();
+        let after = match &self.exclusive_start_key {
+            None => None,
+            Some(key) => {
+                let key = schema
+                    .key_of_key(key)
+                    .map_err(|_| ValidationError::new("The provided starting key is invalid"))?;
+                if key.partition != partition {
+                    return Err(ValidationError::new(
+                        "The provided starting key is outside query boundaries based on provided conditions",
+                    ));
+                }
+                Some(key)
+            }
+        };
+        Ok(QueryPlan {
+            condition,
+            partition,
+            after,
+        })
+    }
+}
+
+/// What Query gives back.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueryOutput {
+    /// The items of this page; none if COUNT was asked for.
+    pub items: Vec<Item>,
+    /// Count of items that match.
+    pub count: u32,
+    /// Count of items looked at.
+    pub scanned_count: u32,
+    /// Where to go on, if there may be more.
+    pub last_evaluated_key: Option<Map>,
+}
+
+impl QueryOutput {
+    /// A page.
+    pub fn new(
+        items: Vec<Item>,
+        count: u32,
+        scanned_count: u32,
+        last_evaluated_key: Option<Map>,
+    ) -> Self {
+        Self {
+            items,
+            count,
+            scanned_count,
+            last_evaluated_key,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Scan: all items of a table, or of one of its segments, a page at a time.
+
+use crate::error::ValidationError;
+use crate::key::KeyBytes;
+use crate::map::{Item, Map};
+use crate::names::TableName;
+use crate::ops::query::limit;
+use crate::ops::{Select, setters};
+use crate::schema::KeySchema;
+use crate::size::validate_key_map;
+
+/// Most segments of a parallel scan.
+pub const MAX_SEGMENTS: u32 = 1_000_000;
+
+/// What Scan takes.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanInput {
+    /// The table.
+    pub table_name: String,
+    /// Most items to look at, at least 1. Default: a page of 1 MB.
+    pub limit: Option<i32>,
+    /// The `last_evaluated_key` of the page before.
+    pub exclusive_start_key: Option<Map>,
+    /// Which segment of a parallel scan this is, from 0. Goes with `total_segments`.
+    pub segment: Option<i32>,
+    /// How many segments the parallel scan has, 1 to 1,000,000.
+    pub total_segments: Option<i32>,
+    /// Accepted as DynamoDB has it; every read is strongly consistent.
+    pub consistent_read: bool,
+    /// Items or their count. Default: items.
+    pub select: Option<Select>,
+}
+
+impl ScanInput {
+    /// A scan of the whole table.
+    pub fn new(table_name: impl Into<String>) -> Self {
+        Self {
+            table_name: table_name.into(),
+            limit: None,
+            exclusive_start_key: None,
+            segment: None,
+            total_segments: None,
+            consistent_read: false,
+            select: None,
+        }
+    }
+
+    /// Checks all that can be known without the table.
+    ///
+    /// # Errors
+    /// A bad table name, limit, segment or start key.
+    pub fn validate(self) -> Result<Scan, ValidationError> {
+        let table = TableName::new(self.table_name)?;
+        let limit = limit(self.limit)?;
+        let segment = segment(self.segment, self.total_segments)?;
+        if let Some(key) = &self.exclusive_start_key {
+            validate_key_map(key)?;
+        }
+        Ok(Scan {
+            table,
+            limit,
+            exclusive_start_key: self.exclusive_start_key,
+            segment,
+            select: self.select.unwrap_or(Select::AllAttributes),
+        })
+    }
+}
+
+setters! { ScanInput {
+    /// Sets the most items to look at.
+    limit: i32 => Some,
+    /// Begins after this key.
+    exclusive_start_key: Map => Some,
+    /// Sets which segment this is.
+    segment: i32 => Some,
+    /// Sets how many segments there are.
+    total_segments: i32 => Some,
+    /// Asks for a strongly consistent read.
+    consistent_read: bool,
+    /// Asks for items or for their count.
+    select: Select => Some,
+}}
+
+/// One segment of a parallel scan: `segment` < `total` <= [`MAX_SEGMENTS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanSegment {
+    /// Which one, from 0.
+    pub segment: u32,
+    /// Of how many.
+    pub total: u32,
+}
+
+impl ScanSegment {
+    /// The whole table.
+    pub const WHOLE: ScanSegment = ScanSegment {
+        segment: 0,
+        total: 1,
+    };
+}
+
+fn segment(segment: Option<i32>, total: Option<i32>) -> Result<ScanSegment, ValidationError> {
+    let at_least = |value: i32, at, least| {
+        Err(ValidationError::constraint(
+            value,
+            at,
+            format_args!("Member must have value greater than or equal to {least}"),
+        ))
+    };
+    let at_most = |value: i32, at, most| {
+        Err(ValidationError::constraint(
+            value,
+            at,
+            format_args!("Member must have value less than or equal to {most}"),
+        ))
+    };
+    match (segment, total) {
+        (Some(value @ ..0), _) => at_least(value, "segment", 0),
+        (Some(value @ 1_000_000..), _) => at_most(value, "segment", 999_999),
+        (_, Some(value @ ..1)) => at_least(value, "totalSegments", 1),
+        (_, Some(value @ 1_000_001..)) => at_most(value, "totalSegments", 1_000_000),
+        (None, None) => Ok(ScanSegment::WHOLE),
+        (Some(_), None) => Err(ValidationError::new(
+            "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+        )),
+        (None, Some(_)) => Err(ValidationError::new(
+            "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+        )),
+        (Some(segment), Some(total)) if segment >= total => Err(ValidationError::new(format!(
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {segment} is \
+             not less than TotalSegments: {total}"
+        ))),
+        (Some(segment), Some(total)) => Ok(ScanSegment {
+            segment: segment.unsigned_abs(),
+            total: total.unsigned_abs(),
+        }),
+    }
+}
+
+/// A Scan that follows the rules, as far as they can be checked without the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// The table.
+    pub table: TableName,
+    /// Most items to look at, at least 1.
+    pub limit: Option<usize>,
+    /// Begin after this key.
+    pub exclusive_start_key: Option<Map>,
+    /// The segment; [`ScanSegment::WHOLE`] unless one was named.
+    pub segment: ScanSegment,
+    /// Items or their count.
+    pub select: Select,
+}
+
+impl Scan {
+    /// The bytes of the start key. Whether it lies in the segment is for the store to say, with
+    /// [`Scan::outside_segment`].
+    ///
+    /// # Errors
+    /// AWS's message for a key that does not fit the schema.
+    pub fn start_key(&self, schema: &KeySchema) -> Result<Option<KeyBytes>, ValidationError> {
+        match &self.exclusive_start_key {
+            None => Ok(None),
+            Some(key) => match schema.key_of_key(key) {
+                Ok(key) => Ok(Some(key)),
+                Err(error) => Err(ValidationError::new(format!(
+                    "The provided starting key is invalid: {error}"
+                ))),
+            },
+        }
+    }
+
+    /// The error of a start key of another segment.
+    pub fn outside_segment() -> ValidationError {
+        ValidationError::new(
+            "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use \
+                              ExclusiveStartKey with correct Segment. TotalSegments and Segment do not match",
+        )
+    }
+}
+
+/// What Scan gives back.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanOutput {
+    /// The items of this page; none if COUNT was asked for.
+    pub items: Vec<Item>,
+    /// Count of items that match.
+    pub count: u32,
+    /// Count of items looked at.
+    pub scanned_count: u32,
+    /// Where to go on, if there may be more.
+    pub last_evaluated_key: Option<Map>,
+}
+
+impl ScanOutput {
+    /// A page.
+    pub fn new(
+        items: Vec<Item>,
+        count: u32,
+        scanned_count: u32,
+        last_evaluated_key: Option<Map>,
+    ) -> Self {
+        Self {
+            items,
+            count,
+            scanned_count,
+            last_evaluated_key,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What DescribeTable and its like say about a table.
+
+use crate::ops::{AttributeDefinition, KeySchemaElement, KeyType, SseType, wire_enum};
+use crate::schema::TableSchema;
+
+wire_enum! {
+    /// The state of a table.
+    TableStatus {
+        /// Being made.
+        Creating = "CREATING",
+        /// In use.
+        Active = "ACTIVE",
+        /// Being removed.
+        Deleting = "DELETING",
+        /// Its KMS key is disabled, gone or out of reach: the table takes no reads or writes until it is back.
+        InaccessibleEncryptionCredentials = "INACCESSIBLE_ENCRYPTION_CREDENTIALS",
+    }
+}
+
+wire_enum! {
+    /// How throughput is charged in AWS. Reported as it was asked for; it limits nothing here.
+    BillingMode {
+        /// By capacity units.
+        Provisioned = "PROVISIONED",
+        /// By request.
+        PayPerRequest = "PAY_PER_REQUEST",
+    }
+}
+
+wire_enum! {
+    /// The state of a table's encryption. Every table is encrypted, always.
+    SseStatus {
+        /// In force.
+        Enabled = "ENABLED",
+        /// The key is being changed.
+        Updating = "UPDATING",
+    }
+}
+
+/// Capacity units. Accepted and reported as they were asked for; they limit nothing here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProvisionedThroughput {
+    /// Units of reading per second.
+    pub read_capacity_units: i64,
+    /// Units of writing per second.
+    pub write_capacity_units: i64,
+}
+
+/// How throughput is charged.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BillingModeSummary {
+    /// The mode.
+    pub billing_mode: BillingMode,
+}
+
+impl BillingModeSummary {
+    /// A summary with this mode.
+    pub fn new(billing_mode: BillingMode) -> Self {
+        Self { billing_mode }
+    }
+}
+
+/// The encryption of a table as it is.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SseDescription {
+    /// Its state.
+    pub status: SseStatus,
+    /// Always KMS: every table's key is wrapped by a KMS key.
+    pub sse_type: SseType,
+    /// The KMS key that wraps the table's key, as its provider names it.
+    pub kms_master_key_arn: String,
+    /// Since when the KMS key cannot be used, in milliseconds since 1970, if it cannot.
+    pub inaccessible_encryption_date_time: Option<u64>,
+}
+
+impl SseDescription {
+    /// Encryption in force under this KMS key.
+    pub fn new(kms_master_key_arn: impl Into<String>) -> Self {
+        Self {
+            status: SseStatus::Enabled,
+            sse_type: SseType::Kms,
+            kms_master_key_arn: kms_master_key_arn.into(),
+            inaccessible_encryption_date_time: None,
+        }
+    }
+}
+
+/// A table, described.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableDescription {
+    /// Its name.
+    pub table_name: String,
+    /// Its id (a UUID), never used again for another table.
+    pub table_id: String,
+    /// Its state.
+    pub table_status: TableStatus,
+    /// When it was made, in milliseconds since 1970.
+    pub creation_date_time: u64,
+    /// The types of the key attributes.
+    pub attribute_definitions: Vec<AttributeDefinition>,
+    /// Which of them is the partition key and which the sort key.
+    pub key_schema: Vec<KeySchemaElement>,
+    /// Count of items.
+    pub item_count: u64,
+    /// Sum of the items' sizes by AWS's rules.
+    pub table_size_bytes: u64,
+    /// How throughput is charged.
+    pub billing_mode_summary: BillingModeSummary,
+    /// Capacity units; zeros for PAY_PER_REQUEST, as in AWS.
+    pub provisioned_throughput: ProvisionedThroughput,
+    /// Its encryption.
+    pub sse_description: Option<SseDescription>,
+    /// Whether DeleteTable is refused.
+    pub deletion_protection_enabled: bool,
+}
+
+impl TableDescription {
+    /// An active, empty PAY_PER_REQUEST table of this schema; set what differs.
+    pub fn new(
+        table_name: impl Into<String>,
+        table_id: impl Into<String>,
+        schema: &TableSchema,
+    ) -> Self {
+        let roles = [KeyType::Hash, KeyType::Range];
+        Self {
+            table_name: table_name.into(),
+            table_id: table_id.into(),
+            table_status: TableStatus::Active,
+            creation_date_time: 0,
+            attribute_definitions: schema
+                .key
+                .attributes()
+                .map(|key| AttributeDefinition::new(key.name.as_str(), key.kind))
+                .collect(),
+            key_schema: schema
+                .key
+                .attributes()
+                .zip(roles)
+                .map(|(key, role)| KeySchemaElement::new(key.name.as_str(), role))
+                .collect(),
+            item_count: 0,
+            table_size_bytes: 0,
+            billing_mode_summary: BillingModeSummary::new(BillingMode::PayPerRequest),
+            provisioned_throughput: ProvisionedThroughput::default(),
+            sse_description: None,
+            deletion_protection_enabled: false,
+        }
+    }
+}

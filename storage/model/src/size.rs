@@ -1,0 +1,138 @@
+//! Sizes by AWS's documented rules, and the checks that every item from outside passes.
+//!
+//! | value            | bytes |
+//! |------------------|-------|
+//! | name             | its UTF-8 bytes |
+//! | S, B             | their bytes |
+//! | N                | 1 + one for every two significant digits, + 1 if negative ([`crate::Number::size`]) |
+//! | BOOL, NULL       | 1 |
+//! | M, L             | 3, and 1 for each element, and the elements (names included) |
+//! | SS, NS, BS       | the elements |
+//!
+//! Source: "DynamoDB item sizes and formats" in AWS's developer guide, which calls the rule for numbers approximate.
+
+use crate::error::ValidationError;
+use crate::map::{Item, Map};
+use crate::names::MAX_ATTRIBUTE_NAME;
+use crate::value::{AttributeValue, sorted};
+
+/// Largest item, names and values together, in bytes.
+pub const MAX_ITEM_SIZE: usize = 400 * 1024;
+/// Most levels of maps and lists within each other. An attribute that is a map or a list is the first.
+pub const MAX_DEPTH: usize = 32;
+
+/// The size of an item by AWS's rules. Recurses as deep as the item is nested.
+pub fn item_size(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| name.len() + value_size(value))
+        .sum()
+}
+
+/// The size of a value by AWS's rules, without a name.
+pub fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.size(),
+        AttributeValue::B(bytes) => bytes.len(),
+        AttributeValue::Bool(_) | AttributeValue::Null => 1,
+        AttributeValue::M(map) => CONTAINER_SIZE + map.len() * ELEMENT_SIZE + item_size(map),
+        AttributeValue::L(list) => {
+            CONTAINER_SIZE
+                + list
+                    .iter()
+                    .map(|value| ELEMENT_SIZE + value_size(value))
+                    .sum::<usize>()
+        }
+        AttributeValue::Ss(set) => set.iter().map(String::len).sum(),
+        AttributeValue::Ns(set) => set.iter().map(|number| number.size()).sum(),
+        AttributeValue::Bs(set) => set.iter().map(Vec::len).sum(),
+    }
+}
+
+/// What a map or a list counts for by itself.
+pub(crate) const CONTAINER_SIZE: usize = 3;
+/// What an element of a map or a list counts for beside its content.
+pub(crate) const ELEMENT_SIZE: usize = 1;
+
+/// Checks an item from outside: nesting, sets, names and size. Gives its size.
+///
+/// # Errors
+/// AWS's messages. The keys of the item need the schema: [`crate::KeySchema::key_of_item`].
+pub fn validate_item(item: &Item) -> Result<usize, ValidationError> {
+    // Before the size, whose recursion relies on it.
+    validate_map(item, 0)?;
+    let size = item_size(item);
+    if size > MAX_ITEM_SIZE {
+        return Err(ValidationError::new(
+            "Item size has exceeded the maximum allowed size",
+        ));
+    }
+    Ok(size)
+}
+
+/// Checks a key from outside, as far as that can be done without the schema.
+///
+/// # Errors
+/// AWS's messages.
+pub fn validate_key_map(key: &Map) -> Result<(), ValidationError> {
+    validate_map(key, 0)
+}
+
+/// Checks one value from outside, such as one of `ExpressionAttributeValues`.
+///
+/// # Errors
+/// AWS's messages.
+pub fn validate_value(value: &AttributeValue) -> Result<(), ValidationError> {
+    validate_nested(value, 0)
+}
+
+fn validate_map(map: &Map, depth: usize) -> Result<(), ValidationError> {
+    for (name, value) in map.iter() {
+        if name.is_empty() || name.len() > MAX_ATTRIBUTE_NAME {
+            return Err(ValidationError::invalid_parameter(
+                "Attribute name must be 1 to 65535 bytes long",
+            ));
+        }
+        validate_nested(value, depth)?;
+    }
+    Ok(())
+}
+
+fn validate_nested(value: &AttributeValue, depth: usize) -> Result<(), ValidationError> {
+    let deeper = || {
+        if depth < MAX_DEPTH {
+            Ok(depth + 1)
+        } else {
+            Err(ValidationError::new(
+                "Nesting Levels have exceeded supported limits",
+            ))
+        }
+    };
+    match value {
+        AttributeValue::M(map) => validate_map(map, deeper()?),
+        AttributeValue::L(list) => {
+            let depth = deeper()?;
+            list.iter()
+                .try_for_each(|value| validate_nested(value, depth))
+        }
+        AttributeValue::Ss(set) => validate_set(set, "string"),
+        AttributeValue::Ns(set) => validate_set(set, "number"),
+        AttributeValue::Bs(set) => validate_set(set, "binary"),
+        _ => Ok(()),
+    }
+}
+
+fn validate_set<T: Ord>(set: &[T], kind: &str) -> Result<(), ValidationError> {
+    if set.is_empty() {
+        // AWS's grammar, and its two spaces.
+        return Err(ValidationError::invalid_parameter(format_args!(
+            "An {kind} set  may not be empty"
+        )));
+    }
+    if !set.is_sorted_by(|a, b| a < b) && !sorted(set).is_sorted_by(|a, b| a < b) {
+        return Err(ValidationError::invalid_parameter(
+            "Input collection contains duplicates.",
+        ));
+    }
+    Ok(())
+}
