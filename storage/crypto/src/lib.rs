@@ -2,20 +2,35 @@
 //!
 //! Knows no engine, no items and no wire format. See the modules for what each guarantees.
 
+pub mod audit;
 pub mod block;
 pub mod clock;
 pub mod epoch;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ids;
+pub mod key_record;
+pub mod keyring;
+pub mod kms;
+pub mod lease;
 pub mod provider;
 pub mod sealer;
 pub mod secret;
+mod wire;
 
+pub use audit::{AuditError, AuditEvent, AuditSink, AuditedKms};
 pub use block::{BlockHead, BlockKind, BlockTag, LogPlace, OpenError, Purpose, Scope, SealError};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use epoch::EpochLimits;
 pub use ids::{DatabaseId, Generation, IdParseError, SegmentId, TableId, TreeId};
+pub use key_record::{KeyRecord, KeyRecordError, KeyRecordState};
+pub use keyring::{Keyring, KeyringError, RootKeySource};
+pub use kms::{
+    Alias, Caller, DataKey, DenyReason, EncryptionContext, IdentityMismatch, KeyDescription, KeyId,
+    KeyRef, KeyState, KeyUsage, Kms, KmsError, KmsIdentity, Wrapped,
+};
+pub use lease::{KeyLease, LeasePolicy, LeaseState, Moment};
 pub use provider::{Provider, ProviderError, Unauthentic};
 pub use sealer::{Aes256Gcm, Sealer, Sealing};
 pub use secret::{SecretBytes32, SecretString, TableKey};
+pub use wire::WireError;

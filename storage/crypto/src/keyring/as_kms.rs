@@ -1,0 +1,159 @@
+//! The keyring as a [`Kms`].
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use zeroize::Zeroizing;
+
+use super::format::{Key, KeyVersion};
+use super::{Keyring, KeyringError, describe, find, key_id, wrapping};
+use crate::kms::{
+    Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, KeyState, Kms,
+    KmsError, KmsIdentity, Wrapped,
+};
+use crate::provider::Provider;
+
+/// AWS KMS's limit for Encrypt.
+const MAX_PLAINTEXT: usize = 4096;
+
+impl Kms for Keyring {
+    fn identity(&self) -> KmsIdentity {
+        KmsIdentity {
+            provider: "keyring".to_owned(),
+            instance: self.id.hyphenated().to_string(),
+            counter: self.counter.load(Ordering::Acquire),
+        }
+    }
+
+    fn generate_data_key(
+        &self,
+        _caller: &Caller,
+        key: &KeyRef,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, KmsError> {
+        let plaintext = Provider::default_provider()
+            .random_secret()
+            .map_err(|error| self.away(error.into()))?;
+        let wrapped = self.wrap(key, context, plaintext.expose())?;
+        Ok(DataKey {
+            plaintext,
+            wrapped: wrapped.ciphertext,
+            key_id: wrapped.key_id,
+        })
+    }
+
+    fn encrypt(
+        &self,
+        _caller: &Caller,
+        key: &KeyRef,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Wrapped, KmsError> {
+        if plaintext.is_empty() || plaintext.len() > MAX_PLAINTEXT {
+            return Err(KmsError::InvalidRequest(format!(
+                "plaintext has 1 to {MAX_PLAINTEXT} bytes"
+            )));
+        }
+        self.wrap(key, context, plaintext)
+    }
+
+    fn decrypt(
+        &self,
+        _caller: &Caller,
+        key: &KeyRef,
+        ciphertext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+        self.unwrap(key, context, ciphertext)
+    }
+
+    fn re_encrypt(
+        &self,
+        _caller: &Caller,
+        ciphertext: &[u8],
+        from: (&KeyRef, &EncryptionContext),
+        to: (&KeyRef, &EncryptionContext),
+    ) -> Result<Wrapped, KmsError> {
+        let plaintext = self.unwrap(from.0, from.1, ciphertext)?;
+        self.wrap(to.0, to.1, &plaintext)
+    }
+
+    fn describe_key(&self, _caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
+        let mut state = self.state.lock();
+        self.refresh(&mut state).map_err(|error| self.away(error))?;
+        find(&state.keys, key)
+            .map(describe)
+            .ok_or_else(|| denied(key, DenyReason::NotFound))
+    }
+}
+
+impl Keyring {
+    fn wrap(
+        &self,
+        key: &KeyRef,
+        context: &EncryptionContext,
+        plaintext: &[u8],
+    ) -> Result<Wrapped, KmsError> {
+        self.with_key(key, context, |found, newest| {
+            let ciphertext = wrapping::wrap(found, newest, context, plaintext)
+                .map_err(|error| self.away(error.into()))?;
+            Ok(Wrapped {
+                ciphertext,
+                key_id: key_id(found),
+            })
+        })
+    }
+
+    fn unwrap(
+        &self,
+        key: &KeyRef,
+        context: &EncryptionContext,
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+        self.with_key(key, context, |found, _| {
+            wrapping::unwrap(found, context, wrapped).ok_or_else(|| KmsError::InvalidCiphertext {
+                key: key.to_string(),
+            })
+        })
+    }
+
+    /// Finds a key that may be used for this context, in the newest state of the file.
+    fn with_key<R>(
+        &self,
+        key: &KeyRef,
+        context: &EncryptionContext,
+        work: impl FnOnce(&Key, &KeyVersion) -> Result<R, KmsError>,
+    ) -> Result<R, KmsError> {
+        let mut state = self.state.lock();
+        self.refresh(&mut state).map_err(|error| self.away(error))?;
+        let found = find(&state.keys, key).ok_or_else(|| denied(key, DenyReason::NotFound))?;
+        match found.state {
+            KeyState::Enabled => {}
+            KeyState::Disabled => return Err(denied(key, DenyReason::Disabled)),
+            KeyState::PendingDeletion => return Err(denied(key, DenyReason::PendingDeletion)),
+        }
+        if !found.usage.allows(context) {
+            return Err(denied(key, DenyReason::WrongUsage));
+        }
+        let newest = found
+            .newest()
+            .ok_or_else(|| denied(key, DenyReason::NotFound))?;
+        work(found, newest)
+    }
+
+    /// The file is gone, unreadable or not ours: it may come back, so this is never a "no".
+    fn away(&self, error: KeyringError) -> KmsError {
+        KmsError::Unavailable {
+            provider: format!("keyring {}", self.path.display()),
+            reason: error.to_string(),
+            source: Some(Arc::new(error)),
+        }
+    }
+}
+
+fn denied(key: &KeyRef, reason: DenyReason) -> KmsError {
+    KmsError::Denied {
+        key: key.to_string(),
+        reason,
+    }
+}

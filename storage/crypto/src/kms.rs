@@ -1,0 +1,609 @@
+//! The seam to whoever keeps the keys that wrap ours: the [`Kms`] trait, its vocabulary and its errors.
+//!
+//! A KMS key never leaves its provider. What leaves is a data key, wrapped under it together with an
+//! [`EncryptionContext`]: a wrapped key unwraps only with exactly the context that it was wrapped with, so one that was
+//! moved to another table, database or generation does not open. A provider that cannot bind the context must not
+//! implement this trait.
+//!
+//! The verbs are AWS KMS's (GenerateDataKey, Encrypt, Decrypt, ReEncrypt, DescribeKey), because the second provider will be
+//! AWS KMS and because operators know them. The local keyring ([`crate::keyring::Keyring`]) is the first.
+//!
+//! **Canonical context encoding** (what is authenticated): pairs in ascending byte order of their names, each
+//! `u32 length ‖ name ‖ u32 length ‖ value`, preceded by the u32 count of pairs. The encoding is injective: two contexts
+//! that differ in one byte have different encodings, and no pair can pretend to be two.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::ids::{DatabaseId, Generation, TableId};
+use crate::secret::SecretBytes32;
+use crate::wire::{Put, Reader, WireError};
+
+/// Alias of the key that guards the system and audit keys. It may not guard a table.
+pub const ALIAS_SYSTEM: &str = "alias/sealdb/system";
+/// Alias of the key that guards tables which name none.
+pub const ALIAS_DEFAULT: &str = "alias/sealdb/default";
+
+/// Name of the context pair that says what the wrapped key is for; see [`EncryptionContext::for_table`].
+pub const CONTEXT_PURPOSE: &str = "sealdb:purpose";
+
+/// A provider of keys.
+///
+/// **Blocking by contract**: a call may take as long as a network round trip and is made only on threads that may block
+/// (the key keeper, a blocking pool), never on a runtime's worker and never on the path of a read or a write.
+///
+/// Implementations answer [`KmsError::Denied`] only when the provider itself says no; whatever may pass by itself
+/// (timeouts, a missing file, a refused connection) is [`KmsError::Unavailable`]. The difference decides whether tables
+/// close at once or coast.
+pub trait Kms: Send + Sync {
+    /// Who this provider is and how new its state is. Does not block.
+    fn identity(&self) -> KmsIdentity;
+
+    /// Makes 32 random bytes and returns them together with their wrapping under `key` and `context`.
+    fn generate_data_key(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, KmsError>;
+
+    /// Wraps `plaintext` (at most 4 KiB, AWS's limit) under the newest version of `key`.
+    fn encrypt(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Wrapped, KmsError>;
+
+    /// Unwraps what `generate_data_key`, `encrypt` or `re_encrypt` wrapped under `key` with the same context.
+    fn decrypt(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        ciphertext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, KmsError>;
+
+    /// Unwraps and wraps again under another key or context without showing the plaintext to the caller.
+    fn re_encrypt(
+        &self,
+        caller: &Caller,
+        ciphertext: &[u8],
+        from: (&KeyRef, &EncryptionContext),
+        to: (&KeyRef, &EncryptionContext),
+    ) -> Result<Wrapped, KmsError>;
+
+    /// What the provider tells about a key.
+    fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError>;
+}
+
+/// Why a KMS call failed, by what the caller does next.
+#[derive(Debug, Clone, Error)]
+pub enum KmsError {
+    /// The KMS says no. The key must not be used any longer: close what it guards.
+    #[error("access to key {key} is denied: {reason}")]
+    Denied {
+        /// The key as it was named in the call.
+        key: String,
+        /// Why.
+        reason: DenyReason,
+    },
+    /// The KMS cannot be reached, or not now. Coast, and try again.
+    #[error("the key provider {provider} is unavailable: {reason}")]
+    Unavailable {
+        /// Which provider.
+        provider: String,
+        /// What is wrong, for an operator.
+        reason: String,
+        /// The underlying error, where there is one.
+        #[source]
+        source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The ciphertext does not open under this key and context: it was changed, or wrapped for something else. Deliberately
+    /// without detail.
+    #[error("the wrapped key does not open under key {key} and its encryption context")]
+    InvalidCiphertext {
+        /// The key as it was named in the call.
+        key: String,
+    },
+    /// The call itself is wrong (plaintext too long, for example).
+    #[error("invalid key request: {0}")]
+    InvalidRequest(String),
+    /// The audit trail could not be written, so the key was not handed out. Treated like `Unavailable`.
+    #[error("the audit trail could not be written, so no key is handed out")]
+    AuditTrail(#[source] Arc<crate::audit::AuditError>),
+}
+
+impl KmsError {
+    /// Whether the failure may pass by itself, so that a key in use may coast.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::AuditTrail(_) => true,
+            Self::Denied { .. } | Self::InvalidCiphertext { .. } | Self::InvalidRequest(_) => false,
+        }
+    }
+
+    /// The name that the audit trail records, after AWS KMS's exceptions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Denied { reason, .. } => reason.code(),
+            Self::Unavailable { .. } => "DependencyTimeoutException",
+            Self::InvalidCiphertext { .. } => "InvalidCiphertextException",
+            Self::InvalidRequest(_) => "ValidationException",
+            Self::AuditTrail(_) => "KMSInternalException",
+        }
+    }
+}
+
+/// Why a KMS says no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DenyReason {
+    /// There is no such key or alias.
+    NotFound,
+    /// The key is disabled.
+    Disabled,
+    /// The key is about to be deleted.
+    PendingDeletion,
+    /// The key may not be used for this: a system key for a table, or a table's key for the system.
+    WrongUsage,
+    /// The caller has no permission.
+    AccessDenied,
+}
+
+impl DenyReason {
+    /// AWS KMS's exception name for the reason.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "NotFoundException",
+            Self::Disabled => "DisabledException",
+            Self::PendingDeletion => "KMSInvalidStateException",
+            Self::WrongUsage => "InvalidKeyUsageException",
+            Self::AccessDenied => "AccessDeniedException",
+        }
+    }
+}
+
+impl fmt::Display for DenyReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "there is no such key",
+            Self::Disabled => "the key is disabled",
+            Self::PendingDeletion => "the key is pending deletion",
+            Self::WrongUsage => {
+                "its usage does not allow it (a system key guards the system and audit keys only, a table key guards tables only)"
+            }
+            Self::AccessDenied => "the caller has no permission",
+        })
+    }
+}
+
+/// Which provider holds the keys. Kept in the root record, so that another or an older one is refused by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsIdentity {
+    /// Kind of provider: `"keyring"`.
+    pub provider: String,
+    /// Which one of its kind: the keyring's UUID.
+    pub instance: String,
+    /// Grows with each change of the provider's state; 0 where a provider has none.
+    pub counter: u64,
+}
+
+impl KmsIdentity {
+    /// Whether `self`, recorded earlier, is the same provider as `now`, and `now` not older than what was recorded.
+    pub fn accepts(&self, now: &KmsIdentity) -> Result<(), IdentityMismatch> {
+        if self.provider != now.provider || self.instance != now.instance {
+            return Err(IdentityMismatch::Other {
+                expected: self.to_string(),
+                found: now.to_string(),
+            });
+        }
+        if now.counter < self.counter {
+            return Err(IdentityMismatch::Older {
+                identity: now.to_string(),
+                expected: self.counter,
+                found: now.counter,
+            });
+        }
+        Ok(())
+    }
+
+    /// Encodes as `string ‖ string ‖ u64`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.put_bytes(self.provider.as_bytes());
+        out.put_bytes(self.instance.as_bytes());
+        out.put_u64(self.counter);
+    }
+
+    /// Reads what [`KmsIdentity::encode`] wrote, and nothing more.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let identity = Self {
+            provider: reader.string()?,
+            instance: reader.string()?,
+            counter: reader.u64()?,
+        };
+        reader.end()?;
+        Ok(identity)
+    }
+}
+
+impl fmt::Display for KmsIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.provider, self.instance)
+    }
+}
+
+/// The provider at hand is not the one that a database was made with.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IdentityMismatch {
+    /// Another provider or instance.
+    #[error("the database belongs to {expected}, but {found} was given")]
+    Other {
+        /// What the database names.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// The same one, but from before a change that the database has already seen.
+    #[error(
+        "{identity} is older than what the database has seen (change {found}, expected at least {expected}): \
+         an old copy was put back"
+    )]
+    Older {
+        /// The provider.
+        identity: String,
+        /// The counter that the database has seen.
+        expected: u64,
+        /// The counter found.
+        found: u64,
+    },
+}
+
+/// Who asks, for the audit trail and for policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who: an access key id, a user of the machine, or `sealdb` for the database itself.
+    pub principal: String,
+    /// The request on whose behalf the call is made.
+    pub request_id: String,
+}
+
+impl Caller {
+    /// A caller with a fresh request id.
+    pub fn new(principal: impl Into<String>) -> Self {
+        Self {
+            principal: principal.into(),
+            request_id: uuid::Uuid::new_v4().to_string(),
+        }
+    }
+
+    /// The database itself (opening tables, refreshing keys), with a fresh request id.
+    pub fn database() -> Self {
+        Self::new("sealdb")
+    }
+
+    /// A caller acting for a known request.
+    pub fn with_request(principal: impl Into<String>, request_id: impl Into<String>) -> Self {
+        Self {
+            principal: principal.into(),
+            request_id: request_id.into(),
+        }
+    }
+}
+
+/// A key or alias name that is not one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("'{name}' is not a valid {what}")]
+pub struct InvalidKeyName {
+    name: String,
+    what: &'static str,
+}
+
+/// The provider's own name of a key: a UUID in the keyring, an ARN in AWS KMS.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// Accepts 1 to 2,048 printable ASCII characters without spaces (AWS's limit) that do not begin like an alias.
+    pub fn new(id: impl Into<String>) -> Result<Self, InvalidKeyName> {
+        let id = id.into();
+        let fits = (1..=2048).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        if fits && !id.starts_with("alias/") {
+            Ok(Self(id))
+        } else {
+            Err(InvalidKeyName {
+                name: id,
+                what: "key id",
+            })
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A second name of a key: `alias/` and 1 to 250 characters of `[A-Za-z0-9/_-]` (AWS's rule).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Alias(String);
+
+impl Alias {
+    /// Checks the rule.
+    pub fn new(alias: impl Into<String>) -> Result<Self, InvalidKeyName> {
+        let alias = alias.into();
+        let fits = alias.strip_prefix("alias/").is_some_and(|name| {
+            (1..=250).contains(&name.len())
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-'))
+        });
+        if fits {
+            Ok(Self(alias))
+        } else {
+            Err(InvalidKeyName {
+                name: alias,
+                what: "alias",
+            })
+        }
+    }
+
+    /// The alias as text, `alias/` included.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a caller names a key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KeyRef {
+    /// By the provider's id.
+    Id(KeyId),
+    /// By alias; resolved by the provider at each call.
+    Alias(Alias),
+}
+
+impl KeyRef {
+    /// `alias/sealdb/system`.
+    pub fn system() -> Self {
+        Self::Alias(Alias(ALIAS_SYSTEM.to_owned()))
+    }
+
+    /// `alias/sealdb/default`.
+    pub fn default_key() -> Self {
+        Self::Alias(Alias(ALIAS_DEFAULT.to_owned()))
+    }
+}
+
+impl From<KeyId> for KeyRef {
+    fn from(id: KeyId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl FromStr for KeyRef {
+    type Err = InvalidKeyName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("alias/") {
+            Alias::new(text).map(Self::Alias)
+        } else {
+            KeyId::new(text).map(Self::Id)
+        }
+    }
+}
+
+impl fmt::Display for KeyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Alias(alias) => alias.fmt(f),
+        }
+    }
+}
+
+/// A data key, plain and wrapped.
+pub struct DataKey {
+    /// The 32 random bytes.
+    pub plaintext: SecretBytes32,
+    /// The same, wrapped by the KMS.
+    pub wrapped: Vec<u8>,
+    /// The key that wrapped it.
+    pub key_id: KeyId,
+}
+
+/// Something wrapped by the KMS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapped {
+    /// Opaque to everyone but the provider.
+    pub ciphertext: Vec<u8>,
+    /// The key that wrapped it.
+    pub key_id: KeyId,
+}
+
+/// Whether a key may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyState {
+    /// In use.
+    Enabled,
+    /// Refused until it is enabled again.
+    Disabled,
+    /// Refused; kept until someone deletes it for good.
+    PendingDeletion,
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingDeletion => "PendingDeletion",
+        })
+    }
+}
+
+/// What a key may guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyUsage {
+    /// System and audit keys only.
+    System,
+    /// Anything but system and audit keys.
+    Table,
+}
+
+impl KeyUsage {
+    /// Whether a key of this usage may wrap under a context, by its [`CONTEXT_PURPOSE`].
+    pub fn allows(self, context: &EncryptionContext) -> bool {
+        let for_system = matches!(context.get(CONTEXT_PURPOSE), Some("system" | "audit"));
+        match self {
+            Self::System => for_system,
+            Self::Table => !for_system,
+        }
+    }
+}
+
+impl fmt::Display for KeyUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "System",
+            Self::Table => "Table",
+        })
+    }
+}
+
+/// What is told about a key; never its material.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyDescription {
+    /// The provider's id.
+    pub id: KeyId,
+    /// Its alias, where it has one.
+    pub alias: Option<Alias>,
+    /// For people.
+    pub description: String,
+    /// Whether it may be used.
+    pub state: KeyState,
+    /// What it may guard.
+    pub usage: KeyUsage,
+    /// How many versions of key material it has; the newest wraps.
+    pub versions: u32,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}
+
+/// Names and values that a wrapped key is bound to. Not secret: it stands in audit events.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EncryptionContext(BTreeMap<String, String>);
+
+impl EncryptionContext {
+    /// An empty context.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The context of a table key. A key wrapped under it opens for this table, database and generation only.
+    pub fn for_table(
+        database: DatabaseId,
+        table: TableId,
+        table_name: &str,
+        account: &str,
+        generation: Generation,
+    ) -> Self {
+        Self::new()
+            .with(CONTEXT_PURPOSE, "table")
+            .with("sealdb:table-name", table_name)
+            .with("sealdb:table-id", table.to_string())
+            .with("sealdb:account", account)
+            .with("sealdb:database-id", database.to_string())
+            .with("sealdb:generation", generation.to_string())
+    }
+
+    /// The context of the system table key (catalog, root, log frames).
+    pub fn for_system(database: DatabaseId, generation: Generation) -> Self {
+        Self::of_purpose("system", database, generation)
+    }
+
+    /// The context of the audit key.
+    pub fn for_audit(database: DatabaseId, generation: Generation) -> Self {
+        Self::of_purpose("audit", database, generation)
+    }
+
+    fn of_purpose(purpose: &str, database: DatabaseId, generation: Generation) -> Self {
+        Self::new()
+            .with(CONTEXT_PURPOSE, purpose)
+            .with("sealdb:database-id", database.to_string())
+            .with("sealdb:generation", generation.to_string())
+    }
+
+    /// Adds or replaces one pair.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// All pairs in ascending order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The canonical encoding of the module's documentation.
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        out.put_u32(u32::try_from(self.0.len()).expect("a context has a handful of pairs"));
+        for (name, value) in &self.0 {
+            out.put_bytes(name.as_bytes());
+            out.put_bytes(value.as_bytes());
+        }
+        out
+    }
+
+    /// Reads the canonical encoding; any other order or a name twice is refused.
+    pub fn from_canonical(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let count = reader.u32()?;
+        let mut pairs = BTreeMap::new();
+        for _ in 0..count {
+            let name = reader.string()?;
+            let value = reader.string()?;
+            if pairs
+                .last_key_value()
+                .is_some_and(|(last, _)| *last >= name)
+            {
+                return Err(WireError("context names are not in order"));
+            }
+            pairs.insert(name, value);
+        }
+        reader.end()?;
+        Ok(Self(pairs))
+    }
+}
