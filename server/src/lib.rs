@@ -1,1 +1,20 @@
-//! sealdb-server.
+//! The SealDB server: the database over gRPC on TLS 1.3, for many clients at once.
+//!
+//! A thin adapter: it authenticates, bounds, measures and translates; what a request means is decided in `sealdb`.
+//!
+//! # What is guaranteed
+//! - Nothing listens without TLS 1.3 and a credential, but the metrics on loopback if they are asked for.
+//! - What a client may use up is bounded: connections, calls, message sizes, time without a login.
+//! - Neither logs nor metrics hold values, keys or secrets.
+
+pub mod cli;
+pub mod config;
+pub mod files;
+pub mod listener;
+pub mod logging;
+pub mod metrics;
+pub mod shutdown;
+pub mod tls;
+pub mod units;
+
+pub use config::{Config, ConfigError};
