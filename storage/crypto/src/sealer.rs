@@ -279,3 +279,6 @@ impl Sealer for ScopeSealer {
         block::tag_of(block)
     }
 }
+
+#[cfg(test)]
+mod tests;

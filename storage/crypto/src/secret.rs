@@ -1,27 +1,8 @@
 //! Secret bytes: key material and passphrases.
 //!
 //! Guaranteed: the bytes are born on the heap and stay at that address, so no copy of them is left behind by a move; they are
-//! wiped when dropped; `Debug` prints a length at most. None of these types is `Clone`, `Copy`, `Display` or `Serialize`, and
-//! none compares with `==` (use [`SecretBytes32::ct_eq`]):
-//!
-//! ```compile_fail,E0599
-//! fn twice(key: sealdb_crypto::SecretBytes32) { let _ = key.clone(); }
-//! ```
-//! ```compile_fail,E0599
-//! fn twice(key: sealdb_crypto::TableKey) { let _ = key.clone(); }
-//! ```
-//! ```compile_fail,E0277
-//! fn written(key: &sealdb_crypto::SecretBytes32) -> String { serde_json::to_string(key).unwrap() }
-//! ```
-//! ```compile_fail,E0277
-//! fn written(key: &sealdb_crypto::TableKey) -> String { serde_json::to_string(key).unwrap() }
-//! ```
-//! ```compile_fail,E0277
-//! fn shown(key: &sealdb_crypto::SecretBytes32) -> String { format!("{key}") }
-//! ```
-//! ```compile_fail,E0369
-//! fn leaky(a: &sealdb_crypto::SecretBytes32, b: &sealdb_crypto::SecretBytes32) -> bool { a == b }
-//! ```
+//! wiped when dropped; `Debug` prints no content. None of these types is `Clone`, `Copy`, `Display` or `Serialize`, and none
+//! compares with `==` (use [`SecretBytes32::ct_eq`]): assertions below break the build of the tests otherwise.
 //!
 //! Not guaranteed: that the operating system keeps the page out of swap or out of a core file, nor that a caller who copies what
 //! [`SecretBytes32::expose`] lends wipes the copy.
@@ -146,6 +127,30 @@ impl fmt::Debug for TableKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::{BoxedOpeningKey, BoxedSealingKey};
+
+    /// Does not compile if the type has one of the traits: `ask` is then ambiguous.
+    macro_rules! assert_has_none {
+        ($type:ty: $($forbidden:path),+) => {
+            const _: fn() = || {
+                trait Ask<Which> {
+                    fn ask() {}
+                }
+                impl<T: ?Sized> Ask<()> for T {}
+                $({
+                    struct Forbidden;
+                    impl<T: ?Sized + $forbidden> Ask<Forbidden> for T {}
+                })+
+                let _ = <$type as Ask<_>>::ask;
+            };
+        };
+    }
+
+    assert_has_none!(SecretBytes32: Clone, Copy, fmt::Display, PartialEq, AsRef<[u8]>, serde::Serialize);
+    assert_has_none!(SecretString: Clone, Copy, fmt::Display, PartialEq, AsRef<str>, serde::Serialize);
+    assert_has_none!(TableKey: Clone, Copy, fmt::Display, PartialEq, AsRef<[u8]>, serde::Serialize);
+    assert_has_none!(BoxedSealingKey: Clone, Copy, fmt::Debug, PartialEq, AsRef<[u8]>, serde::Serialize);
+    assert_has_none!(BoxedOpeningKey: Clone, Copy, fmt::Debug, PartialEq, AsRef<[u8]>, serde::Serialize);
 
     #[test]
     fn taking_wipes_the_source() {

@@ -1,7 +1,8 @@
 //! The second provider: the AEAD of the pure-Rust `aes-gcm` crate, the other parts AWS-LC's. Feature `aes-gcm`; for tests.
 //!
 //! Two implementations that share no code and open each other's blocks show that the format is AES-256-GCM and not an accident
-//! of one library. Key schedules are wiped on drop (the crate's `zeroize` feature).
+//! of one library. Key schedules are wiped on drop (the crate's `zeroize` feature), but are made on the stack and moved to the
+//! heap: a reason more to leave this provider to tests.
 
 use ::aes_gcm::aead::AeadInOut;
 use ::aes_gcm::{Aes256Gcm, KeyInit};
@@ -50,4 +51,18 @@ impl OpeningKey for Key {
             .decrypt_inout_detached(nonce.into(), aad, in_out.into(), tag.into())
             .map_err(|_| Unauthentic)
     }
+}
+
+/// Encryption under a given nonce, for published vectors. Exists in this crate's tests only.
+#[cfg(test)]
+pub(crate) fn seal_with_nonce(
+    key: &[u8; 32],
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    in_out: &mut [u8],
+) -> [u8; TAG_LEN] {
+    Aes256Gcm::new(key.into())
+        .encrypt_inout_detached(nonce.into(), aad, in_out.into())
+        .unwrap()
+        .into()
 }

@@ -99,3 +99,18 @@ pub(super) fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
 pub(super) fn random(out: &mut [u8]) -> Result<(), ProviderError> {
     aws_lc_rs::rand::fill(out).map_err(|_| ProviderError)
 }
+
+/// Encryption under a given nonce, for published vectors. Exists in this crate's tests only.
+#[cfg(test)]
+pub(crate) fn seal_with_nonce(
+    key: &[u8; 32],
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    in_out: &mut [u8],
+) -> [u8; TAG_LEN] {
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
+    let tag = key
+        .seal_in_place_separate_tag(Nonce::from(nonce), Aad::from(aad), in_out)
+        .unwrap();
+    tag.as_ref().try_into().unwrap()
+}

@@ -8,8 +8,11 @@
 
 pub mod aws_lc;
 
-#[cfg(feature = "aes-gcm")]
+#[cfg(any(test, feature = "aes-gcm"))]
 pub mod aes_gcm;
+
+#[cfg(test)]
+mod vectors;
 
 use zeroize::Zeroizing;
 
@@ -58,18 +61,24 @@ pub trait OpeningKey: Send + Sync {
     ) -> Result<(), Unauthentic>;
 }
 
+/// A sealing key, made by a provider.
+pub type BoxedSealingKey = Box<dyn SealingKey>;
+/// An opening key, made by a provider.
+pub type BoxedOpeningKey = Box<dyn OpeningKey>;
+/// HKDF-SHA256 (RFC 5869), extract and expand: (secret, salt, parts of info, out).
+pub type HkdfFn = fn(&[u8], &[u8], &[&[u8]], &mut [u8]) -> Result<(), ProviderError>;
+
 /// A set of primitives. Passed about as `&'static Provider`; see [`Provider::default_provider`].
 #[non_exhaustive]
 pub struct Provider {
     /// For messages and benchmarks.
     pub name: &'static str,
     /// AES-256-GCM with random nonces (NIST SP 800-38D, 8.2.2).
-    pub sealing_key: fn(key: &[u8; 32]) -> Result<Box<dyn SealingKey>, ProviderError>,
+    pub sealing_key: fn(key: &[u8; 32]) -> Result<BoxedSealingKey, ProviderError>,
     /// AES-256-GCM.
-    pub opening_key: fn(key: &[u8; 32]) -> Result<Box<dyn OpeningKey>, ProviderError>,
-    /// HKDF-SHA256 (RFC 5869), extract and expand: fills `out`, 8,160 bytes at most.
-    pub hkdf_sha256:
-        fn(secret: &[u8], salt: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<(), ProviderError>,
+    pub opening_key: fn(key: &[u8; 32]) -> Result<BoxedOpeningKey, ProviderError>,
+    /// Fills `out`, 8,160 bytes at most.
+    pub hkdf_sha256: HkdfFn,
     /// HMAC-SHA256 (RFC 2104) of the parts one after the other.
     pub hmac_sha256: fn(key: &[u8], message: &[&[u8]]) -> [u8; 32],
     /// The system's random generator.
