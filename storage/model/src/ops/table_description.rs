@@ -124,23 +124,27 @@ impl TableDescription {
         table_id: impl Into<String>,
         schema: &TableSchema,
     ) -> Self {
-        let roles = [KeyType::Hash, KeyType::Range];
+        let mut description = Self::without_schema(table_name, table_id);
+        for (key, role) in schema.key.attributes().zip([KeyType::Hash, KeyType::Range]) {
+            description
+                .attribute_definitions
+                .push(AttributeDefinition::new(key.name.as_str(), key.kind));
+            description
+                .key_schema
+                .push(KeySchemaElement::new(key.name.as_str(), role));
+        }
+        description
+    }
+
+    /// As [`TableDescription::new`], without a key yet: for whoever rebuilds a description from a wire format.
+    pub fn without_schema(table_name: impl Into<String>, table_id: impl Into<String>) -> Self {
         Self {
             table_name: table_name.into(),
             table_id: table_id.into(),
             table_status: TableStatus::Active,
             creation_date_time: 0,
-            attribute_definitions: schema
-                .key
-                .attributes()
-                .map(|key| AttributeDefinition::new(key.name.as_str(), key.kind))
-                .collect(),
-            key_schema: schema
-                .key
-                .attributes()
-                .zip(roles)
-                .map(|(key, role)| KeySchemaElement::new(key.name.as_str(), role))
-                .collect(),
+            attribute_definitions: Vec::new(),
+            key_schema: Vec::new(),
             item_count: 0,
             table_size_bytes: 0,
             billing_mode_summary: BillingModeSummary::new(BillingMode::PayPerRequest),
