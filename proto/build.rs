@@ -27,7 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".sealdb.v1.NumberSet",
             ".sealdb.v1.BinarySet",
             ".sealdb.v1.QueryRequest",
+            ".sealdb.v1.AttributeDefinition",
+            ".sealdb.v1.KeySchemaElement",
         ])
+        // The model's maps are ordered.
+        .btree_map(".")
         // Undecodable bytes are the caller's fault, not an internal error.
         .codec_path("crate::codec::WireCodec")
         .compile_fds(compiler.file_descriptor_set())?;

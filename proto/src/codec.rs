@@ -4,9 +4,12 @@
 use std::marker::PhantomData;
 
 use prost::Message;
+use sealdb_model::ErrorCode;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
+
+use crate::status::status_for;
 
 /// The codec that the generated client and server use.
 #[derive(Debug, Clone)]
@@ -49,7 +52,7 @@ impl<U: Message + Default> Decoder for WireDecoder<U> {
         match U::decode(buf) {
             Ok(message) => Ok(Some(message)),
             // prost's text names the message and field, never their content.
-            Err(e) => Err(Status::invalid_argument(e.to_string())),
+            Err(e) => Err(status_for(ErrorCode::SerializationException, e.to_string())),
         }
     }
 }

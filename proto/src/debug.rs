@@ -5,7 +5,8 @@ use std::fmt::{Debug, Formatter, Result};
 
 use crate::v1::attribute_value::Value;
 use crate::v1::{
-    AttributeValue, BinarySet, ListValue, MapValue, NumberSet, QueryRequest, StringSet,
+    AttributeDefinition, AttributeValue, BinarySet, KeySchemaElement, ListValue, MapValue,
+    NumberSet, QueryRequest, StringSet,
 };
 
 impl Debug for AttributeValue {
@@ -73,7 +74,7 @@ impl Debug for QueryRequest {
             .field("table_name", &self.table_name)
             .field(
                 "key_condition_expression",
-                &format_args!("{} bytes", self.key_condition_expression.len()),
+                &self.key_condition_expression.as_ref().map(String::len),
             )
             .field(
                 "expression_attribute_names",
@@ -89,5 +90,17 @@ impl Debug for QueryRequest {
             .field("select", &self.select)
             .field("consistent_read", &self.consistent_read)
             .finish()
+    }
+}
+
+impl Debug for AttributeDefinition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "AttributeDefinition({:?})", self.attribute_type())
+    }
+}
+
+impl Debug for KeySchemaElement {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "KeySchemaElement({:?})", self.key_type())
     }
 }

@@ -13,8 +13,17 @@
 //! checked by `XInput::validate`.
 
 pub mod codec;
+mod convert;
 mod debug;
 pub mod endpoint;
+mod fuzz;
+pub mod json;
+mod status;
+
+pub use convert::WireError;
+#[doc(hidden)]
+pub use fuzz::fuzz_protobuf;
+pub use status::{error_from_status, grpc_code, named_error, status_for};
 
 /// Generated code: messages, and the service's client and server.
 pub mod v1 {

@@ -1,0 +1,312 @@
+//! Model → message → bytes → message → model is identity; what is refused is named.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use prost::Message;
+use sealdb_model::{AttributeValue, Item, MAX_DEPTH, Map, ops};
+
+use super::{WireError, strategies as any_};
+use crate::v1;
+use crate::v1::attribute_value::Value;
+
+fn through_bytes<W, M>(model: M) -> Result<M, WireError>
+where
+    W: Message + Default + From<M>,
+    M: TryFrom<W, Error = WireError>,
+{
+    let bytes = W::from(model).encode_to_vec();
+    M::try_from(W::decode(bytes.as_slice()).expect("what prost encodes it decodes"))
+}
+
+macro_rules! identity {
+    ($($name:ident: $wire:ident, $strategy:expr;)*) => {
+        proptest! {
+            #![proptest_config(ProptestConfig::with_cases(64))]
+            $(
+                #[test]
+                fn $name(model in $strategy) {
+                    prop_assert_eq!(through_bytes::<v1::$wire, _>(model.clone()), Ok(model));
+                }
+            )*
+        }
+    };
+}
+
+identity! {
+    attribute_value: AttributeValue, any_::value();
+    map_value: MapValue, any_::map();
+    create_table_request: CreateTableRequest, any_::create_table_input();
+    create_table_response: CreateTableResponse, any_::table_description().prop_map(ops::CreateTableOutput::new);
+    describe_table_request: DescribeTableRequest, any::<String>().prop_map(ops::DescribeTableInput::new);
+    describe_table_response: DescribeTableResponse, any_::table_description().prop_map(ops::DescribeTableOutput::new);
+    list_tables_request: ListTablesRequest, any_::list_tables_input();
+    list_tables_response: ListTablesResponse, any::<(Vec<String>, Option<String>)>()
+        .prop_map(|(names, last)| ops::ListTablesOutput::new(names, last));
+    delete_table_request: DeleteTableRequest, any::<String>().prop_map(ops::DeleteTableInput::new);
+    delete_table_response: DeleteTableResponse, any_::table_description().prop_map(ops::DeleteTableOutput::new);
+    put_item_request: PutItemRequest, any_::put_item_input();
+    put_item_response: PutItemResponse, proptest::option::of(any_::map()).prop_map(ops::PutItemOutput::new);
+    get_item_request: GetItemRequest, any_::get_item_input();
+    get_item_response: GetItemResponse, proptest::option::of(any_::map()).prop_map(ops::GetItemOutput::new);
+    delete_item_request: DeleteItemRequest, any_::delete_item_input();
+    delete_item_response: DeleteItemResponse, proptest::option::of(any_::map()).prop_map(ops::DeleteItemOutput::new);
+    batch_write_item_request: BatchWriteItemRequest, any_::batch()
+        .prop_map(|batch| ops::BatchWriteItemInput::new().request_items(batch));
+    batch_write_item_response: BatchWriteItemResponse, any_::batch().prop_map(ops::BatchWriteItemOutput::new);
+    query_request: QueryRequest, any_::query_input();
+    query_response: QueryResponse, any_::page()
+        .prop_map(|(items, count, scanned, last)| ops::QueryOutput::new(items, count, scanned, last));
+    scan_request: ScanRequest, any_::scan_input();
+    scan_response: ScanResponse, any_::page()
+        .prop_map(|(items, count, scanned, last)| ops::ScanOutput::new(items, count, scanned, last));
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_are_refused_or_kept(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        crate::fuzz_protobuf(&bytes);
+    }
+
+    #[test]
+    fn damaged_requests_are_refused_or_kept(input in any_::put_item_input(), at in any::<usize>(), bit in 0..8u8) {
+        let mut bytes = v1::PutItemRequest::from(input).encode_to_vec();
+        let at = at % bytes.len().max(1);
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte ^= 1 << bit;
+        }
+        crate::fuzz_protobuf(&bytes);
+    }
+}
+
+/// A value with this many maps or lists around a scalar, in turns.
+fn nested(depth: usize) -> AttributeValue {
+    (0..depth).fold(AttributeValue::from("x"), |inner, level| {
+        if level % 2 == 0 {
+            AttributeValue::M(Map::from([("a", inner)]))
+        } else {
+            AttributeValue::L(vec![inner])
+        }
+    })
+}
+
+/// A value with this many maps around a scalar: what costs most levels on the wire.
+fn nested_maps(depth: usize) -> AttributeValue {
+    (0..depth).fold(AttributeValue::from("x"), |inner, _| {
+        AttributeValue::M(Map::from([("a", inner)]))
+    })
+}
+
+#[test]
+fn depth_32_passes_and_33_is_refused_by_us_in_every_message() {
+    for make in [nested, nested_maps] {
+        let item = |depth| Item::from([("deep", make(depth))]);
+        let [good, bad] = [item(MAX_DEPTH), item(MAX_DEPTH + 1)];
+        fn check<W, M>(good: M, bad: M)
+        where
+            W: Message + Default + From<M>,
+            M: TryFrom<W, Error = WireError> + Clone + PartialEq + std::fmt::Debug,
+        {
+            assert_eq!(through_bytes::<W, M>(good.clone()), Ok(good));
+            let error = through_bytes::<W, M>(bad).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .contains("Nesting Levels have exceeded supported limits"),
+                "{error}"
+            );
+        }
+        let each = |item: &Item| {
+            (
+                ops::PutItemInput::new("t", item.clone()),
+                ops::GetItemOutput::new(Some(item.clone())),
+                ops::BatchWriteItemInput::new()
+                    .put("t", item.clone())
+                    .delete("t", Map::from([("k", 1)])),
+                ops::BatchWriteItemOutput::new(
+                    ops::BatchWriteItemInput::new()
+                        .put("t", item.clone())
+                        .request_items,
+                ),
+                ops::QueryOutput::new(vec![Item::new(), item.clone()], 2, 2, None),
+            )
+        };
+        let (good, bad) = (each(&good), each(&bad));
+        check::<v1::PutItemRequest, _>(good.0, bad.0);
+        check::<v1::GetItemResponse, _>(good.1, bad.1);
+        check::<v1::BatchWriteItemRequest, _>(good.2, bad.2);
+        check::<v1::BatchWriteItemResponse, _>(good.3, bad.3);
+        check::<v1::QueryResponse, _>(good.4, bad.4);
+    }
+}
+
+#[test]
+fn nesting_beyond_the_decoder_is_refused_not_followed() {
+    // From the inside out: AttributeValue { m (6): MapValue { names (1): "a", values (2): … } }.
+    let mut value = v1::AttributeValue {
+        value: Some(Value::Bool(true)),
+    }
+    .encode_to_vec();
+    for _ in 0..20_000 {
+        let mut map = vec![0x0a, 1, b'a', 0x12];
+        prost::encoding::encode_varint(value.len() as u64, &mut map);
+        map.append(&mut value);
+        value.push(0x32);
+        prost::encoding::encode_varint(map.len() as u64, &mut value);
+        value.append(&mut map);
+    }
+    // PutItemRequest { item (2): MapValue { names, values } }, whose bytes are those of the outermost map.
+    let mut bytes = value;
+    bytes[0] = 0x12;
+    assert!(v1::PutItemRequest::decode(bytes.as_slice()).is_err());
+    crate::fuzz_protobuf(&bytes);
+}
+
+fn wire(value: Value) -> v1::AttributeValue {
+    v1::AttributeValue { value: Some(value) }
+}
+
+fn wire_map(entries: Vec<(&str, v1::AttributeValue)>) -> v1::MapValue {
+    let (names, values) = entries
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .unzip();
+    v1::MapValue { names, values }
+}
+
+fn refusal(item: v1::MapValue) -> String {
+    let request = v1::PutItemRequest {
+        table_name: "t".into(),
+        item: Some(item),
+        return_values: 0,
+    };
+    ops::PutItemInput::try_from(request)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn errors_name_the_field_and_the_problem() {
+    assert_eq!(
+        refusal(wire_map(vec![("n", wire(Value::N("12x".into())))])),
+        "item.n: The parameter cannot be converted to a numeric value: 12x"
+    );
+    assert_eq!(
+        refusal(wire_map(vec![("a", wire(Value::Null(false)))])),
+        "item.a: Null attribute value types must have the value of true"
+    );
+    let list = v1::ListValue {
+        values: vec![wire(Value::Bool(true)), v1::AttributeValue { value: None }],
+    };
+    assert_eq!(
+        refusal(wire_map(vec![(
+            "m",
+            wire(Value::M(wire_map(vec![("l", wire(Value::L(list)))])))
+        )])),
+        "item.m.l[1]: Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+    );
+    let twice = wire_map(vec![
+        ("b", wire(Value::Bool(true))),
+        ("a", wire(Value::Null(true))),
+        ("b", wire(Value::Null(true))),
+    ]);
+    assert_eq!(refusal(twice), "item: a name stands twice");
+    let mut short = wire_map(vec![("a", wire(Value::Bool(true)))]);
+    short.names.push("b".into());
+    assert_eq!(refusal(short), "item: 2 names and 1 values: not as many");
+
+    let request = v1::PutItemRequest::default();
+    assert_eq!(
+        ops::PutItemInput::try_from(request)
+            .unwrap_err()
+            .to_string(),
+        "item: is missing"
+    );
+    let request = v1::PutItemRequest {
+        item: Some(Default::default()),
+        return_values: 9,
+        ..Default::default()
+    };
+    assert_eq!(
+        ops::PutItemInput::try_from(request)
+            .unwrap_err()
+            .to_string(),
+        "return_values: 9 is not a value that this version knows"
+    );
+    let table = v1::TableWriteRequests {
+        table_name: "t".into(),
+        requests: vec![v1::WriteRequest { request: None }],
+    };
+    let request = v1::BatchWriteItemRequest {
+        request_items: vec![table],
+    };
+    assert_eq!(
+        ops::BatchWriteItemInput::try_from(request)
+            .unwrap_err()
+            .to_string(),
+        "request_items[0].requests[0]: has neither put_item nor delete_key"
+    );
+    let table = v1::TableWriteRequests {
+        table_name: "t".into(),
+        requests: vec![],
+    };
+    let request = v1::BatchWriteItemRequest {
+        request_items: vec![table.clone(), table],
+    };
+    assert_eq!(
+        ops::BatchWriteItemInput::try_from(request)
+            .unwrap_err()
+            .to_string(),
+        "request_items[1].table_name: this table stands in the batch twice"
+    );
+    let key = v1::KeySchemaElement {
+        attribute_name: "pk".into(),
+        key_type: 0,
+    };
+    let request = v1::CreateTableRequest {
+        key_schema: vec![key],
+        ..Default::default()
+    };
+    assert_eq!(
+        ops::CreateTableInput::try_from(request)
+            .unwrap_err()
+            .to_string(),
+        "key_schema[0].key_type: is missing"
+    );
+}
+
+#[test]
+fn absent_fields_have_dynamodbs_defaults() {
+    let query = ops::QueryInput::try_from(v1::QueryRequest::default()).unwrap();
+    assert!(query.scan_index_forward && !query.consistent_read);
+    assert_eq!(
+        (query.limit, query.select, query.key_condition_expression),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn debug_of_messages_and_errors_gives_nothing_away() {
+    let input = ops::PutItemInput::new(
+        "t",
+        Item::from([("secretname", AttributeValue::from("secretvalue"))]),
+    );
+    let request = v1::PutItemRequest::from(input);
+    let query: v1::QueryRequest = ops::QueryInput::new("t", "secretname = :v")
+        .name("#secretname", "secretname")
+        .value(":v", "secretvalue")
+        .into();
+    let error = ops::PutItemInput::try_from(v1::PutItemRequest {
+        item: Some(wire_map(vec![(
+            "secretname",
+            wire(Value::N("secretvalue".into())),
+        )])),
+        ..Default::default()
+    })
+    .unwrap_err();
+    let create: v1::CreateTableRequest = ops::CreateTableInput::new("t")
+        .partition_key("secretname", sealdb_model::ScalarType::S)
+        .into();
+    let text = format!("{request:?} {query:?} {error:?} {create:?}");
+    assert!(!text.contains("secret"), "{text}");
+    assert!(text.contains("S(11 bytes)"), "{text}");
+}

@@ -1,0 +1,63 @@
+//! The entry for fuzzing the protobuf edge: bytes as they come from a network.
+
+use prost::Message;
+use sealdb_model::ops;
+
+use crate::v1;
+
+/// Decodes the bytes as each request and each response and converts and validates what decodes, as a server or client does.
+/// Nothing may panic; what converts must convert back to the same.
+#[doc(hidden)]
+pub fn fuzz_protobuf(bytes: &[u8]) {
+    fn both_ways<W, M>(bytes: &[u8]) -> Option<M>
+    where
+        W: Message + Default + From<M>,
+        M: TryFrom<W> + Clone + PartialEq + std::fmt::Debug,
+        M::Error: std::fmt::Display,
+    {
+        let message = W::decode(bytes).ok()?;
+        match M::try_from(message) {
+            Ok(model) => {
+                let again = M::try_from(W::from(model.clone())).ok();
+                assert!(
+                    again.as_ref() == Some(&model),
+                    "a conversion that loses something: {model:?}"
+                );
+                Some(model)
+            }
+            Err(e) => {
+                assert!(!e.to_string().is_empty());
+                None
+            }
+        }
+    }
+    macro_rules! requests {
+        ($($request:ident => $input:ident;)*) => {$(
+            if let Some(input) = both_ways::<v1::$request, ops::$input>(bytes) {
+                let _ = input.validate();
+            }
+        )*};
+    }
+    requests! {
+        CreateTableRequest => CreateTableInput;
+        DescribeTableRequest => DescribeTableInput;
+        ListTablesRequest => ListTablesInput;
+        DeleteTableRequest => DeleteTableInput;
+        PutItemRequest => PutItemInput;
+        GetItemRequest => GetItemInput;
+        DeleteItemRequest => DeleteItemInput;
+        BatchWriteItemRequest => BatchWriteItemInput;
+        QueryRequest => QueryInput;
+        ScanRequest => ScanInput;
+    }
+    both_ways::<v1::CreateTableResponse, ops::CreateTableOutput>(bytes);
+    both_ways::<v1::DescribeTableResponse, ops::DescribeTableOutput>(bytes);
+    both_ways::<v1::ListTablesResponse, ops::ListTablesOutput>(bytes);
+    both_ways::<v1::DeleteTableResponse, ops::DeleteTableOutput>(bytes);
+    both_ways::<v1::PutItemResponse, ops::PutItemOutput>(bytes);
+    both_ways::<v1::GetItemResponse, ops::GetItemOutput>(bytes);
+    both_ways::<v1::DeleteItemResponse, ops::DeleteItemOutput>(bytes);
+    both_ways::<v1::BatchWriteItemResponse, ops::BatchWriteItemOutput>(bytes);
+    both_ways::<v1::QueryResponse, ops::QueryOutput>(bytes);
+    both_ways::<v1::ScanResponse, ops::ScanOutput>(bytes);
+}

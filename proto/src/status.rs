@@ -1,0 +1,156 @@
+//! Errors on the wire: DynamoDB's exception name in `google.rpc.ErrorInfo`, beside a gRPC code for those who know
+//! only gRPC.
+//!
+//! The message goes to the caller as it is; whoever makes the status sees to it that it holds nothing else's data.
+
+use std::collections::HashMap;
+
+use sealdb_model::ErrorCode;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::ERROR_DOMAIN;
+use crate::convert::WireError;
+
+/// The gRPC code that stands for an error. The one place where the two meet.
+pub fn grpc_code(code: ErrorCode) -> Code {
+    match code {
+        ErrorCode::AccessDeniedException => Code::PermissionDenied,
+        ErrorCode::ConditionalCheckFailedException
+        | ErrorCode::InaccessibleEncryptionCredentialsException
+        | ErrorCode::ReadOnlyException => Code::FailedPrecondition,
+        ErrorCode::DuplicateItemException | ErrorCode::ResourceInUseException => {
+            Code::AlreadyExists
+        }
+        ErrorCode::ExpiredTokenException
+        | ErrorCode::IncompleteSignatureException
+        | ErrorCode::InvalidSignatureException
+        | ErrorCode::MissingAuthenticationTokenException
+        | ErrorCode::UnrecognizedClientException => Code::Unauthenticated,
+        ErrorCode::ExpiredIteratorException | ErrorCode::TrimmedDataAccessException => {
+            Code::OutOfRange
+        }
+        ErrorCode::IdempotentParameterMismatchException
+        | ErrorCode::SerializationException
+        | ErrorCode::ValidationException => Code::InvalidArgument,
+        ErrorCode::IndexNotFoundException
+        | ErrorCode::ResourceNotFoundException
+        | ErrorCode::TableNotFoundException => Code::NotFound,
+        ErrorCode::InternalServerError => Code::Internal,
+        ErrorCode::ItemCollectionSizeLimitExceededException
+        | ErrorCode::LimitExceededException
+        | ErrorCode::ProvisionedThroughputExceededException
+        | ErrorCode::RequestLimitExceeded
+        | ErrorCode::StorageFullException
+        | ErrorCode::ThrottlingException => Code::ResourceExhausted,
+        ErrorCode::ServiceUnavailable => Code::Unavailable,
+        ErrorCode::TransactionCanceledException
+        | ErrorCode::TransactionConflictException
+        | ErrorCode::TransactionInProgressException => Code::Aborted,
+        ErrorCode::UnknownOperationException => Code::Unimplemented,
+        ErrorCode::UnknownOutcomeException => Code::Unknown,
+        ErrorCode::DataCorruptionException => Code::DataLoss,
+    }
+}
+
+/// The status of a failed call.
+pub fn status_for(code: ErrorCode, message: impl Into<String>) -> Status {
+    let details = ErrorDetails::with_error_info(code.name(), ERROR_DOMAIN, HashMap::new());
+    Status::with_error_details(grpc_code(code), message, details)
+}
+
+impl From<WireError> for Status {
+    fn from(error: WireError) -> Self {
+        status_for(error.code(), error.to_string())
+    }
+}
+
+/// The error and message that a status stands for.
+///
+/// A status without our details comes from what lies between (the gRPC library, a proxy) and is read by its gRPC
+/// code. It says nothing about whether the request was carried out, except that it was not where the code cannot
+/// mean otherwise; where it is unknown, the error is [`ErrorCode::UnknownOutcomeException`].
+pub fn error_from_status(status: &Status) -> (ErrorCode, String) {
+    (
+        named_error(status).unwrap_or_else(|| foreign_error(status.code())),
+        status.message().to_owned(),
+    )
+}
+
+/// The error that the server named, if the status carries our details with a name that this version knows.
+pub fn named_error(status: &Status) -> Option<ErrorCode> {
+    let info = status.get_details_error_info()?;
+    if info.domain == ERROR_DOMAIN {
+        ErrorCode::from_name(&info.reason)
+    } else {
+        None
+    }
+}
+
+fn foreign_error(code: Code) -> ErrorCode {
+    match code {
+        Code::InvalidArgument => ErrorCode::SerializationException,
+        // A message that is too long.
+        Code::OutOfRange => ErrorCode::ValidationException,
+        Code::NotFound => ErrorCode::ResourceNotFoundException,
+        Code::AlreadyExists => ErrorCode::ResourceInUseException,
+        Code::PermissionDenied => ErrorCode::AccessDeniedException,
+        Code::ResourceExhausted => ErrorCode::ThrottlingException,
+        Code::FailedPrecondition => ErrorCode::ValidationException,
+        Code::Aborted => ErrorCode::TransactionConflictException,
+        Code::Unimplemented => ErrorCode::UnknownOperationException,
+        Code::Unavailable => ErrorCode::ServiceUnavailable,
+        Code::DataLoss => ErrorCode::DataCorruptionException,
+        Code::Unauthenticated => ErrorCode::UnrecognizedClientException,
+        Code::Ok | Code::Cancelled | Code::Unknown | Code::DeadlineExceeded | Code::Internal => {
+            ErrorCode::UnknownOutcomeException
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_survives_the_wire() {
+        for &code in ErrorCode::ALL {
+            let sent = status_for(code, "what is wrong");
+            assert_ne!(sent.code(), Code::Ok, "{code}");
+            // As a client sees it: rebuilt from the code, the message and the details.
+            let received =
+                Status::with_details(sent.code(), sent.message(), sent.details().to_vec().into());
+            assert_eq!(
+                error_from_status(&received),
+                (code, "what is wrong".to_owned())
+            );
+            assert_eq!(
+                received
+                    .get_details_error_info()
+                    .map(|info| info.domain)
+                    .as_deref(),
+                Some("sealdb")
+            );
+        }
+    }
+
+    #[test]
+    fn foreign_details_are_not_believed() {
+        let details =
+            ErrorDetails::with_error_info("ThrottlingException", "elsewhere", HashMap::new());
+        let status = Status::with_error_details(Code::NotFound, "no", details);
+        assert_eq!(named_error(&status), None);
+        assert_eq!(
+            error_from_status(&status).0,
+            ErrorCode::ResourceNotFoundException
+        );
+        let details = ErrorDetails::with_error_info("NewException", ERROR_DOMAIN, HashMap::new());
+        let status = Status::with_error_details(Code::Unavailable, "no", details);
+        assert_eq!(error_from_status(&status).0, ErrorCode::ServiceUnavailable);
+        let garbage = Status::with_details(Code::Internal, "no", vec![0xff; 40].into());
+        assert_eq!(
+            error_from_status(&garbage).0,
+            ErrorCode::UnknownOutcomeException
+        );
+    }
+}
