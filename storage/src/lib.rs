@@ -5,3 +5,8 @@ mod tree;
 
 #[doc(hidden)]
 pub use tree::fuzz_page;
+
+pub use sealdb_crypto as crypto;
+pub use sealdb_model as model;
+
+pub use sealdb_model::ErrorCode;

@@ -466,16 +466,17 @@ impl fmt::Display for KeyState {
 /// What a key may guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyUsage {
-    /// System and audit keys only.
+    /// System, audit and credential keys only.
     System,
-    /// Anything but system and audit keys.
+    /// Anything but these: tables.
     Table,
 }
 
 impl KeyUsage {
     /// Whether a key of this usage may wrap under a context, by its [`CONTEXT_PURPOSE`].
     pub fn allows(self, context: &EncryptionContext) -> bool {
-        let for_system = matches!(context.get(CONTEXT_PURPOSE), Some("system" | "audit"));
+        let purpose = context.get(CONTEXT_PURPOSE);
+        let for_system = matches!(purpose, Some("system" | "audit" | "credentials"));
         match self {
             Self::System => for_system,
             Self::Table => !for_system,
@@ -548,6 +549,12 @@ impl EncryptionContext {
     /// The context of the audit key.
     pub fn for_audit(database: DatabaseId, generation: Generation) -> Self {
         Self::of_purpose("audit", database, generation)
+    }
+
+    /// The context of the key that seals a server's credentials. They belong to the keyring, not to a database's id: the
+    /// server needs them before the database is open, and one keyring serves one database.
+    pub fn for_credentials() -> Self {
+        Self::new().with(CONTEXT_PURPOSE, "credentials")
     }
 
     fn of_purpose(purpose: &str, database: DatabaseId, generation: Generation) -> Self {
