@@ -106,6 +106,14 @@ impl KeySchema {
         })
     }
 
+    /// Whether the map has the key's attributes and no others, whatever their types.
+    pub(crate) fn has_names_of(&self, key: &Map) -> bool {
+        key.len() == self.attributes().count()
+            && self
+                .attributes()
+                .all(|attribute| key.contains_key(attribute.name.as_str()))
+    }
+
     fn bytes_of(
         &self,
         mut bytes: impl FnMut(&KeyAttribute, KeyRole) -> Result<Vec<u8>, ValidationError>,

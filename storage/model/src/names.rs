@@ -25,25 +25,24 @@ impl TableName {
 
     /// As `new`, for the field `field` of a request.
     pub(crate) fn new_at(name: String, field: &str) -> Result<Self, ValidationError> {
-        let at = |constraint| {
-            Err(ValidationError::constraint(
-                shortened(&name),
-                field,
-                constraint,
-            ))
-        };
+        if name.len() < 3 || name.len() > 255 {
+            let mut field = field.to_owned();
+            if let Some(first) = field.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            return Err(ValidationError::new(format!(
+                "{field} must be at least 3 characters long and at most 255 characters long"
+            )));
+        }
         if !name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-            || name.is_empty()
         {
-            return at("Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+");
-        }
-        if name.len() < 3 {
-            return at("Member must have length greater than or equal to 3");
-        }
-        if name.len() > 255 {
-            return at("Member must have length less than or equal to 255");
+            return Err(ValidationError::constraint(
+                name,
+                field,
+                "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+            ));
         }
         Ok(Self(name))
     }

@@ -163,10 +163,9 @@ impl Number {
         }
     }
 
-    /// Bytes that the number counts for in an item: one for every two significant digits, and one; one more if
-    /// it is negative. AWS's documentation calls its own rule approximate.
+    /// Bytes that the number counts for in an item: one for every two significant digits, and one.
     pub fn size(self) -> usize {
-        1 + self.significant_digits().div_ceil(2) as usize + usize::from(self.negative)
+        1 + self.significant_digits().div_ceil(2) as usize
     }
 
     /// The value as an integer, if it is one and fits.

@@ -4,7 +4,7 @@
 //! |------------------|-------|
 //! | name             | its UTF-8 bytes |
 //! | S, B             | their bytes |
-//! | N                | 1 + one for every two significant digits, + 1 if negative ([`crate::Number::size`]) |
+//! | N                | 1, and one for every two significant digits ([`crate::Number::size`]) |
 //! | BOOL, NULL       | 1 |
 //! | M, L             | 3, and 1 for each element, and the elements (names included) |
 //! | SS, NS, BS       | the elements |
@@ -104,7 +104,7 @@ fn validate_nested(value: &AttributeValue, depth: usize) -> Result<(), Validatio
             Ok(depth + 1)
         } else {
             Err(ValidationError::new(
-                "Nesting Levels have exceeded supported limits",
+                "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit",
             ))
         }
     };
@@ -115,24 +115,33 @@ fn validate_nested(value: &AttributeValue, depth: usize) -> Result<(), Validatio
             list.iter()
                 .try_for_each(|value| validate_nested(value, depth))
         }
-        AttributeValue::Ss(set) => validate_set(set, "string"),
-        AttributeValue::Ns(set) => validate_set(set, "number"),
-        AttributeValue::Bs(set) => validate_set(set, "binary"),
+        AttributeValue::Ss(set) => validate_set(set, "An string set  may not be empty", |set| {
+            let shown = set.join(", ").chars().take(300).collect::<String>();
+            format!(
+                "One or more parameter values were invalid: Input collection [{shown}] contains duplicates."
+            )
+        }),
+        AttributeValue::Ns(set) => validate_set(set, "An number set  may not be empty", |_| {
+            "Input collection contains duplicates".to_owned()
+        }),
+        AttributeValue::Bs(set) => validate_set(set, "Binary sets should not be empty", |_| {
+            "One or more parameter values were invalid: Input collection of type BS contains duplicates.".to_owned()
+        }),
         _ => Ok(()),
     }
 }
 
-fn validate_set<T: Ord>(set: &[T], kind: &str) -> Result<(), ValidationError> {
+/// Checks a set. The messages differ by type, and are AWS's as they are.
+fn validate_set<T: Ord>(
+    set: &[T],
+    empty: &str,
+    duplicates: impl FnOnce(&[T]) -> String,
+) -> Result<(), ValidationError> {
     if set.is_empty() {
-        // AWS's grammar, and its two spaces.
-        return Err(ValidationError::invalid_parameter(format_args!(
-            "An {kind} set  may not be empty"
-        )));
+        return Err(ValidationError::invalid_parameter(empty));
     }
     if !set.is_sorted_by(|a, b| a < b) && !sorted(set).is_sorted_by(|a, b| a < b) {
-        return Err(ValidationError::invalid_parameter(
-            "Input collection contains duplicates.",
-        ));
+        return Err(ValidationError::new(duplicates(set)));
     }
     Ok(())
 }

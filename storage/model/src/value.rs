@@ -61,6 +61,20 @@ pub enum AttributeType {
 }
 
 impl AttributeType {
+    /// Every type.
+    pub const ALL: [AttributeType; 10] = [
+        AttributeType::S,
+        AttributeType::N,
+        AttributeType::B,
+        AttributeType::Bool,
+        AttributeType::Null,
+        AttributeType::M,
+        AttributeType::L,
+        AttributeType::Ss,
+        AttributeType::Ns,
+        AttributeType::Bs,
+    ];
+
     /// DynamoDB's short name: `S`, `N`, `B`, `BOOL`, `NULL`, `M`, `L`, `SS`, `NS`, `BS`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,12 +1,252 @@
 //! KeyConditionExpression: one partition key, and maybe a condition of the sort key.
+//!
+//! [`KeyConditionExpression`] is what can be checked before the table is known, [`KeyCondition`] what it means for a
+//! table of a known key. AWS reports faults in that order too.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::error::ValidationError;
+use crate::expr::check::{Placeholders, parse_condition};
+use crate::expr::condition::{Comparator, Condition, Function, Operand};
+use crate::key::{KeyRole, key_value_bytes};
 use crate::map::Map;
-use crate::schema::KeySchema;
+use crate::schema::{KeyAttribute, KeySchema};
 use crate::value::AttributeValue;
+
+/// A key condition without placeholders: tests of attributes, each attribute once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyConditionExpression {
+    tests: Vec<(String, Test)>,
+}
+
+/// A test of one attribute.
+#[derive(Clone, PartialEq, Eq)]
+enum Test {
+    Compare(Comparator, AttributeValue),
+    Between(AttributeValue, AttributeValue),
+    BeginsWith(AttributeValue),
+}
+
+/// How many attributes it tests; neither names nor values.
+impl std::fmt::Debug for KeyConditionExpression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyConditionExpression({} attributes)", self.tests.len())
+    }
+}
+
+impl KeyConditionExpression {
+    /// Reads an expression and checks all that can be checked without the table. `names` and `values` are what
+    /// `#…` and `:…` stand for, signs included; each must be used.
+    ///
+    /// # Errors
+    /// AWS's messages.
+    pub fn parse(
+        expression: &str,
+        names: &BTreeMap<String, String>,
+        values: &Map,
+    ) -> Result<Self, ValidationError> {
+        let mut placeholders = Placeholders::new(names, values)?;
+        let condition = parse_condition("KeyConditionExpression", expression, &mut placeholders)?;
+        placeholders.all_used()?;
+        let mut tests = Vec::new();
+        collect(&condition, &placeholders, &mut tests)?;
+        if tests.len() > 2 {
+            return Err(ValidationError::new(
+                "Conditions can be of length 1 or 2 only",
+            ));
+        }
+        Ok(Self { tests })
+    }
+
+    /// What the expression means for a table of this key.
+    ///
+    /// # Errors
+    /// AWS's messages for an attribute that is not the key's, and for values of the wrong type, empty or too long.
+    pub fn bind(&self, schema: &KeySchema) -> Result<KeyCondition, ValidationError> {
+        let find = |attribute: &KeyAttribute| {
+            self.tests
+                .iter()
+                .find(|(name, _)| name == attribute.name.as_str())
+                .map(|(_, test)| test)
+        };
+        let missed = |attribute: &KeyAttribute| {
+            ValidationError::new(format!(
+                "Query condition missed key schema element: {}",
+                attribute.name
+            ))
+        };
+        let unsupported = || ValidationError::new("Query key condition not supported");
+        let partition = find(&schema.partition).ok_or_else(|| missed(&schema.partition))?;
+        let sort = match (&schema.sort, self.tests.len()) {
+            (_, 1) => None,
+            (None, _) => return Err(unsupported()),
+            (Some(attribute), _) => {
+                Some((attribute, find(attribute).ok_or_else(|| missed(attribute))?))
+            }
+        };
+        let Test::Compare(Comparator::Equal, partition) = partition else {
+            return Err(unsupported());
+        };
+        check_value(&schema.partition, KeyRole::Partition, partition)?;
+        Ok(KeyCondition {
+            partition: partition.clone(),
+            sort: sort
+                .map(|(attribute, test)| sort_condition(attribute, test))
+                .transpose()?,
+        })
+    }
+}
+
+fn check_value(
+    attribute: &KeyAttribute,
+    role: KeyRole,
+    value: &AttributeValue,
+) -> Result<(), ValidationError> {
+    if !attribute.kind.fits(value) {
+        return Err(ValidationError::invalid_parameter(
+            "Condition parameter type does not match schema type",
+        ));
+    }
+    key_value_bytes(attribute, role, value).map(drop)
+}
+
+fn sort_condition(attribute: &KeyAttribute, test: &Test) -> Result<SortCondition, ValidationError> {
+    let checked = |value: &AttributeValue| -> Result<AttributeValue, ValidationError> {
+        check_value(attribute, KeyRole::Sort, value)?;
+        Ok(value.clone())
+    };
+    Ok(match test {
+        Test::Between(low, high) => SortCondition::Between(checked(low)?, checked(high)?),
+        Test::BeginsWith(prefix) => SortCondition::BeginsWith(checked(prefix)?),
+        Test::Compare(comparator, value) => {
+            let value = checked(value)?;
+            match comparator {
+                Comparator::Equal => SortCondition::Eq(value),
+                Comparator::Less => SortCondition::Lt(value),
+                Comparator::LessOrEqual => SortCondition::Le(value),
+                Comparator::Greater => SortCondition::Gt(value),
+                Comparator::GreaterOrEqual => SortCondition::Ge(value),
+                Comparator::NotEqual => return Err(invalid_operator("<>")),
+            }
+        }
+    })
+}
+
+fn invalid_operator(operator: &str) -> ValidationError {
+    ValidationError::new(format!(
+        "Invalid operator used in KeyConditionExpression: {operator}"
+    ))
+}
+
+/// Takes a checked condition apart into tests of attributes, if it is a key condition.
+fn collect(
+    condition: &Condition<'_>,
+    placeholders: &Placeholders<'_>,
+    tests: &mut Vec<(String, Test)>,
+) -> Result<(), ValidationError> {
+    let mut add = |name: String, test: Test| {
+        if tests.iter().any(|(earlier, _)| *earlier == name) {
+            return Err(ValidationError::new(
+                "KeyConditionExpressions must only contain one condition per key",
+            ));
+        }
+        tests.push((name, test));
+        Ok(())
+    };
+    let value = |placeholder: &str| placeholders.checked_value(placeholder);
+    match condition {
+        Condition::Or(_) => Err(invalid_operator("OR")),
+        Condition::Not(_) => Err(invalid_operator("NOT")),
+        Condition::In(..) => Err(invalid_operator("IN")),
+        Condition::Compare(_, Comparator::NotEqual, _) => Err(invalid_operator("<>")),
+        Condition::And(parts) => parts
+            .iter()
+            .try_for_each(|part| collect(part, placeholders, tests)),
+        Condition::Compare(left, comparator, right) => {
+            let name = attribute_of(&[left, right], placeholders)?;
+            match (left, right) {
+                (_, Operand::Value(right)) => add(name, Test::Compare(*comparator, value(right))),
+                (Operand::Value(left), _) => {
+                    add(name, Test::Compare(comparator.flipped(), value(left)))
+                }
+                _ => Err(multiple_attributes()),
+            }
+        }
+        Condition::Between(tested, low, high) => {
+            first_is_attribute("BETWEEN", tested)?;
+            let name = attribute_of(&[tested, low, high], placeholders)?;
+            match (low, high) {
+                (Operand::Value(low), Operand::Value(high)) => {
+                    add(name, Test::Between(value(low), value(high)))
+                }
+                _ => Err(multiple_attributes()),
+            }
+        }
+        Condition::Function(Function {
+            name: "begins_with",
+            arguments,
+        }) => {
+            if let Some(first) = arguments.first() {
+                first_is_attribute("begins_with", first)?;
+            }
+            let name = attribute_of(&arguments.iter().collect::<Vec<_>>(), placeholders)?;
+            match arguments.get(1) {
+                Some(Operand::Value(prefix)) => add(name, Test::BeginsWith(value(prefix))),
+                _ => Err(multiple_attributes()),
+            }
+        }
+        Condition::Function(function) => Err(invalid_operator(function.name)),
+    }
+}
+
+fn first_is_attribute(operator: &str, first: &Operand<'_>) -> Result<(), ValidationError> {
+    match first {
+        Operand::Value(_) => Err(ValidationError::new(format!(
+            "Invalid condition in KeyConditionExpression: {operator} operator must have the key attribute as its first \
+             operand"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn multiple_attributes() -> ValidationError {
+    ValidationError::new(
+        "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
+    )
+}
+
+/// The one attribute that a test speaks of. It is not nested, and nothing is computed.
+fn attribute_of(
+    operands: &[&Operand<'_>],
+    placeholders: &Placeholders<'_>,
+) -> Result<String, ValidationError> {
+    let mut found = None;
+    for operand in operands {
+        match operand {
+            Operand::Value(_) => {}
+            Operand::Function(_) => {
+                return Err(ValidationError::new(
+                    "KeyConditionExpressions cannot contain nested operations",
+                ));
+            }
+            Operand::Path(_) if found.is_some() => return Err(multiple_attributes()),
+            Operand::Path(steps) => match steps.as_slice() {
+                [step] => found = Some(placeholders.checked_name(step).to_owned()),
+                _ => {
+                    return Err(ValidationError::new(
+                        "KeyConditionExpressions cannot have conditions on nested attributes",
+                    ));
+                }
+            },
+        }
+    }
+    found.ok_or_else(|| {
+        ValidationError::new(
+            "Invalid condition in KeyConditionExpression: No key attribute specified",
+        )
+    })
+}
 
 /// A condition of the sort key. The values are of the sort key's type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,20 +277,17 @@ pub struct KeyCondition {
 }
 
 impl KeyCondition {
-    /// Parses an expression and checks it against a table's key.
+    /// Parses an expression and binds it to a table's key.
     ///
     /// # Errors
-    /// AWS's messages.
+    /// As [`KeyConditionExpression::parse`] and [`KeyConditionExpression::bind`].
     pub fn parse(
         expression: &str,
         names: &BTreeMap<String, String>,
         values: &Map,
         schema: &KeySchema,
     ) -> Result<Self, ValidationError> {
-        let _ = (names, values, schema);
-        Err(ValidationError::new(format!(
-            "Invalid KeyConditionExpression: {expression}"
-        )))
+        KeyConditionExpression::parse(expression, names, values)?.bind(schema)
     }
 
     /// Bytes of the partition key, as in [`crate::KeyBytes`].

@@ -84,9 +84,7 @@ impl BatchWriteItemInput {
             let table = TableName::new(name)?;
             if requests.is_empty() {
                 return Err(ValidationError::new(format!(
-                    "1 validation error detected: Value '{{{table}=[]}}' at 'requestItems' failed to satisfy constraint: \
-                     Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must \
-                     have length greater than or equal to 1]"
+                    "The batch write request list for a table cannot be null or empty: {table}"
                 )));
             }
             for request in &requests {

@@ -27,6 +27,9 @@ wire_enum! {
     }
 }
 
+/// Most capacity units.
+const MAX_UNITS: i64 = 1_000_000_000_000;
+
 /// The type of a key attribute.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AttributeDefinition {
@@ -276,8 +279,8 @@ fn key_schema(
             ));
         }
         [first, ..] if first.key_type != KeyType::Hash => {
-            return Err(ValidationError::invalid_parameter(
-                "The first KeySchemaElement is not a HASH key type",
+            return Err(ValidationError::new(
+                "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
             ));
         }
         [partition] => KeySchema {
@@ -286,13 +289,13 @@ fn key_schema(
         },
         [partition, sort] => {
             if partition.attribute_name == sort.attribute_name {
-                return Err(ValidationError::invalid_parameter(
+                return Err(ValidationError::new(
                     "Both the Hash Key and the Range Key element in the KeySchema have the same name",
                 ));
             }
             if sort.key_type != KeyType::Range {
-                return Err(ValidationError::invalid_parameter(
-                    "The second KeySchemaElement is not a RANGE key type",
+                return Err(ValidationError::new(
+                    "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
                 ));
             }
             KeySchema {
@@ -361,6 +364,16 @@ fn throughput(
                         at,
                         "Member must have value greater than or equal to 1",
                     ));
+                }
+            }
+            for (value, name) in [
+                (units.read_capacity_units, "ReadCapacityUnits"),
+                (units.write_capacity_units, "WriteCapacityUnits"),
+            ] {
+                if value > MAX_UNITS {
+                    return Err(ValidationError::new(format!(
+                        "Given value {value} for {name} is out of bounds"
+                    )));
                 }
             }
             Ok(Some(units))

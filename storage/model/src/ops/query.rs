@@ -1,9 +1,10 @@
 //! Query: the items of one partition key whose sort keys meet a condition, in the sort key's order, a page at a time.
 
 use std::collections::BTreeMap;
+use std::ops::RangeBounds;
 
 use crate::error::ValidationError;
-use crate::expr::KeyCondition;
+use crate::expr::{KeyCondition, KeyConditionExpression};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::TableName;
@@ -85,11 +86,14 @@ impl QueryInput {
                 "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
             ));
         };
+        let condition = KeyConditionExpression::parse(
+            &expression,
+            &self.expression_attribute_names,
+            &self.expression_attribute_values,
+        )?;
         Ok(Query {
             table,
-            expression,
-            names: self.expression_attribute_names,
-            values: self.expression_attribute_values,
+            condition,
             limit,
             forward: self.scan_index_forward,
             exclusive_start_key: self.exclusive_start_key,
@@ -133,12 +137,8 @@ pub(super) fn limit(limit: Option<i32>) -> Result<Option<usize>, ValidationError
 pub struct Query {
     /// The table.
     pub table: TableName,
-    /// The key condition expression.
-    pub expression: String,
-    /// The names for which `#…` stand.
-    pub names: BTreeMap<String, String>,
-    /// The values for which `:…` stand.
-    pub values: Map,
+    /// The key condition, not yet bound to the table's key.
+    pub condition: KeyConditionExpression,
     /// Most items to look at, at least 1.
     pub limit: Option<usize>,
     /// Whether sort keys ascend.
@@ -161,22 +161,30 @@ pub struct QueryPlan {
 }
 
 impl Query {
-    /// Parses and checks the key condition and the start key against a table's key.
+    /// Binds the key condition and the start key to a table's key.
     ///
     /// # Errors
-    /// AWS's messages for a bad key condition or start key.
+    /// AWS's messages for a key condition or start key that does not fit.
     pub fn plan(&self, schema: &KeySchema) -> Result<QueryPlan, ValidationError> {
-        let condition = KeyCondition::parse(&self.expression, &self.names, &self.values, schema)?;
+        if let Some(key) = &self.exclusive_start_key
+            && !schema.has_names_of(key)
+        {
+            return Err(ValidationError::new("The provided starting key is invalid"));
+        }
+        let condition = self.condition.bind(schema)?;
         let partition = condition.partition_bytes();
         let after = match &self.exclusive_start_key {
             None => None,
             Some(key) => {
-                let key = schema
-                    .key_of_key(key)
-                    .map_err(|_| ValidationError::new("The provided starting key is invalid"))?;
+                let key = schema.key_of_key(key)?;
                 if key.partition != partition {
                     return Err(ValidationError::new(
                         "The provided starting key is outside query boundaries based on provided conditions",
+                    ));
+                }
+                if !condition.sort_range().contains(&key.sort) {
+                    return Err(ValidationError::new(
+                        "The provided starting key does not match the range key predicate",
                     ));
                 }
                 Some(key)

@@ -171,11 +171,12 @@ impl Scan {
     }
 
     /// The error of a start key of another segment.
-    pub fn outside_segment() -> ValidationError {
-        ValidationError::new(
-            "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use \
-                              ExclusiveStartKey with correct Segment. TotalSegments and Segment do not match",
-        )
+    pub fn outside_segment(&self) -> ValidationError {
+        ValidationError::new(format!(
+            "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct \
+             Segment. TotalSegments: {} Segment: {}",
+            self.segment.total, self.segment.segment
+        ))
     }
 }
 
