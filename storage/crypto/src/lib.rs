@@ -16,9 +16,13 @@ pub mod lease;
 pub mod provider;
 pub mod sealer;
 pub mod secret;
+pub mod testing;
 mod wire;
 
-pub use audit::{AuditError, AuditEvent, AuditSink, AuditedKms};
+pub use audit::{
+    AuditError, AuditEvent, AuditRecord, AuditSink, AuditTrail, AuditedKms, TrailAccess,
+    TrailReader,
+};
 pub use block::{BlockHead, BlockKind, BlockTag, LogPlace, OpenError, Purpose, Scope, SealError};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use epoch::EpochLimits;

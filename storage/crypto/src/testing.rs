@@ -1,0 +1,200 @@
+//! Doubles for tests of every room: a KMS that fails on command, and a trail in memory.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use zeroize::Zeroizing;
+
+use crate::audit::{AuditError, AuditEvent, AuditSink};
+use crate::kms::{
+    Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError,
+    KmsIdentity, Wrapped,
+};
+
+/// A KMS in front of another: can be unreachable, can deny single keys, and counts calls.
+///
+/// ```
+/// use std::sync::Arc;
+/// use sealdb_crypto::{Caller, EncryptionContext, KeyRef, Kms, KmsError, Keyring, RootKeySource, SystemClock};
+/// use sealdb_crypto::testing::ScriptedKms;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let source = RootKeySource::create_file(dir.join("root.key"))?;
+/// let keyring = Keyring::create(dir.join("my.keyring"), source, Arc::new(SystemClock))?;
+/// let kms = ScriptedKms::new(Arc::new(keyring));
+/// kms.set_unavailable(true);
+/// let answer = kms.generate_data_key(&Caller::database(), &KeyRef::default_key(), &EncryptionContext::new());
+/// assert!(matches!(answer, Err(KmsError::Unavailable { .. })));
+/// assert_eq!(kms.calls(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ScriptedKms {
+    inner: Arc<dyn Kms>,
+    unavailable: AtomicBool,
+    /// Ids and aliases as the denied keys may be named.
+    denied: Mutex<BTreeSet<String>>,
+    calls: AtomicU64,
+    decrypts: AtomicU64,
+}
+
+impl ScriptedKms {
+    /// Passes everything on until told otherwise.
+    pub fn new(inner: Arc<dyn Kms>) -> Self {
+        Self {
+            inner,
+            unavailable: AtomicBool::new(false),
+            denied: Mutex::new(BTreeSet::new()),
+            calls: AtomicU64::new(0),
+            decrypts: AtomicU64::new(0),
+        }
+    }
+
+    /// From now on every call fails as if the KMS could not be reached; `false` ends that.
+    pub fn set_unavailable(&self, unavailable: bool) {
+        self.unavailable.store(unavailable, Ordering::SeqCst);
+    }
+
+    /// Denies a key from now on, however a caller names it.
+    pub fn deny(&self, key: &KeyRef) {
+        let names = self.names_of(key);
+        self.denied.lock().extend(names);
+    }
+
+    /// Ends the denial.
+    pub fn allow(&self, key: &KeyRef) {
+        let names = self.names_of(key);
+        self.denied.lock().retain(|name| !names.contains(name));
+    }
+
+    /// How many calls came, failed ones included; `identity` does not count.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many of them were Decrypt.
+    pub fn decrypts(&self) -> u64 {
+        self.decrypts.load(Ordering::SeqCst)
+    }
+
+    fn names_of(&self, key: &KeyRef) -> Vec<String> {
+        let mut names = vec![key.to_string()];
+        if let Ok(description) = self.inner.describe_key(&Caller::new("test"), key) {
+            names.push(description.id.to_string());
+            names.extend(description.alias.map(|alias| alias.to_string()));
+        }
+        names
+    }
+
+    fn enter(&self, keys: &[&KeyRef]) -> Result<(), KmsError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.unavailable.load(Ordering::SeqCst) {
+            return Err(KmsError::Unavailable {
+                provider: "scripted".to_owned(),
+                reason: "the test made it so".to_owned(),
+                source: None,
+            });
+        }
+        let denied = self.denied.lock();
+        for key in keys.iter().map(ToString::to_string) {
+            if denied.contains(&key) {
+                return Err(KmsError::Denied {
+                    key,
+                    reason: DenyReason::AccessDenied,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Kms for ScriptedKms {
+    fn identity(&self) -> KmsIdentity {
+        self.inner.identity()
+    }
+
+    fn generate_data_key(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, KmsError> {
+        self.enter(&[key])?;
+        self.inner.generate_data_key(caller, key, context)
+    }
+
+    fn encrypt(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Wrapped, KmsError> {
+        self.enter(&[key])?;
+        self.inner.encrypt(caller, key, plaintext, context)
+    }
+
+    fn decrypt(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        ciphertext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+        self.decrypts.fetch_add(1, Ordering::SeqCst);
+        self.enter(&[key])?;
+        self.inner.decrypt(caller, key, ciphertext, context)
+    }
+
+    fn re_encrypt(
+        &self,
+        caller: &Caller,
+        ciphertext: &[u8],
+        from: (&KeyRef, &EncryptionContext),
+        to: (&KeyRef, &EncryptionContext),
+    ) -> Result<Wrapped, KmsError> {
+        self.enter(&[from.0, to.0])?;
+        self.inner.re_encrypt(caller, ciphertext, from, to)
+    }
+
+    fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
+        self.enter(&[key])?;
+        self.inner.describe_key(caller, key)
+    }
+}
+
+/// A trail in memory; can be told to fail.
+#[derive(Default)]
+pub struct MemoryTrail {
+    events: Mutex<Vec<AuditEvent>>,
+    failing: AtomicBool,
+}
+
+impl MemoryTrail {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was recorded.
+    pub fn events(&self) -> Vec<AuditEvent> {
+        self.events.lock().clone()
+    }
+
+    /// From now on every append fails; `false` ends that.
+    pub fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::SeqCst);
+    }
+}
+
+impl AuditSink for MemoryTrail {
+    fn append(&self, event: &AuditEvent) -> Result<(), AuditError> {
+        if self.failing.load(Ordering::SeqCst) {
+            return Err(AuditError::Scripted);
+        }
+        self.events.lock().push(event.clone());
+        Ok(())
+    }
+}
