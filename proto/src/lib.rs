@@ -23,6 +23,8 @@ mod status;
 pub use convert::WireError;
 #[doc(hidden)]
 pub use fuzz::fuzz_protobuf;
+/// The trait of all messages: encoding and decoding.
+pub use prost::Message;
 pub use status::{error_from_status, grpc_code, named_error, status_for};
 
 /// Generated code: messages, and the service's client and server.

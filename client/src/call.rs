@@ -1,0 +1,174 @@
+//! One call: encode once, send, and send again where that is right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealdb_model::ErrorCode;
+use sealdb_proto::MAX_MESSAGE_LEN;
+use sealdb_proto::codec::{Encoded, EncodedCodec};
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+use zeroize::Zeroizing;
+
+use crate::connect::Connector;
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::retry::RetryPolicy;
+
+/// A connection that signs, limits and repeats its calls. A clone shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    grpc: Grpc<Channel>,
+    settings: Arc<Settings>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    /// Sensitive: `Debug` and the header compression's tables leave it out.
+    authorization: MetadataValue<Ascii>,
+    request_timeout: Duration,
+    retry: RetryPolicy,
+}
+
+impl Caller {
+    /// Connects, with the server's certificate checked.
+    pub(crate) async fn connect(endpoint: Endpoint) -> Result<Self, Error> {
+        let authorization = authorization(&endpoint)?;
+        let connector = Connector::new(&endpoint)?;
+        let invalid = |e: tonic::transport::Error| {
+            Error::new(
+                ErrorCode::ValidationException,
+                format!("'{}' is not an address: {e}", endpoint.address),
+            )
+        };
+        let origin = format!("https://{}", endpoint.address)
+            .parse()
+            .map_err(|e| {
+                Error::new(
+                    ErrorCode::ValidationException,
+                    format!("'{}' is not an address: {e}", endpoint.address),
+                )
+            })?;
+        // TLS is the connector's: tonic is asked for a plain connection and told the true scheme.
+        let channel =
+            tonic::transport::Endpoint::from_shared(format!("http://{}", endpoint.address))
+                .and_then(|channel| {
+                    channel.user_agent(concat!("sealdb-client/", env!("CARGO_PKG_VERSION")))
+                })
+                .map_err(invalid)?
+                .origin(origin)
+                // A page of 1 MB fits, so that it needs no round trip for more room.
+                .initial_stream_window_size(2 * 1024 * 1024)
+                .initial_connection_window_size(8 * 1024 * 1024)
+                .http2_keep_alive_interval(Duration::from_secs(20))
+                .keep_alive_timeout(Duration::from_secs(10))
+                .connect_with_connector(connector)
+                .await
+                .map_err(Error::of_transport)?;
+        let grpc = Grpc::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_LEN)
+            .max_encoding_message_size(MAX_MESSAGE_LEN);
+        Ok(Self {
+            grpc,
+            settings: Arc::new(Settings {
+                authorization,
+                request_timeout: endpoint.request_timeout,
+                retry: endpoint.retry,
+            }),
+        })
+    }
+
+    /// Carries out an operation. `harmless_twice`: carrying it out twice is as carrying it out once.
+    pub(crate) async fn call<W, R>(
+        &self,
+        path: &'static str,
+        request: W,
+        harmless_twice: bool,
+    ) -> Result<R, Error>
+    where
+        W: sealdb_proto::Message,
+        R: sealdb_proto::Message + Default + 'static,
+    {
+        let request = Encoded::new(&request);
+        if request.encoded_len() > MAX_MESSAGE_LEN {
+            return Err(Error::new(
+                ErrorCode::ValidationException,
+                format!(
+                    "the request is {} bytes long, more than the {MAX_MESSAGE_LEN} that a message may be",
+                    request.encoded_len()
+                ),
+            ));
+        }
+        let mut tries = 1;
+        loop {
+            let error = match self.once(path, request.clone(), harmless_twice).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            match self.settings.retry.wait(tries) {
+                Some(wait) if error.retryable() => tokio::time::sleep(wait).await,
+                _ => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    async fn once<R>(
+        &self,
+        path: &'static str,
+        message: Encoded,
+        harmless_twice: bool,
+    ) -> Result<R, Error>
+    where
+        R: sealdb_proto::Message + Default + 'static,
+    {
+        let limit = self.settings.request_timeout;
+        let mut request = Request::new(message);
+        request
+            .metadata_mut()
+            .insert("authorization", self.settings.authorization.clone());
+        let mut grpc = self.grpc.clone();
+        let answer = async {
+            grpc.ready()
+                .await
+                .map_err(|e| Status::from_error(e.into()))?;
+            grpc.unary(
+                request,
+                PathAndQuery::from_static(path),
+                EncodedCodec::<R>::default(),
+            )
+            .await
+        };
+        match tokio::time::timeout(limit, answer).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(Error::of_call(status, harmless_twice)),
+            Err(_) => Err(Error::lost_answer(
+                format!("no answer within {limit:?}"),
+                harmless_twice,
+            )),
+        }
+    }
+
+    pub(crate) fn retry(&self) -> RetryPolicy {
+        self.settings.retry
+    }
+}
+
+fn authorization(endpoint: &Endpoint) -> Result<MetadataValue<Ascii>, Error> {
+    let text = Zeroizing::new(format!(
+        "Bearer {}:{}",
+        endpoint.credential.access_key_id,
+        endpoint.credential.secret_access_key.expose()
+    ));
+    let mut value = MetadataValue::try_from(text.as_str()).map_err(|_| {
+        Error::new(
+            ErrorCode::ValidationException,
+            "the access key holds characters that a header cannot carry",
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,157 @@
+//! The connector: TCP, then TLS with the server's certificate checked, within one time limit.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use sealdb_model::ErrorCode;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::codegen::http::Uri;
+
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::tls;
+
+/// Why there is no connection. Nothing of the caller's was sent.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("no server answers at {address}: {source}")]
+    Unreachable {
+        address: String,
+        source: Arc<io::Error>,
+    },
+    #[error("no connection to {address} within {limit:?}")]
+    TimedOut { address: String, limit: Duration },
+    #[error("the server at {address} is not trusted, and nothing was sent to it: {source}")]
+    Distrust {
+        address: String,
+        source: Arc<rustls::Error>,
+    },
+    #[error("TLS with {address} failed: {source}")]
+    Tls {
+        address: String,
+        source: Arc<io::Error>,
+    },
+}
+
+impl ConnectError {
+    /// Whether the server may be somebody else. Trying again is no remedy.
+    pub(crate) fn is_distrust(&self) -> bool {
+        matches!(self, Self::Distrust { .. })
+    }
+
+    /// The connector's error that lies below another one.
+    pub(crate) fn in_chain_of<'a>(
+        error: &'a (dyn std::error::Error + 'static),
+    ) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+
+    fn of_handshake(address: String, error: io::Error) -> Self {
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
+            Some(source @ rustls::Error::InvalidCertificate(_)) => Self::Distrust {
+                address,
+                source: Arc::new(source.clone()),
+            },
+            _ => Self::Tls {
+                address,
+                source: Arc::new(error),
+            },
+        }
+    }
+}
+
+/// Connects to one address, whatever URI it is asked for.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    address: String,
+    server_name: ServerName<'static>,
+    tls: TlsConnector,
+    limit: Duration,
+}
+
+impl Connector {
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, Error> {
+        let invalid = || {
+            Error::new(
+                ErrorCode::ValidationException,
+                format!(
+                    "'{}' is not an address of the form host:port",
+                    endpoint.address
+                ),
+            )
+        };
+        let (host, port) = endpoint.address.rsplit_once(':').ok_or_else(invalid)?;
+        port.parse::<u16>().map_err(|_| invalid())?;
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        let server_name = ServerName::try_from(host.to_owned()).map_err(|_| invalid())?;
+        let config: ClientConfig = tls::client_config(&endpoint.trust)?;
+        Ok(Self {
+            address: endpoint.address.clone(),
+            server_name,
+            tls: TlsConnector::from(Arc::new(config)),
+            limit: endpoint.connect_timeout,
+        })
+    }
+
+    async fn connect(self) -> Result<TokioIo<TlsStream<TcpStream>>, ConnectError> {
+        let address = self.address.clone();
+        let handshake = async {
+            let unreachable = |source| ConnectError::Unreachable {
+                address: self.address.clone(),
+                source: Arc::new(source),
+            };
+            let tcp = TcpStream::connect(&self.address)
+                .await
+                .map_err(unreachable)?;
+            tcp.set_nodelay(true).map_err(unreachable)?;
+            self.tls
+                .connect(self.server_name, tcp)
+                .await
+                .map(TokioIo::new)
+                .map_err(|e| ConnectError::of_handshake(self.address.clone(), e))
+        };
+        match tokio::time::timeout(self.limit, handshake).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ConnectError::TimedOut {
+                address,
+                limit: self.limit,
+            }),
+        }
+    }
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        Box::pin(self.clone().connect())
+    }
+}
