@@ -545,6 +545,7 @@ mod tests {
             let variable = environment_name(name);
             let environment = [(variable.as_str(), "from-environment")];
             let file = format!("{name} = \"from-file\"");
+            #[allow(clippy::type_complexity)] // flags, environment, file, what is expected
             let cases: [(&[&str], &[(&str, &str)], Option<&str>, Option<&str>); 8] = [
                 (&flags, &environment, Some(&file), Some(from_flag)),
                 (&flags, &environment, None, Some(from_flag)),

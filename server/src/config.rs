@@ -660,6 +660,7 @@ mod tests {
 
     #[test]
     fn bad_values_are_refused_under_the_name_they_were_given() {
+        #[allow(clippy::type_complexity)] // flags, environment, what the error contains
         let cases: [(&[&str], &[(&str, &str)], &str); 10] = [
             (
                 &["--cache-size", "lots"],

@@ -7,12 +7,18 @@
 //! - What a client may use up is bounded: connections, calls, message sizes, time without a login.
 //! - Neither logs nor metrics hold values, keys or secrets.
 
+pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod credentials;
+pub mod endpoint;
 pub mod files;
+pub mod gate;
+pub mod keys;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
+pub mod scrape;
 pub mod shutdown;
 pub mod tls;
 pub mod units;

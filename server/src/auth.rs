@@ -1,0 +1,149 @@
+//! Who may call: `authorization: Bearer ACCESS_KEY_ID:SECRET` on every call.
+//!
+//! The access key id is public and looked up as it is; the secret is compared in constant time, as a SHA-256, so neither
+//! its length nor its beginning shows in the time. Secrets have 256 random bits: a plain hash in memory is enough,
+//! and guessing needs no further brake.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use subtle::ConstantTimeEq;
+
+use crate::credentials::Credential;
+use crate::tls::sha256;
+
+/// A caller that proved who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal(Arc<str>);
+
+impl Principal {
+    /// The access key id.
+    pub fn access_key_id(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a caller is turned away. Unknown ids and wrong secrets are one: nobody learns which ids exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No `authorization`.
+    #[error(
+        "no credential: send the metadata `authorization: Bearer ACCESS_KEY_ID:SECRET` (see `sealdb endpoint`)"
+    )]
+    Missing,
+    /// Not of the form that is read.
+    #[error("the metadata `authorization` is not of the form `Bearer ACCESS_KEY_ID:SECRET`")]
+    Malformed,
+    /// No such access key, or another secret.
+    #[error("the access key does not exist, was revoked, or its secret is another")]
+    Wrong,
+}
+
+#[derive(Default)]
+struct Accepted(HashMap<Arc<str>, [u8; 32]>);
+
+/// The credentials that are accepted now. A clone sees the same.
+#[derive(Clone, Default)]
+pub struct Authenticator(Arc<RwLock<Arc<Accepted>>>);
+
+impl Authenticator {
+    /// Puts these credentials in the place of all others. Calls that have begun go on.
+    pub fn replace(&self, credentials: &[Credential]) {
+        let accepted = credentials
+            .iter()
+            .map(|credential| {
+                (
+                    credential.access_key_id.as_str().into(),
+                    sha256(credential.secret.as_bytes()),
+                )
+            })
+            .collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Accepted(accepted));
+    }
+
+    /// Checks the content of `authorization`.
+    pub fn check(&self, authorization: Option<&[u8]>) -> Result<Principal, Denied> {
+        let authorization = authorization.ok_or(Denied::Missing)?;
+        let text = std::str::from_utf8(authorization).map_err(|_| Denied::Malformed)?;
+        let (scheme, credential) = text.trim().split_once(' ').ok_or(Denied::Malformed)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Denied::Malformed);
+        }
+        let (id, secret) = credential.trim().split_once(':').ok_or(Denied::Malformed)?;
+        let accepted = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let offered = sha256(secret.as_bytes());
+        // An unknown id is compared with something too, so that it takes as long.
+        let (known, expected) = match accepted.0.get_key_value(id) {
+            Some((name, expected)) => (Some(name), expected),
+            None => (None, &[0; 32]),
+        };
+        let same = bool::from(offered.ct_eq(expected));
+        match known {
+            Some(name) if same => Ok(Principal(Arc::clone(name))),
+            _ => Err(Denied::Wrong),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_the_whole_credential_lets_in() {
+        let one = Credential::generate("one", false, 0).unwrap();
+        let two = Credential::generate("two", false, 0).unwrap();
+        let authenticator = Authenticator::default();
+        let header = |id: &str, secret: &str| format!("Bearer {id}:{secret}").into_bytes();
+        let good = header(&one.access_key_id, &one.secret);
+        assert_eq!(
+            authenticator.check(Some(&good)),
+            Err(Denied::Wrong),
+            "nobody is accepted yet"
+        );
+        authenticator.replace(&[one.clone(), two.clone()]);
+        assert_eq!(
+            authenticator.check(Some(&good)).unwrap().access_key_id(),
+            one.access_key_id
+        );
+        let lower = good.to_ascii_lowercase();
+        assert_eq!(authenticator.check(Some(&lower)), Err(Denied::Wrong));
+        let mixed = header(&one.access_key_id, &two.secret);
+        assert_eq!(authenticator.check(Some(&mixed)), Err(Denied::Wrong));
+        let cut = &good[..good.len() - 1];
+        assert_eq!(authenticator.check(Some(cut)), Err(Denied::Wrong));
+        assert_eq!(
+            authenticator.check(Some(&header(&one.access_key_id, ""))),
+            Err(Denied::Wrong)
+        );
+        assert_eq!(
+            authenticator.check(Some(&header("", ""))),
+            Err(Denied::Wrong)
+        );
+        assert_eq!(authenticator.check(None), Err(Denied::Missing));
+        for malformed in [
+            &b"Bearer"[..],
+            b"Basic abc:def",
+            b"Bearer abc",
+            b"",
+            b"Bearer \xff:x",
+        ] {
+            assert_eq!(
+                authenticator.check(Some(malformed)),
+                Err(Denied::Malformed),
+                "{malformed:?}"
+            );
+        }
+        authenticator.replace(&[two]);
+        assert_eq!(
+            authenticator.check(Some(&good)),
+            Err(Denied::Wrong),
+            "revoked"
+        );
+    }
+}
