@@ -52,9 +52,10 @@ pub const OVERHEAD: usize = HEAD_LEN + TAIL_LEN;
 pub const SALT_LEN: usize = 16;
 
 /// The part of the head that is authenticated as data: all but the nonce.
-const HEAD_AAD_LEN: usize = HEAD_LEN - NONCE_LEN;
+pub(crate) const PREFIX_LEN: usize = HEAD_LEN - NONCE_LEN;
+const KIND_AT: usize = 3;
 const SCOPE_AAD_LEN: usize = 16 + 16 + 4;
-const AAD_LEN: usize = HEAD_AAD_LEN + SCOPE_AAD_LEN + 1;
+const AAD_LEN: usize = PREFIX_LEN + SCOPE_AAD_LEN + 1;
 const PLACED_AAD_LEN: usize = AAD_LEN + 16 + 8;
 
 /// What a block holds. A block of one kind does not open as another.
@@ -250,15 +251,42 @@ impl BlockHead {
     /// # Errors
     /// [`OpenError::NewerFormat`] if the block names one, [`OpenError::Unauthentic`] for everything else.
     pub fn parse(block: &[u8]) -> Result<Self, OpenError> {
-        let head = block
-            .first_chunk::<HEAD_LEN>()
-            .ok_or(OpenError::Unauthentic)?;
-        Self::from_bytes(head)
+        let (prefix, rest) = block.split_first_chunk().ok_or(OpenError::Unauthentic)?;
+        let nonce = rest.first_chunk().ok_or(OpenError::Unauthentic)?;
+        let Prefix {
+            kind,
+            generation,
+            salt,
+        } = Prefix::parse(prefix)?;
+        Ok(Self {
+            kind,
+            generation,
+            salt: *salt,
+            nonce: *nonce,
+        })
     }
 
+    /// The bytes of the head.
+    pub(crate) fn to_bytes(self) -> [u8; HEAD_LEN] {
+        let mut head = [0; HEAD_LEN];
+        head[..PREFIX_LEN].copy_from_slice(&prefix_of_any_kind(self.generation, &self.salt));
+        head[KIND_AT] = self.kind as u8;
+        head[PREFIX_LEN..].copy_from_slice(&self.nonce);
+        head
+    }
+}
+
+/// The head without its nonce, borrowed: opening copies nothing that it need not.
+pub(crate) struct Prefix<'a> {
+    pub(crate) kind: BlockKind,
+    pub(crate) generation: Generation,
+    pub(crate) salt: &'a [u8; SALT_LEN],
+}
+
+impl<'a> Prefix<'a> {
     #[inline]
-    pub(crate) fn from_bytes(head: &[u8; HEAD_LEN]) -> Result<Self, OpenError> {
-        let [magic, version, suite, kind, g0, g1, g2, g3, ..] = *head;
+    pub(crate) fn parse(prefix: &'a [u8; PREFIX_LEN]) -> Result<Self, OpenError> {
+        let [magic, version, suite, kind, g0, g1, g2, g3, ..] = *prefix;
         if magic != MAGIC {
             return Err(OpenError::Unauthentic);
         }
@@ -269,46 +297,59 @@ impl BlockHead {
             return Err(OpenError::Unauthentic);
         }
         let kind = BlockKind::from_byte(kind).ok_or(OpenError::Unauthentic)?;
-        let mut salt = [0; SALT_LEN];
-        salt.copy_from_slice(&head[8..24]);
-        let mut nonce = [0; NONCE_LEN];
-        nonce.copy_from_slice(&head[24..36]);
         let generation = Generation::new(u32::from_be_bytes([g0, g1, g2, g3]));
+        let salt = prefix.last_chunk().ok_or(OpenError::Unauthentic)?; // 16 of 24: always there
         Ok(Self {
             kind,
             generation,
             salt,
-            nonce,
         })
-    }
-
-    /// Writes the head.
-    #[inline]
-    pub(crate) fn write(&self, head: &mut [u8; HEAD_LEN]) {
-        head[0] = MAGIC;
-        head[1] = FORMAT_VERSION;
-        head[2] = SUITE_AES_256_GCM;
-        head[3] = self.kind as u8;
-        head[4..8].copy_from_slice(&self.generation.get().to_be_bytes());
-        head[8..24].copy_from_slice(&self.salt);
-        head[24..36].copy_from_slice(&self.nonce);
     }
 }
 
-/// Head, text and tail of a block; `None` if it is too short to be one.
-#[inline]
-pub(crate) fn split_mut(
-    block: &mut [u8],
-) -> Option<(&mut [u8; HEAD_LEN], &mut [u8], &mut [u8; TAIL_LEN])> {
-    let (head, rest) = block.split_first_chunk_mut::<HEAD_LEN>()?;
-    let (text, tail) = rest.split_last_chunk_mut::<TAIL_LEN>()?;
-    Some((head, text, tail))
+/// The head without its nonce, as all blocks of an epoch share it; the kind is still to be set.
+pub(crate) fn prefix_of_any_kind(
+    generation: Generation,
+    salt: &[u8; SALT_LEN],
+) -> [u8; PREFIX_LEN] {
+    let mut prefix = [0; PREFIX_LEN];
+    prefix[0] = MAGIC;
+    prefix[1] = FORMAT_VERSION;
+    prefix[2] = SUITE_AES_256_GCM;
+    prefix[4..8].copy_from_slice(&generation.get().to_be_bytes());
+    prefix[8..].copy_from_slice(salt);
+    prefix
+}
+
+/// The four parts of a block.
+pub(crate) struct Parts<'a> {
+    /// The head without its nonce.
+    pub(crate) prefix: &'a mut [u8; PREFIX_LEN],
+    pub(crate) nonce: &'a mut [u8; NONCE_LEN],
+    pub(crate) text: &'a mut [u8],
+    pub(crate) tag: &'a mut [u8; TAG_LEN],
+}
+
+impl<'a> Parts<'a> {
+    /// `None` if the block is shorter than head and tail.
+    #[inline]
+    pub(crate) fn of(block: &'a mut [u8]) -> Option<Self> {
+        let (prefix, rest) = block.split_first_chunk_mut()?;
+        let (nonce, rest) = rest.split_first_chunk_mut()?;
+        let (text, tag) = rest.split_last_chunk_mut()?;
+        Some(Self {
+            prefix,
+            nonce,
+            text,
+            tag,
+        })
+    }
 }
 
 /// The tag of a block; `None` if it is too short to be one.
 pub(crate) fn tag_of(block: &[u8]) -> Option<BlockTag> {
     let (_, rest) = block.split_first_chunk::<HEAD_LEN>()?;
-    rest.last_chunk::<TAIL_LEN>().map(|tag| BlockTag(*tag))
+    rest.last_chunk().map(|tag| BlockTag(*tag))
 }
 
 /// The part of the authenticated data that stays the same for a sealer.
@@ -331,10 +372,12 @@ pub(crate) struct Aad {
 }
 
 impl Aad {
-    /// `None` if kind and place do not go together.
+    /// `prefix` with this kind, in this scope. `None` if kind and place do not go together.
+    ///
+    /// Copies from memory that was written long ago, on purpose: wide loads of bytes just stored one by one would stall.
     #[inline]
     pub(crate) fn new(
-        head: &[u8; HEAD_LEN],
+        prefix: &[u8; PREFIX_LEN],
         scope: &ScopeAad,
         kind: BlockKind,
         at: Option<LogPlace>,
@@ -343,7 +386,8 @@ impl Aad {
             return None;
         }
         let mut bytes = [0; PLACED_AAD_LEN];
-        bytes[..24].copy_from_slice(&head[..24]);
+        bytes[..24].copy_from_slice(prefix);
+        bytes[KIND_AT] = kind as u8;
         bytes[24..60].copy_from_slice(&scope.0);
         bytes[60] = kind as u8;
         if let Some(LogPlace { segment, sequence }) = at {
@@ -354,6 +398,12 @@ impl Aad {
             bytes,
             placed: at.is_some(),
         })
+    }
+
+    /// The head without its nonce, as it was authenticated.
+    #[inline]
+    pub(crate) fn prefix(&self) -> &[u8; PREFIX_LEN] {
+        self.bytes.first_chunk().unwrap_or(&[0; PREFIX_LEN]) // 24 of 85: always there
     }
 
     #[inline]
@@ -383,8 +433,7 @@ mod tests {
 
     #[test]
     fn the_head_stands_where_the_table_says() {
-        let mut bytes = [0; HEAD_LEN];
-        head(BlockKind::Root).write(&mut bytes);
+        let bytes = head(BlockKind::Root).to_bytes();
         assert_eq!(bytes[..8], [0xDB, 1, 1, 6, 1, 2, 3, 4]);
         assert_eq!(bytes[8..24], [0x55; 16]);
         assert_eq!(bytes[24..], [0x77; 12]);
@@ -414,10 +463,9 @@ mod tests {
             table: TableId::from_bytes([table; 16]),
             purpose,
         };
-        let mut bytes = [0; HEAD_LEN];
-        head(BlockKind::LogPart).write(&mut bytes);
+        let prefix = prefix_of_any_kind(Generation::FIRST, &[5; 16]);
         let aad = |scope: Scope, kind, at| {
-            Aad::new(&bytes, &ScopeAad::new(&scope), kind, at).map(|aad| aad.as_slice().to_vec())
+            Aad::new(&prefix, &ScopeAad::new(&scope), kind, at).map(|aad| aad.as_slice().to_vec())
         };
         let pages = scope(1, 2, Purpose::Pages(TreeId::new(3)));
         let all = [
@@ -449,8 +497,7 @@ mod tests {
 
     #[test]
     fn only_a_newer_version_is_named() {
-        let mut good = [0; HEAD_LEN];
-        head(BlockKind::Leaf).write(&mut good);
+        let good = head(BlockKind::Leaf).to_bytes();
         for (at, byte, expected) in [
             (0, 0xDA, OpenError::Unauthentic),
             (1, 0, OpenError::Unauthentic),
@@ -472,9 +519,7 @@ mod tests {
         #[test]
         fn heads_come_back(kind in 0..8usize, generation: u32, salt: [u8; 16], nonce: [u8; 12], rest: Vec<u8>) {
             let head = BlockHead { kind: BlockKind::ALL[kind], generation: Generation::new(generation), salt, nonce };
-            let mut bytes = [0; HEAD_LEN];
-            head.write(&mut bytes);
-            let mut block = bytes.to_vec();
+            let mut block = head.to_bytes().to_vec();
             block.extend(rest);
             prop_assert_eq!(BlockHead::parse(&block), Ok(head));
         }
@@ -485,9 +530,7 @@ mod tests {
                 bytes.splice(0..bytes.len().min(4), [MAGIC, FORMAT_VERSION, SUITE_AES_256_GCM, 1]);
             }
             if let Ok(head) = BlockHead::parse(&bytes) {
-                let mut again = [0; HEAD_LEN];
-                head.write(&mut again);
-                prop_assert_eq!(&again, &bytes[..HEAD_LEN]);
+                prop_assert_eq!(&head.to_bytes()[..], &bytes[..HEAD_LEN]);
             }
         }
     }

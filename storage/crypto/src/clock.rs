@@ -13,6 +13,12 @@ pub trait Clock: Send + Sync {
 
     /// Time since the machine started, time spent suspended included. Never goes back.
     fn boot(&self) -> Duration;
+
+    /// A cheap reading for rough ages, taken with each seal: never goes back, some milliseconds coarse, may stand still while
+    /// the machine is suspended. Compares only with other readings of its own.
+    fn coarse(&self) -> Duration {
+        self.boot()
+    }
 }
 
 /// The operating system's clocks.
@@ -30,11 +36,23 @@ impl Clock for SystemClock {
     }
 
     fn boot(&self) -> Duration {
-        let now = rustix::time::clock_gettime(BOOT);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-        let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);
-        Duration::new(seconds, nanos)
+        duration(rustix::time::clock_gettime(BOOT))
     }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[inline]
+    fn coarse(&self) -> Duration {
+        duration(rustix::time::clock_gettime(
+            rustix::time::ClockId::MonotonicCoarse,
+        ))
+    }
+}
+
+#[inline]
+fn duration(time: rustix::time::Timespec) -> Duration {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Duration::new(seconds, nanos)
 }
 
 // Apple's monotonic clock counts sleep; Linux's does not.
@@ -120,6 +138,8 @@ mod tests {
         let before = clock.boot();
         assert!(before > Duration::ZERO);
         assert!(clock.boot() >= before);
+        let before = clock.coarse();
+        assert!(before > Duration::ZERO && clock.coarse() >= before);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 
-use crate::block::{Purpose, SALT_LEN, SUITE_AES_256_GCM};
+use crate::block::{self, PREFIX_LEN, Purpose, SALT_LEN, SUITE_AES_256_GCM};
 use crate::provider::{OpeningKey, Provider, ProviderError, SealingKey};
 use crate::secret::{SecretBytes32, TableKey};
 
@@ -34,7 +34,7 @@ const LABEL: &[u8] = b"sealdb block epoch v1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct EpochLimits {
-    /// No epoch seals longer than this (boot time). Default: 1 hour.
+    /// No epoch seals longer than this, by [`Clock::coarse`](crate::Clock::coarse). Default: 1 hour.
     pub max_age: Duration,
     /// Nor more messages. At least 1, at most [`MESSAGES_CEILING`]; what lies outside counts as the nearer of the two.
     /// Default: 2^24.
@@ -74,7 +74,8 @@ fn derive(
 
 /// An epoch in which blocks are sealed.
 pub(crate) struct Epoch {
-    salt: [u8; SALT_LEN],
+    /// Of its blocks, with the salt in it.
+    prefix: [u8; PREFIX_LEN],
     key: Box<dyn SealingKey>,
     expires: Duration,
     max_messages: u64,
@@ -102,7 +103,7 @@ impl Epoch {
             key: (provider.opening_key)(secret.expose())?,
         };
         let epoch = Self {
-            salt,
+            prefix: block::prefix_of_any_kind(key.generation(), &salt),
             key: (provider.sealing_key)(secret.expose())?,
             expires: now.saturating_add(limits.max_age),
             max_messages: limits.max_messages.clamp(1, MESSAGES_CEILING),
@@ -127,8 +128,8 @@ impl Epoch {
     }
 
     #[inline]
-    pub(crate) fn salt(&self) -> &[u8; SALT_LEN] {
-        &self.salt
+    pub(crate) fn prefix(&self) -> &[u8; PREFIX_LEN] {
+        &self.prefix
     }
 
     #[inline]
@@ -180,6 +181,7 @@ impl Lent {
 pub(crate) struct DerivedKeys {
     ways: Box<[Way]>,
     ways_per_set: usize,
+    sets: usize,
     /// Which way of a full set goes next.
     hand: AtomicUsize,
 }
@@ -205,6 +207,7 @@ impl DerivedKeys {
         Self {
             ways,
             ways_per_set,
+            sets,
             hand: AtomicUsize::new(0),
         }
     }
@@ -213,9 +216,9 @@ impl DerivedKeys {
     #[inline]
     fn set_of(&self, salt: &[u8; SALT_LEN]) -> (&[Way], u64) {
         let [low, high] = halves(salt);
-        let sets = (self.ways.len() / self.ways_per_set.max(1)).max(1) as u64;
-        // Both fit: the remainder is below the number of sets.
-        let start = (high % sets) as usize * self.ways_per_set;
+        // A random half scaled to the number of sets: always below it, and no division.
+        let set = (u128::from(high) * self.sets as u128) >> 64;
+        let start = set as usize * self.ways_per_set;
         (
             self.ways
                 .get(start..start + self.ways_per_set)

@@ -17,12 +17,12 @@ use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use crate::block::{
-    self, Aad, BlockHead, BlockKind, BlockTag, HEAD_LEN, LogPlace, OpenError, SUITE_AES_256_GCM,
-    Scope, ScopeAad, SealError, TAIL_LEN,
+    self, Aad, BlockKind, BlockTag, HEAD_LEN, LogPlace, OpenError, Parts, Prefix,
+    SUITE_AES_256_GCM, Scope, ScopeAad, SealError, TAIL_LEN,
 };
 use crate::clock::Clock;
 use crate::epoch::{Derived, DerivedKeys, Epoch, EpochLimits};
-use crate::provider::{NONCE_LEN, Provider};
+use crate::provider::{Provider, ProviderError};
 use crate::secret::TableKey;
 
 /// The block transform of one scope.
@@ -161,7 +161,7 @@ impl ScopeSealer {
         loop {
             if epoch
                 .as_ref()
-                .is_some_and(|epoch| epoch.admit(len, self.sealing.clock.boot()))
+                .is_some_and(|epoch| epoch.admit(len, self.sealing.clock.coarse()))
             {
                 return Ok(epoch);
             }
@@ -195,7 +195,7 @@ impl ScopeSealer {
             &self.key,
             self.scope.purpose,
             limits,
-            clock.boot(),
+            clock.coarse(),
         )?;
         self.derived.insert(opening);
         self.epoch.store(Some(Arc::new(epoch)));
@@ -218,26 +218,19 @@ impl Sealer for ScopeSealer {
         at: Option<LogPlace>,
         block: &mut [u8],
     ) -> Result<BlockTag, SealError> {
-        let (head, text, tail) = block::split_mut(block).ok_or(SealError::TooShort)?;
+        let Parts {
+            prefix,
+            nonce,
+            text,
+            tag,
+        } = Parts::of(block).ok_or(SealError::TooShort)?;
         let admitted = self.admitting_epoch(text.len() as u64)?;
-        let Some(epoch) = admitted.as_ref() else {
-            return Err(SealError::Provider(crate::ProviderError));
-        };
+        let epoch = admitted.as_ref().ok_or(ProviderError)?; // never: an epoch has admitted
 
-        // The nonce is not known yet, nor is it part of the authenticated data.
-        let generation = self.key.generation();
-        BlockHead {
-            kind,
-            generation,
-            salt: *epoch.salt(),
-            nonce: [0; NONCE_LEN],
-        }
-        .write(head);
-        let aad = Aad::new(head, &self.scope_aad, kind, at).ok_or(SealError::Place)?;
-        let (nonce, tag) = epoch.key().seal(aad.as_slice(), text)?;
-        head[HEAD_LEN - NONCE_LEN..].copy_from_slice(&nonce);
-        *tail = tag;
-        Ok(BlockTag::from_bytes(tag))
+        let aad = Aad::new(epoch.prefix(), &self.scope_aad, kind, at).ok_or(SealError::Place)?;
+        epoch.key().seal(aad.as_slice(), text, nonce, tag)?;
+        *prefix = *aad.prefix();
+        Ok(BlockTag::from_bytes(*tag))
     }
 
     fn open(
@@ -247,29 +240,28 @@ impl Sealer for ScopeSealer {
         block: &mut [u8],
         expected: Option<&BlockTag>,
     ) -> Result<(), OpenError> {
-        let (head, text, tail) = block::split_mut(block).ok_or(OpenError::Unauthentic)?;
-        let parsed = BlockHead::from_bytes(head)?;
-        if expected.is_some_and(|tag| tag.as_bytes() != tail)
-            || parsed.kind != kind
-            || parsed.generation != self.key.generation()
+        let Parts {
+            prefix,
+            nonce,
+            text,
+            tag,
+        } = Parts::of(block).ok_or(OpenError::Unauthentic)?;
+        let head = Prefix::parse(prefix)?;
+        if expected.is_some_and(|expected| expected.as_bytes() != tag)
+            || head.kind != kind
+            || head.generation != self.key.generation()
         {
             return Err(OpenError::Unauthentic);
         }
-        let aad = Aad::new(head, &self.scope_aad, kind, at).ok_or(OpenError::Unauthentic)?;
+        let aad = Aad::new(prefix, &self.scope_aad, kind, at).ok_or(OpenError::Unauthentic)?;
 
-        let lent = self.derived.get(&parsed.salt);
+        let lent = self.derived.get(head.salt);
         if let Some(key) = lent.as_ref().and_then(|lent| lent.key()) {
-            return Ok(key.open(&parsed.nonce, aad.as_slice(), text, tail)?);
+            return Ok(key.open(nonce, aad.as_slice(), text, tag)?);
         }
-        let derived = Derived::new(
-            self.sealing.provider,
-            &self.key,
-            self.scope.purpose,
-            &parsed.salt,
-        )?;
-        derived
-            .key()
-            .open(&parsed.nonce, aad.as_slice(), text, tail)?;
+        let (provider, purpose) = (self.sealing.provider, self.scope.purpose);
+        let derived = Derived::new(provider, &self.key, purpose, head.salt)?;
+        derived.key().open(nonce, aad.as_slice(), text, tag)?;
         // Only a salt that has proved itself: forged heads displace nothing.
         self.derived.insert(derived);
         Ok(())

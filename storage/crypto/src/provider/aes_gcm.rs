@@ -28,14 +28,17 @@ impl SealingKey for Key {
         &self,
         aad: &[u8],
         in_out: &mut [u8],
-    ) -> Result<([u8; NONCE_LEN], [u8; TAG_LEN]), ProviderError> {
-        let mut nonce = [0; NONCE_LEN];
-        aws_lc::random(&mut nonce)?;
+        made_nonce: &mut [u8; NONCE_LEN],
+        made_tag: &mut [u8; TAG_LEN],
+    ) -> Result<(), ProviderError> {
+        aws_lc::random(made_nonce)?;
+        let nonce = (&*made_nonce).into();
         let tag = self
             .0
-            .encrypt_inout_detached(&nonce.into(), aad, in_out.into())
+            .encrypt_inout_detached(nonce, aad, in_out.into())
             .map_err(|_| ProviderError)?;
-        Ok((nonce, tag.into()))
+        *made_tag = tag.into();
+        Ok(())
     }
 }
 

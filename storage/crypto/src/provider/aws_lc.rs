@@ -26,13 +26,16 @@ impl SealingKey for Sealing {
         &self,
         aad: &[u8],
         in_out: &mut [u8],
-    ) -> Result<([u8; NONCE_LEN], [u8; TAG_LEN]), ProviderError> {
+        made_nonce: &mut [u8; NONCE_LEN],
+        made_tag: &mut [u8; TAG_LEN],
+    ) -> Result<(), ProviderError> {
         let (nonce, tag) = self
             .0
             .seal_in_place_separate_tag(Aad::from(aad), in_out)
             .map_err(|_| ProviderError)?;
-        let tag = tag.as_ref().try_into().map_err(|_| ProviderError)?;
-        Ok((*nonce.as_ref(), tag))
+        *made_nonce = *nonce.as_ref();
+        *made_tag = tag.as_ref().try_into().map_err(|_| ProviderError)?;
+        Ok(())
     }
 }
 

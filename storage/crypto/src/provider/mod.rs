@@ -35,7 +35,7 @@ pub struct Unauthentic;
 
 /// AES-256-GCM for sealing under one key.
 pub trait SealingKey: Send + Sync {
-    /// Encrypts in place under a fresh random nonce; gives the nonce and the tag.
+    /// Encrypts in place under a fresh random nonce, and writes out the nonce and the tag.
     ///
     /// # Errors
     /// If the generator fails. `in_out` is then unspecified and must not be used.
@@ -43,7 +43,9 @@ pub trait SealingKey: Send + Sync {
         &self,
         aad: &[u8],
         in_out: &mut [u8],
-    ) -> Result<([u8; NONCE_LEN], [u8; TAG_LEN]), ProviderError>;
+        made_nonce: &mut [u8; NONCE_LEN],
+        made_tag: &mut [u8; TAG_LEN],
+    ) -> Result<(), ProviderError>;
 }
 
 /// AES-256-GCM for opening under one key.
@@ -143,27 +145,11 @@ impl Provider {
         aad: &[u8],
         plaintext: &[u8],
     ) -> Result<Vec<u8>, ProviderError> {
-        let mut blob = vec![0; NONCE_LEN];
-        blob.reserve_exact(plaintext.len() + TAG_LEN);
-        blob.extend_from_slice(plaintext);
-        let sealed = match blob.split_first_chunk_mut::<NONCE_LEN>() {
-            Some((nonce, text)) => (self.sealing_key)(key.expose()).and_then(|sealing| {
-                let (made, tag) = sealing.seal(aad, text)?;
-                *nonce = made;
-                Ok(tag)
-            }),
-            None => Err(ProviderError),
-        };
-        match sealed {
-            Ok(tag) => {
-                blob.extend_from_slice(&tag);
-                Ok(blob)
-            }
-            Err(error) => {
-                zeroize::Zeroize::zeroize(&mut blob); // plaintext may be left in it
-                Err(error)
-            }
-        }
+        let key = (self.sealing_key)(key.expose())?;
+        let (mut nonce, mut tag) = ([0; NONCE_LEN], [0; TAG_LEN]);
+        let mut text = Zeroizing::new(plaintext.to_vec());
+        key.seal(aad, &mut text, &mut nonce, &mut tag)?;
+        Ok([&nonce[..], &text, &tag].concat())
     }
 
     /// Opens what [`Provider::seal_blob`] sealed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::block::{OVERHEAD, Purpose};
+use crate::block::{BlockHead, OVERHEAD, Purpose};
 use crate::clock::ManualClock;
 use crate::ids::{DatabaseId, Generation, SegmentId, TableId, TreeId};
 use crate::provider::{ProviderError, aes_gcm, aws_lc};
