@@ -52,7 +52,7 @@ struct Space {
     extents: u64,
     /// Those with a hole: longest hole first, then lowest number.
     holes: BTreeSet<(Reverse<u32>, u64)>,
-    /// Extent and unit behind the block allocated last.
+    /// Extent and unit behind the block allocated last. The extent may have left the space since.
     cursor: Option<(u64, u32)>,
 }
 
@@ -112,6 +112,7 @@ impl Allocator {
         let of_space = self.spaces.get(&space)?;
         if let Some((extent, from)) = of_space.cursor
             && let Some(found) = self.owned.get(&extent)
+            && found.space == space
             && let Some(unit) = first_fit(!found.used, from, want)
         {
             return Some((extent, unit));
@@ -210,6 +211,7 @@ impl Allocator {
     /// Whether the block's units are all in use, and by this space if one is named.
     pub(crate) fn is_allocated(&self, space: Option<SpaceId>, addr: PageAddr, len: u32) -> bool {
         len > 0
+            && addr.0 < self.end_units()
             && parts(addr, len).all(|(extent, bits)| {
                 self.owned
                     .get(&extent)
@@ -494,3 +496,6 @@ fn take_bitmap(input: &mut &[u8]) -> Result<u128, EngineError> {
     *input = rest;
     Ok(u128::from_le_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests;
