@@ -212,3 +212,16 @@ impl Device for Image {
         Ok(self)
     }
 }
+
+impl std::fmt::Display for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Write { file, units } => write!(f, "write {file}, {} units", units.len()),
+            Self::Truncate { len } => write!(f, "truncate pages to {len} bytes"),
+            Self::Sync { file } => write!(f, "sync {file}"),
+            Self::CreateSegment { no, .. } => write!(f, "create log segment {}", no.0),
+            Self::RemoveSegment { no } => write!(f, "remove log segment {}", no.0),
+            Self::SyncNames => f.write_str("sync the directory"),
+        }
+    }
+}

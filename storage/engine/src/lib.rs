@@ -23,17 +23,25 @@
 //! - Nobody counts readers: a place is given out again as soon as it is freed.
 
 mod alloc;
+pub mod conformance;
+mod crash;
 mod engine;
 mod error;
+mod faulty;
+mod file;
 mod image;
 mod memory;
+mod rng;
 mod root;
 mod runs;
 mod segments;
 mod types;
 
+pub use crash::{CrashEngine, History, Survival};
 pub use engine::{BoxFuture, Engine, PageRead};
 pub use error::EngineError;
+pub use faulty::{Fault, FaultPoint, Faults, FaultyEngine};
+pub use file::{FileEngine, FileOptions, OpenMode};
 pub use image::Image;
 pub use memory::MemoryEngine;
 pub use segments::SegmentSizes;

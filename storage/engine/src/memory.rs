@@ -10,8 +10,8 @@ use crate::root::{NextSlot, encode_slot, slot_offset};
 use crate::runs::runs;
 use crate::segments::Segments;
 use crate::{
-    Engine, EngineError, EngineStats, Freed, PageAddr, PageRead, SegmentNo, SegmentSizes, SpaceId,
-    UNIT,
+    Engine, EngineError, EngineStats, Freed, MAX_PAGE_LEN, PageAddr, PageRead, SegmentNo,
+    SegmentSizes, SpaceId, UNIT,
 };
 
 /// Keeps everything in memory: for tests, and for databases that end with their process.
@@ -175,6 +175,7 @@ impl<D: Device> Engine for Core<D> {
     }
 
     fn read_page_blocking(&self, addr: PageAddr, len: u32) -> Result<Vec<u8>, EngineError> {
+        check_read_len(len)?;
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.state
             .read()
@@ -313,6 +314,7 @@ impl<D: Device> Engine for Core<D> {
 
     fn log_release(&self, segment: SegmentNo, wipe: bool) -> Result<(), EngineError> {
         let state = &mut *self.state.write();
+        state.device.now()?;
         let ((), capacity) = state.segments.in_use(segment)?;
         if wipe {
             let units = (0..capacity / u64::from(UNIT))
@@ -377,5 +379,16 @@ pub(crate) fn check_freed(alloc: &Allocator, freed: &[Freed]) -> Result<(), Engi
         false => Err(EngineError::Misuse {
             reason: "only an allocated place is zeroed",
         }),
+    }
+}
+
+/// A read is no longer than the longest block, whatever a pointer says.
+pub(crate) fn check_read_len(len: u32) -> Result<(), EngineError> {
+    if len > MAX_PAGE_LEN {
+        Err(EngineError::Misuse {
+            reason: "a block has at most 64 MiB",
+        })
+    } else {
+        Ok(())
     }
 }
