@@ -22,7 +22,7 @@ mod value;
 
 pub use error::{ErrorCode, ValidationError};
 pub use key::{KeyBytes, KeyRole, MAX_PARTITION_KEY, MAX_SORT_KEY, PrimaryKey};
-pub use map::{Item, Map};
+pub use map::{IntoIter, Item, Map};
 pub use names::{AttributeName, MAX_ATTRIBUTE_NAME, MAX_KEY_NAME, TableName};
 pub use number::{MAX_DIGITS, MAX_MAGNITUDE, MIN_MAGNITUDE, Number, NumberError};
 pub use schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};

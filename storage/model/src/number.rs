@@ -102,12 +102,9 @@ impl Number {
         if digits == 0 {
             return Ok(Self::ZERO);
         }
-        let (mut digits, mut exponent) = (digits, i64::from(exponent));
-        while digits.is_multiple_of(10) {
-            digits /= 10;
-            exponent += 1;
-        }
-        let count = i64::from(digits.ilog10()) + 1;
+        let (digits, zeros) = without_trailing_zeros(digits);
+        let exponent = i64::from(exponent) + i64::from(zeros);
+        let count = i64::from(count_digits(digits));
         let magnitude = exponent + count - 1;
         if magnitude > i64::from(MAX_MAGNITUDE) {
             return Err(NumberError::Overflow);
@@ -149,10 +146,7 @@ impl Number {
 
     /// Count of significant digits: 0 for zero, else 1 to 38.
     pub fn significant_digits(self) -> u32 {
-        match self.digits() {
-            0 => 0,
-            digits => digits.ilog10() + 1,
-        }
+        count_digits(self.digits())
     }
 
     /// Power of ten of the first digit; 0 for zero.
@@ -248,6 +242,33 @@ impl Number {
         let number = Self::from_parts(flip != 0, digits, magnitude - count as i32 + 1).ok()?;
         Some((number, length))
     }
+}
+
+/// Count of decimal digits; 0 for 0. Most numbers fit 64 bits, where dividing is quick.
+fn count_digits(value: u128) -> u32 {
+    match u64::try_from(value) {
+        Ok(0) => 0,
+        Ok(value) => value.ilog10() + 1,
+        Err(_) => value.ilog10() + 1,
+    }
+}
+
+/// A value above 0 without its trailing zeros, and their count.
+fn without_trailing_zeros(mut value: u128) -> (u128, u32) {
+    let mut zeros = 0;
+    while value > u128::from(u64::MAX) {
+        if !value.is_multiple_of(10) {
+            return (value, zeros);
+        }
+        value /= 10;
+        zeros += 1;
+    }
+    let mut value = value as u64;
+    while value != 0 && value.is_multiple_of(10) {
+        value /= 10;
+        zeros += 1;
+    }
+    (u128::from(value), zeros)
 }
 
 impl Default for Number {

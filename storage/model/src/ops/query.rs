@@ -67,7 +67,8 @@ impl QueryInput {
         placeholder: impl Into<String>,
         value: impl Into<crate::AttributeValue>,
     ) -> Self {
-        self.expression_attribute_values.insert(placeholder, value);
+        self.expression_attribute_values
+            .insert(placeholder.into(), value);
         self
     }
 
