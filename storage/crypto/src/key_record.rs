@@ -73,6 +73,16 @@ pub enum KeyRecordError {
         "the key record was made for something else: its encryption context is not the one expected here"
     )]
     OtherContext,
+    /// The key was wrapped by another kind of provider than the one at hand.
+    #[error(
+        "the key was wrapped by the provider '{expected}', but the provider at hand is '{found}'"
+    )]
+    OtherProvider {
+        /// What the record names.
+        expected: String,
+        /// The provider at hand.
+        found: String,
+    },
     /// The KMS gave bytes that are not the key that was committed to.
     #[error("the unwrapped key is not the one that the key record commits to")]
     Commitment,
@@ -125,7 +135,7 @@ impl KeyRecord {
     /// Has the KMS unwrap the key, for use as `expected` only.
     ///
     /// # Errors
-    /// [`KeyRecordError::OtherContext`] without asking the KMS if the record was made for something else; those of
+    /// [`KeyRecordError::OtherContext`] and [`KeyRecordError::OtherProvider`] without asking the KMS; those of
     /// [`Kms::decrypt`]; [`KeyRecordError::Commitment`] if the answer is not the key that was committed to.
     pub fn unwrap(
         &self,
@@ -135,6 +145,13 @@ impl KeyRecord {
     ) -> Result<TableKey, KeyRecordError> {
         if self.context != *expected {
             return Err(KeyRecordError::OtherContext);
+        }
+        let found = kms.identity().provider;
+        if found != self.provider {
+            return Err(KeyRecordError::OtherProvider {
+                expected: self.provider.clone(),
+                found,
+            });
         }
         let key = KeyRef::Id(self.key_id.clone());
         let plaintext = kms.decrypt(caller, &key, &self.wrapped, expected)?;
@@ -240,4 +257,189 @@ fn commit(
         key,
         &[b"commit", &[suite], &generation, &context.canonical()],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::ids::{DatabaseId, TableId};
+    use crate::keyring::{Keyring, RootKeySource};
+    use crate::kms::DenyReason;
+
+    fn keyring(dir: &tempfile::TempDir) -> Keyring {
+        let source = RootKeySource::create_file(dir.path().join("root.key")).unwrap();
+        Keyring::create(dir.path().join("k"), source, Arc::new(ManualClock::new())).unwrap()
+    }
+
+    fn context(name: &str, generation: u32) -> EncryptionContext {
+        EncryptionContext::for_table(
+            DatabaseId::from_bytes([1; 16]),
+            TableId::from_bytes([2; 16]),
+            name,
+            "000000000000",
+            Generation::new(generation),
+        )
+    }
+
+    fn create(kms: &dyn Kms) -> (KeyRecord, TableKey) {
+        let caller = Caller::database();
+        let key = KeyRef::default_key();
+        KeyRecord::create(kms, &caller, &key, context("t", 1), Generation::FIRST, 1).unwrap()
+    }
+
+    #[test]
+    fn a_record_gives_its_key_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let kms = keyring(&dir);
+        let (record, key) = create(&kms);
+        let decoded = KeyRecord::decode(&record.encode()).unwrap();
+        assert_eq!(decoded, record);
+        let again = decoded
+            .unwrap(&kms, &Caller::database(), &context("t", 1))
+            .unwrap();
+        assert!(again.secret().ct_eq(key.secret()));
+        assert_eq!(again.generation(), Generation::FIRST);
+    }
+
+    #[test]
+    fn a_record_moved_elsewhere_does_not_unwrap() {
+        let dir = tempfile::tempdir().unwrap();
+        let kms = keyring(&dir);
+        let (record, _) = create(&kms);
+        for expected in [
+            context("u", 1),
+            context("t", 2),
+            context("t", 1).with("more", ""),
+        ] {
+            let answer = record
+                .unwrap(&kms, &Caller::database(), &expected)
+                .map(|_| ());
+            assert!(
+                matches!(answer, Err(KeyRecordError::OtherContext)),
+                "{expected:?}"
+            );
+            // And if its context is rewritten to fit, the KMS refuses.
+            let forged = KeyRecord {
+                context: expected.clone(),
+                ..record.clone()
+            };
+            let answer = forged
+                .unwrap(&kms, &Caller::database(), &expected)
+                .map(|_| ());
+            assert!(
+                matches!(
+                    answer,
+                    Err(KeyRecordError::Kms(KmsError::InvalidCiphertext { .. }))
+                ),
+                "{answer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_key_behind_the_same_context_breaks_the_commitment() {
+        let dir = tempfile::tempdir().unwrap();
+        let kms = keyring(&dir);
+        let (record, _) = create(&kms);
+        let (other, _) = create(&kms);
+        let forged = KeyRecord {
+            wrapped: other.wrapped,
+            ..record
+        };
+        let answer = forged
+            .unwrap(&kms, &Caller::database(), &context("t", 1))
+            .map(|_| ());
+        assert!(
+            matches!(answer, Err(KeyRecordError::Commitment)),
+            "{answer:?}"
+        );
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_gives_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let kms = keyring(&dir);
+        let (record, _) = create(&kms);
+        let bytes = record.encode();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1 << bit;
+                let Ok(decoded) = KeyRecord::decode(&changed) else {
+                    continue;
+                };
+                let answer = decoded
+                    .unwrap(&kms, &Caller::database(), &context("t", 1))
+                    .map(|_| ());
+                // A key id in capitals is the same id.
+                let same_id = decoded
+                    .key_id
+                    .as_str()
+                    .eq_ignore_ascii_case(record.key_id.as_str())
+                    && decoded.key_id != record.key_id;
+                assert!(answer.is_err() || same_id, "byte {at}, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rewrapped_record_holds_the_same_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let kms = keyring(&dir);
+        let (record, key) = create(&kms);
+        let to = KeyRef::Id(
+            kms.create_key(None, "", crate::kms::KeyUsage::Table)
+                .unwrap()
+                .id,
+        );
+        let rewrapped = record.rewrapped(&kms, &Caller::database(), &to).unwrap();
+        assert_ne!(rewrapped.key_id, record.key_id);
+        let again = rewrapped
+            .unwrap(&kms, &Caller::database(), &context("t", 1))
+            .unwrap();
+        assert!(again.secret().ct_eq(key.secret()));
+        // The system's key may not take over a table.
+        let answer = record.rewrapped(&kms, &Caller::database(), &KeyRef::system());
+        assert!(matches!(
+            answer,
+            Err(KeyRecordError::Kms(KmsError::Denied {
+                reason: DenyReason::WrongUsage,
+                ..
+            }))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn decode_is_the_inverse_of_encode(
+            wrapped in proptest::collection::vec(any::<u8>(), 0..300),
+            key_id in "[!-~]{1,80}",
+            provider in ".{0,20}",
+            pairs in proptest::collection::btree_map(".{0,20}", ".{0,20}", 0..6),
+            generation: u32,
+            suite: u8,
+            retiring: bool,
+            commitment: [u8; 32],
+        ) {
+            let Ok(key_id) = KeyId::new(key_id) else { return Ok(()) };
+            let context = pairs.into_iter().fold(EncryptionContext::new(), |all, (k, v)| all.with(k, v));
+            let state = if retiring { KeyRecordState::Retiring } else { KeyRecordState::Active };
+            let generation = Generation::new(generation);
+            let record =
+                KeyRecord { wrapped, key_id, provider, context, generation, suite, state, commitment };
+            prop_assert_eq!(KeyRecord::decode(&record.encode()).unwrap(), record);
+        }
+
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(record) = KeyRecord::decode(&bytes) {
+                prop_assert_eq!(record.encode(), bytes);
+            }
+        }
+    }
 }

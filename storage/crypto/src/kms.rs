@@ -614,3 +614,98 @@ impl EncryptionContext {
         Ok(Self(pairs))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_named_by_id_or_alias() {
+        assert_eq!("alias/sealdb/system".parse(), Ok(KeyRef::system()));
+        assert!(matches!("3f0c".parse(), Ok(KeyRef::Id(_))));
+        for bad in [
+            "",
+            "alias/",
+            "alias/with space",
+            "alias/ä",
+            "two words",
+            "a\nb",
+        ] {
+            assert!(bad.parse::<KeyRef>().is_err(), "{bad:?}");
+        }
+        assert!("x".repeat(2049).parse::<KeyRef>().is_err());
+    }
+
+    #[test]
+    fn another_or_older_provider_is_refused_by_name() {
+        let seen = KmsIdentity {
+            provider: "keyring".into(),
+            instance: "a".into(),
+            counter: 5,
+        };
+        assert_eq!(seen.accepts(&seen), Ok(()));
+        assert_eq!(
+            seen.accepts(&KmsIdentity {
+                counter: 6,
+                ..seen.clone()
+            }),
+            Ok(())
+        );
+        let older = seen
+            .accepts(&KmsIdentity {
+                counter: 4,
+                ..seen.clone()
+            })
+            .unwrap_err();
+        assert!(older.to_string().contains("older"), "{older}");
+        let other = seen
+            .accepts(&KmsIdentity {
+                instance: "b".into(),
+                ..seen.clone()
+            })
+            .unwrap_err();
+        assert!(other.to_string().contains("keyring a") && other.to_string().contains("keyring b"));
+        let mut bytes = Vec::new();
+        seen.encode(&mut bytes);
+        assert_eq!(KmsIdentity::decode(&bytes), Ok(seen));
+    }
+
+    #[test]
+    fn usage_follows_the_purpose() {
+        let database = DatabaseId::from_bytes([1; 16]);
+        let table = TableId::from_bytes([2; 16]);
+        let system = EncryptionContext::for_system(database, Generation::FIRST);
+        let audit = EncryptionContext::for_audit(database, Generation::FIRST);
+        let table = EncryptionContext::for_table(database, table, "t", "a", Generation::FIRST);
+        assert!(KeyUsage::System.allows(&system) && KeyUsage::System.allows(&audit));
+        assert!(
+            !KeyUsage::System.allows(&table) && !KeyUsage::System.allows(&EncryptionContext::new())
+        );
+        assert!(
+            KeyUsage::Table.allows(&table) && KeyUsage::Table.allows(&EncryptionContext::new())
+        );
+        assert!(!KeyUsage::Table.allows(&system) && !KeyUsage::Table.allows(&audit));
+    }
+
+    fn contexts() -> impl Strategy<Value = EncryptionContext> {
+        // Few letters, so that neighbours which only differ in where one part ends do occur.
+        proptest::collection::btree_map("[ab]{0,3}", "[ab]{0,3}", 0..4).prop_map(EncryptionContext)
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_encoding_is_injective(a in contexts(), b in contexts()) {
+            prop_assert_eq!(a == b, a.canonical() == b.canonical());
+            prop_assert_eq!(EncryptionContext::from_canonical(&a.canonical()), Ok(a));
+        }
+
+        #[test]
+        fn any_bytes_are_canonical_or_refused(bytes in proptest::collection::vec(0u8..4, 0..60)) {
+            if let Ok(context) = EncryptionContext::from_canonical(&bytes) {
+                prop_assert_eq!(context.canonical(), bytes);
+            }
+        }
+    }
+}

@@ -306,3 +306,127 @@ impl Key {
             .find(|version| version.number == number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl std::fmt::Debug for Key {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "Key({})", self.id)
+        }
+    }
+
+    /// A key as plain values, to compare: keys themselves do not compare.
+    fn plain(key: &Key) -> impl PartialEq + std::fmt::Debug + use<> {
+        let versions: Vec<_> = key
+            .versions
+            .iter()
+            .map(|v| (v.number, v.created_ms, *v.material.expose()))
+            .collect();
+        (
+            key.id,
+            key.alias.clone(),
+            key.description.clone(),
+            key.state,
+            key.usage,
+            key.created_ms,
+            versions,
+        )
+    }
+
+    fn keys() -> impl Strategy<Value = Vec<Key>> {
+        let version = (any::<u32>(), any::<u64>(), any::<[u8; 32]>());
+        let key = (
+            any::<[u8; 16]>(),
+            proptest::option::of("alias/[a-z/_-]{1,20}"),
+            ".{0,30}",
+            prop_oneof![
+                Just(KeyState::Enabled),
+                Just(KeyState::Disabled),
+                Just(KeyState::PendingDeletion)
+            ],
+            prop_oneof![Just(KeyUsage::System), Just(KeyUsage::Table)],
+            any::<u64>(),
+            proptest::collection::vec(version, 1..4),
+        )
+            .prop_map(
+                |(id, alias, description, state, usage, created_ms, mut versions)| {
+                    versions.sort_unstable();
+                    versions.dedup_by_key(|version| version.0);
+                    Key {
+                        id: Uuid::from_bytes(id),
+                        alias: alias.map(|alias| Alias::new(alias).unwrap()),
+                        description,
+                        state,
+                        usage,
+                        created_ms,
+                        versions: versions
+                            .into_iter()
+                            .map(|(number, created_ms, mut material)| KeyVersion {
+                                number,
+                                created_ms,
+                                material: SecretBytes32::take(&mut material),
+                            })
+                            .collect(),
+                    }
+                },
+            );
+        proptest::collection::vec(key, 0..5)
+    }
+
+    fn head(kind: RootKeyKind, id: [u8; 16], counter: u64, salt: [u8; 16]) -> Head {
+        let stretching = match kind {
+            RootKeyKind::Passphrase => Stretching {
+                salt,
+                costs: Argon2Costs::FLOOR,
+            },
+            RootKeyKind::File | RootKeyKind::Credential => Stretching::NONE,
+        };
+        Head {
+            kind,
+            id: Uuid::from_bytes(id),
+            counter,
+            stretching,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_opens_to_what_was_sealed(
+            keys in keys(),
+            kind in 1u8..=3,
+            id: [u8; 16],
+            counter: u64,
+            salt: [u8; 16],
+            mut root: [u8; 32],
+        ) {
+            let head = head(RootKeyKind::from_code(kind).unwrap(), id, counter, salt);
+            let body_key = head.body_key(&SecretBytes32::take(&mut root)).unwrap();
+            let file = seal(&head, &body_key, &keys).unwrap();
+            let (read, sealed) = Head::decode(Path::new("k"), &file).unwrap();
+            prop_assert_eq!(read, head);
+            let opened = open(&read, &body_key, sealed).unwrap().unwrap();
+            let expected: Vec<_> = keys.iter().map(plain).collect();
+            prop_assert_eq!(opened.iter().map(plain).collect::<Vec<_>>(), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_a_body_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(keys) = decode_body(&bytes) {
+                let again = encode_body(&keys);
+                prop_assert_eq!(again.as_slice(), bytes);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_head_or_refused(tail in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let file = [&MAGIC[..], &FORMAT.to_be_bytes(), &[SUITE], &tail].concat();
+            if let Ok((head, sealed)) = Head::decode(Path::new("k"), &file) {
+                prop_assert_eq!([&head.encode(), sealed].concat(), file);
+            }
+        }
+    }
+}

@@ -35,6 +35,8 @@ mod files;
 mod format;
 mod separate;
 mod source;
+#[cfg(test)]
+mod tests;
 mod wrapping;
 
 use std::fmt;
