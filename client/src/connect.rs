@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use sealdb_model::ErrorCode;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -30,9 +30,10 @@ pub(crate) enum ConnectError {
     },
     #[error("no connection to {address} within {limit:?}")]
     TimedOut { address: String, limit: Duration },
-    #[error("the server at {address} is not trusted, and nothing was sent to it: {source}")]
+    #[error("the server at {address} is not trusted, and nothing was sent to it: {reason}")]
     Distrust {
         address: String,
+        reason: String,
         source: Arc<rustls::Error>,
     },
     #[error("TLS with {address} failed: {source}")]
@@ -67,8 +68,13 @@ impl ConnectError {
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>())
         {
-            Some(source @ rustls::Error::InvalidCertificate(_)) => Self::Distrust {
+            Some(source @ rustls::Error::InvalidCertificate(problem)) => Self::Distrust {
                 address,
+                // rustls prints errors of other people's with Debug.
+                reason: match problem {
+                    CertificateError::Other(other) => other.0.to_string(),
+                    problem => problem.to_string(),
+                },
                 source: Arc::new(source.clone()),
             },
             _ => Self::Tls {

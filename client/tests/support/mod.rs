@@ -1,0 +1,384 @@
+//! A tiny server behind real TLS, and a relay before it that can cut connections.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
+use rustls::sign::CertifiedKey;
+use sealdb_client::model::ops::{
+    ListTablesInput, ListTablesOutput, QueryInput, QueryOutput, WriteRequest,
+};
+use sealdb_client::model::{AttributeValue, ErrorCode, Item, Map};
+use sealdb_client::{Credential, Endpoint, RetryPolicy, Trust};
+use sealdb_proto::v1::seal_db_server::{SealDb, SealDbServer};
+use sealdb_proto::{MAX_MESSAGE_LEN, REQUEST_ID_METADATA, status_for, v1};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tonic::transport::server::Connected;
+use tonic::{Request, Response, Status};
+
+/// What the server does with the next call, before it answers as usual.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Answers with this error.
+    Fail(ErrorCode),
+    /// Answers with a status that is not ours.
+    Foreign(tonic::Code),
+    /// Cuts all connections and never answers.
+    Cut,
+    /// Answers after this long.
+    Late(Duration),
+}
+
+/// What the tests look at and steer.
+#[derive(Default)]
+pub(crate) struct State {
+    /// Name of each call that arrived, in order.
+    pub(crate) calls: Mutex<Vec<&'static str>>,
+    /// The authorization of the last call.
+    pub(crate) authorization: Mutex<Option<String>>,
+    /// What happens to the next calls.
+    pub(crate) script: Mutex<VecDeque<Step>>,
+    /// TLS handshakes that came to their end, and that failed.
+    pub(crate) handshakes: AtomicUsize,
+    pub(crate) failed_handshakes: AtomicUsize,
+    /// Cuts the relay's connections.
+    pub(crate) cut: Notify,
+    /// How many requests of a batch are done at once.
+    pub(crate) batch_room: Mutex<usize>,
+    /// Items of the last PutItem.
+    pub(crate) item: Mutex<Option<v1::MapValue>>,
+}
+
+impl State {
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    pub(crate) fn script(&self, steps: impl IntoIterator<Item = Step>) {
+        self.script.lock().unwrap().extend(steps);
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) state: Arc<State>,
+    pub(crate) address: String,
+    pub(crate) pin: [u8; 32],
+}
+
+impl Server {
+    /// A server with a self-signed certificate of its own.
+    pub(crate) async fn start() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        Self::start_with(made.cert.der().clone(), key.into()).await
+    }
+
+    /// A server with this certificate and key, which need not belong together.
+    pub(crate) async fn start_with(
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Self {
+        let mut pin = [0; 32];
+        pin.copy_from_slice(digest(&SHA256, &certificate).as_ref());
+        let state = Arc::new(State {
+            batch_room: Mutex::new(usize::MAX),
+            ..State::default()
+        });
+
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let resolver = Fixed(Arc::new(CertifiedKey::new(vec![certificate], key)));
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let inner = listener.local_addr().unwrap();
+        let (sender, receiver) = tokio::sync::mpsc::channel(16);
+        let accepting = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                match acceptor.accept(tcp).await {
+                    Ok(tls) => {
+                        accepting.handshakes.fetch_add(1, Ordering::SeqCst);
+                        if sender
+                            .send(Ok::<_, std::io::Error>(Stream(tls)))
+                            .await
+                            .is_err()
+                        {
+                            return;
+                        }
+                    }
+                    Err(_) => {
+                        accepting.failed_handshakes.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            }
+        });
+        let service = SealDbServer::new(Service(Arc::clone(&state)))
+            .max_decoding_message_size(MAX_MESSAGE_LEN)
+            .max_encoding_message_size(MAX_MESSAGE_LEN);
+        tokio::spawn(
+            tonic::transport::Server::builder()
+                .add_service(service)
+                .serve_with_incoming(tokio_stream::wrappers::ReceiverStream::new(receiver)),
+        );
+
+        let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = relay.local_addr().unwrap().to_string();
+        let relaying = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((mut outer, _)) = relay.accept().await {
+                let state = Arc::clone(&relaying);
+                tokio::spawn(async move {
+                    let mut inner = TcpStream::connect(inner).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut outer, &mut inner) => {}
+                        () = state.cut.notified() => {}
+                    }
+                });
+            }
+        });
+        Self {
+            state,
+            address,
+            pin,
+        }
+    }
+
+    /// An endpoint that trusts this server by its pin, and waits briefly.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::new(
+            self.address.clone(),
+            Trust::Pin(self.pin),
+            Credential::new("AKID", "s3cret"),
+        )
+        .retry(RetryPolicy {
+            max_tries: 4,
+            base: Duration::from_millis(2),
+            cap: Duration::from_millis(10),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Fixed(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Fixed {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+struct Stream(tokio_rustls::server::TlsStream<TcpStream>);
+
+impl Connected for Stream {
+    type ConnectInfo = ();
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+struct Service(Arc<State>);
+
+impl Service {
+    async fn arrive<T>(&self, name: &'static str, request: Request<T>) -> Result<T, Status> {
+        let text = request
+            .metadata()
+            .get("authorization")
+            .map(|value| value.to_str().unwrap().to_owned());
+        *self.0.authorization.lock().unwrap() = text;
+        self.0.calls.lock().unwrap().push(name);
+        let step = self.0.script.lock().unwrap().pop_front();
+        match step {
+            None => {}
+            Some(Step::Fail(code)) => {
+                let mut status = status_for(code, format!("{code} for the test"));
+                status
+                    .metadata_mut()
+                    .insert(REQUEST_ID_METADATA, "req-7".parse().unwrap());
+                return Err(status);
+            }
+            Some(Step::Foreign(code)) => return Err(Status::new(code, "from elsewhere")),
+            Some(Step::Cut) => {
+                self.0.cut.notify_waiters();
+                std::future::pending::<()>().await;
+            }
+            Some(Step::Late(wait)) => tokio::time::sleep(wait).await,
+        }
+        Ok(request.into_inner())
+    }
+}
+
+/// Seven items in pages of `limit`, the second page empty as a filter could leave it.
+pub(crate) const ITEMS: i32 = 7;
+
+#[tonic::async_trait]
+impl SealDb for Service {
+    async fn create_table(
+        &self,
+        request: Request<v1::CreateTableRequest>,
+    ) -> Result<Response<v1::CreateTableResponse>, Status> {
+        self.arrive("CreateTable", request).await?;
+        Err(status_for(
+            ErrorCode::ResourceInUseException,
+            "Table already exists: t",
+        ))
+    }
+
+    async fn describe_table(
+        &self,
+        request: Request<v1::DescribeTableRequest>,
+    ) -> Result<Response<v1::DescribeTableResponse>, Status> {
+        self.arrive("DescribeTable", request).await?;
+        // An answer that is none: the description is missing.
+        Ok(Response::new(v1::DescribeTableResponse { table: None }))
+    }
+
+    async fn list_tables(
+        &self,
+        request: Request<v1::ListTablesRequest>,
+    ) -> Result<Response<v1::ListTablesResponse>, Status> {
+        let input = ListTablesInput::try_from(self.arrive("ListTables", request).await?)?;
+        let output = match input.exclusive_start_table_name.as_deref() {
+            None => ListTablesOutput::new(vec!["a".into(), "b".into()], Some("b".into())),
+            Some("b") => ListTablesOutput::new(vec!["c".into()], None),
+            Some(other) => panic!("a page after {other}"),
+        };
+        Ok(Response::new(output.into()))
+    }
+
+    async fn delete_table(
+        &self,
+        request: Request<v1::DeleteTableRequest>,
+    ) -> Result<Response<v1::DeleteTableResponse>, Status> {
+        self.arrive("DeleteTable", request).await?;
+        Err(status_for(
+            ErrorCode::ResourceNotFoundException,
+            "Requested resource not found: Table: t not found",
+        ))
+    }
+
+    async fn put_item(
+        &self,
+        request: Request<v1::PutItemRequest>,
+    ) -> Result<Response<v1::PutItemResponse>, Status> {
+        let request = self.arrive("PutItem", request).await?;
+        *self.0.item.lock().unwrap() = request.item;
+        Ok(Response::new(v1::PutItemResponse::default()))
+    }
+
+    async fn get_item(
+        &self,
+        request: Request<v1::GetItemRequest>,
+    ) -> Result<Response<v1::GetItemResponse>, Status> {
+        self.arrive("GetItem", request).await?;
+        Ok(Response::new(v1::GetItemResponse {
+            item: self.0.item.lock().unwrap().clone(),
+        }))
+    }
+
+    async fn delete_item(
+        &self,
+        request: Request<v1::DeleteItemRequest>,
+    ) -> Result<Response<v1::DeleteItemResponse>, Status> {
+        self.arrive("DeleteItem", request).await?;
+        Ok(Response::new(v1::DeleteItemResponse::default()))
+    }
+
+    async fn batch_write_item(
+        &self,
+        request: Request<v1::BatchWriteItemRequest>,
+    ) -> Result<Response<v1::BatchWriteItemResponse>, Status> {
+        let request = self.arrive("BatchWriteItem", request).await?;
+        let input = sealdb_client::model::ops::BatchWriteItemInput::try_from(request)?;
+        let mut room = *self.0.batch_room.lock().unwrap();
+        let mut left = input.request_items;
+        for requests in left.values_mut() {
+            let done: Vec<WriteRequest> = requests.drain(..room.min(requests.len())).collect();
+            room -= done.len();
+        }
+        left.retain(|_, requests| !requests.is_empty());
+        Ok(Response::new(
+            sealdb_client::model::ops::BatchWriteItemOutput::new(left).into(),
+        ))
+    }
+
+    async fn query(
+        &self,
+        request: Request<v1::QueryRequest>,
+    ) -> Result<Response<v1::QueryResponse>, Status> {
+        let input = QueryInput::try_from(self.arrive("Query", request).await?)?;
+        let limit = input.limit.unwrap_or(ITEMS);
+        let number = |key: &Map, name| match key.get(name) {
+            Some(AttributeValue::N(n)) => n.to_i64().and_then(|n| i32::try_from(n).ok()).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let (start, empty_seen) = match &input.exclusive_start_key {
+            None => (0, false),
+            Some(key) => (number(key, "n"), number(key, "seen") == 1),
+        };
+        let key =
+            |n: i32, seen: i32| Map::from([("n", AttributeValue::from(n)), ("seen", seen.into())]);
+        let output = if start > 0 && !empty_seen {
+            QueryOutput::new(Vec::new(), 0, 0, Some(key(start, 1)))
+        } else {
+            let end = (start + limit).min(ITEMS);
+            let items: Vec<Item> = (start..end).map(|n| Item::from([("n", n)])).collect();
+            let count = u32::try_from(items.len()).unwrap();
+            QueryOutput::new(
+                items,
+                count,
+                count,
+                (end < ITEMS).then(|| key(end, i32::from(empty_seen))),
+            )
+        };
+        Ok(Response::new(output.into()))
+    }
+
+    async fn scan(
+        &self,
+        request: Request<v1::ScanRequest>,
+    ) -> Result<Response<v1::ScanResponse>, Status> {
+        self.arrive("Scan", request).await?;
+        Ok(Response::new(v1::ScanResponse::default()))
+    }
+}
