@@ -431,17 +431,33 @@ fn parts(addr: PageAddr, len: u32) -> impl Iterator<Item = (u64, u128)> {
     })
 }
 
-/// The longest run of ones.
-fn longest_run(mut bits: u128) -> u32 {
-    if bits == u128::MAX {
-        return 128;
+/// The longest run of ones, in about 14 steps: first how often it doubles, then what is left.
+fn longest_run(bits: u128) -> u32 {
+    match bits {
+        0 => return 0,
+        u128::MAX => return 128,
+        _ => {}
     }
-    let mut n = 0;
-    while bits != 0 {
-        bits &= bits << 1;
-        n += 1;
+    // starts[k]: where 2^k ones begin.
+    let mut starts = [bits; 7];
+    let mut doublings = 0;
+    for k in 1..7 {
+        let longer = starts[k - 1] & (starts[k - 1] >> (1 << (k - 1)));
+        if longer == 0 {
+            break;
+        }
+        starts[k] = longer;
+        doublings = k;
     }
-    n
+    let (mut run, mut at) = (1 << doublings, starts[doublings]);
+    for k in (0..=doublings).rev() {
+        let longer = at & (starts[k] >> run);
+        if longer != 0 {
+            at = longer;
+            run += 1 << k;
+        }
+    }
+    run
 }
 
 /// The first unit at or behind `from` where `want` ones begin.

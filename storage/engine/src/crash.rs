@@ -264,7 +264,7 @@ fn tear(rng: &mut Rng, event: &Event, image: &mut Image) {
         0 => None,
         1 => Some((*no, new.clone())),
         _ => {
-            let old = image.file(*file).and_then(|f| f.units.get(no));
+            let old = image.file(*file).and_then(|f| f.unit(*no));
             Some((*no, Some(mix(rng.next(), old, new.as_ref()))))
         }
     });

@@ -27,20 +27,42 @@ impl std::fmt::Display for FileId {
     }
 }
 
-/// A file whose absent units are zeros.
+/// Units that are copied together when one of them changes in a shared file.
+const CHUNK: u64 = 64;
+
+type Chunk = [Option<Arc<Unit>>; CHUNK as usize];
+
+/// A file whose absent units are zeros. A clone shares everything until it is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sparse {
     /// Length in bytes, whole units.
     pub(crate) len: u64,
-    pub(crate) units: BTreeMap<u64, Arc<Unit>>,
+    /// None of them is empty.
+    chunks: BTreeMap<u64, Arc<Chunk>>,
 }
 
 impl Sparse {
     pub(crate) fn of_len(len: u64) -> Self {
         Self {
             len,
-            units: BTreeMap::new(),
+            chunks: BTreeMap::new(),
         }
+    }
+
+    /// A unit; `None` is zeros.
+    pub(crate) fn unit(&self, no: u64) -> Option<&Arc<Unit>> {
+        self.chunks
+            .get(&(no / CHUNK))?
+            .get((no % CHUNK) as usize)?
+            .as_ref()
+    }
+
+    /// The units that are not zeros.
+    pub(crate) fn units(&self) -> impl Iterator<Item = (u64, &Unit)> {
+        self.chunks.iter().flat_map(|(chunk, units)| {
+            let numbered = (chunk * CHUNK..).zip(units.iter());
+            numbered.filter_map(|(no, unit)| Some((no, &**unit.as_ref()?)))
+        })
     }
 
     /// `len` bytes at `offset`, or `None` beyond the end.
@@ -53,7 +75,7 @@ impl Sparse {
         while at < end {
             let (unit, from) = (at / u64::from(UNIT), (at % u64::from(UNIT)) as usize);
             let to = (UNIT as usize).min(from + (end - at) as usize);
-            match self.units.get(&unit) {
+            match self.unit(unit) {
                 Some(bytes) => out.extend_from_slice(bytes.get(from..to)?),
                 None => out.resize(out.len() + to - from, 0),
             }
@@ -69,7 +91,7 @@ impl Sparse {
         chunks
             .map(|(i, chunk)| {
                 let no = first + i as u64;
-                let mut unit = match self.units.get(&no) {
+                let mut unit = match self.unit(no) {
                     Some(old) if chunk.len() < UNIT as usize => **old,
                     _ => [0; UNIT as usize],
                 };
@@ -84,15 +106,31 @@ impl Sparse {
     /// Puts a unit; `None` is zeros.
     pub(crate) fn set(&mut self, no: u64, unit: Option<Arc<Unit>>) {
         self.len = self.len.max((no + 1) * u64::from(UNIT));
-        match unit {
-            Some(unit) => self.units.insert(no, unit),
-            None => self.units.remove(&no),
-        };
+        if unit.is_none() && !self.chunks.contains_key(&(no / CHUNK)) {
+            return;
+        }
+        let zeros = || Arc::new([const { None }; CHUNK as usize]);
+        let emptied = unit.is_none();
+        let chunk = Arc::make_mut(self.chunks.entry(no / CHUNK).or_insert_with(zeros));
+        if let Some(place) = chunk.get_mut((no % CHUNK) as usize) {
+            *place = unit;
+        }
+        if emptied && chunk.iter().all(Option::is_none) {
+            self.chunks.remove(&(no / CHUNK));
+        }
     }
 
+    /// Cuts the file to `len` bytes, whole units, if it is longer.
     pub(crate) fn truncate(&mut self, len: u64) {
-        self.len = self.len.min(len);
-        drop(self.units.split_off(&(self.len / u64::from(UNIT))));
+        if len >= self.len {
+            return;
+        }
+        let end = len / u64::from(UNIT);
+        drop(self.chunks.split_off(&end.div_ceil(CHUNK)));
+        for no in end..end.next_multiple_of(CHUNK) {
+            self.set(no, None);
+        }
+        self.len = len;
     }
 }
 
@@ -222,6 +260,53 @@ impl std::fmt::Display for Event {
             Self::CreateSegment { no, .. } => write!(f, "create log segment {}", no.0),
             Self::RemoveSegment { no } => write!(f, "remove log segment {}", no.0),
             Self::SyncNames => f.write_str("sync the directory"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_sparse_file_is_a_map_of_units(ops in proptest::collection::vec((0u64..400, 0u8..6), 1..120)) {
+            let mut file = Sparse::default();
+            let mut model: BTreeMap<u64, u8> = BTreeMap::new();
+            let mut len = 0;
+            for (no, fill) in ops {
+                let before = file.clone();
+                match fill {
+                    0 => {
+                        file.set(no, None);
+                        model.remove(&no);
+                        len = len.max(no + 1);
+                    }
+                    1 => {
+                        file.truncate(no * 4096);
+                        model.split_off(&no);
+                        len = len.min(no);
+                    }
+                    _ => {
+                        file.set(no, Some(Arc::new([fill; 4096])));
+                        model.insert(no, fill);
+                        len = len.max(no + 1);
+                    }
+                }
+                prop_assert!(before.units().all(|(no, unit)| before.read(no * 4096, 4096).as_deref() == Some(&unit[..])));
+                prop_assert_eq!(file.len, len * 4096);
+                let units: Vec<(u64, u8)> = file.units().map(|(no, unit)| (no, unit[77])).collect();
+                prop_assert_eq!(units, model.clone().into_iter().collect::<Vec<_>>());
+            }
+            let bytes = file.read(0, file.len as usize).unwrap_or_default();
+            for no in 0..len {
+                prop_assert_eq!(bytes[no as usize * 4096], model.get(&no).copied().unwrap_or(0));
+            }
+            prop_assert_eq!(file.read(file.len, 1), None);
         }
     }
 }

@@ -38,8 +38,8 @@ fn write_file(path: &Path, bytes: &Sparse) -> Result<(), EngineError> {
     };
     let file = open().map_err(failed)?;
     file.set_len(bytes.len).map_err(failed)?;
-    for (no, unit) in &bytes.units {
-        file.write_all_at(&**unit, no * u64::from(UNIT))
+    for (no, unit) in bytes.units() {
+        file.write_all_at(unit, no * u64::from(UNIT))
             .map_err(failed)?;
     }
     Ok(())
