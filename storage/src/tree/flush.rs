@@ -19,9 +19,6 @@ use super::io::{TreeError, TreeIo};
 use super::leaf::Leaf;
 use super::pointer::{LEAF, PagePtr, Place, VALUE};
 
-/// Bytes after which a run is written. A longer block is a run of its own.
-const RUN: usize = 256 << 10;
-
 impl Tree {
     /// Seals and writes every page of this version that is not on disk, and gives the root's pointer (`None`: no entries).
     /// Calls `pace` with the bytes of each run after it was written. Not durable until the engine's pages are synced.
@@ -120,7 +117,7 @@ impl Run<'_> {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Option<()>,
     ) -> Result<PagePtr, TreeError> {
-        if !self.items.is_empty() && self.bytes.len() + len > RUN {
+        if !self.items.is_empty() && self.bytes.len() + len > self.io.layout.run {
             self.write()?;
         }
         let start = self.bytes.len();

@@ -22,6 +22,8 @@ pub(crate) struct Layout {
     pub(crate) inner: usize,
     /// Longer values lie out of line, in blocks of their own.
     pub(crate) inline: usize,
+    /// Bytes after which a run of sealed pages is written. A longer block is a run of its own.
+    pub(crate) run: usize,
 }
 
 impl Default for Layout {
@@ -30,6 +32,7 @@ impl Default for Layout {
             leaf: 8192,
             inner: 4096,
             inline: 2048,
+            run: 256 << 10,
         }
     }
 }

@@ -1,39 +1,45 @@
 //! The tree as a whole, over the memory engine and the real sealer.
 #![allow(clippy::unwrap_used)]
 
+mod measure;
+mod model;
+mod pages;
+
 use std::sync::Arc;
 
 use sealdb_crypto::{
     Aes256Gcm, DatabaseId, EpochLimits, Generation, Provider, Purpose, Scope, Sealing,
     SecretBytes32, SystemClock, TableId, TableKey, TreeId,
 };
-use sealdb_engine::{MemoryEngine, SpaceId};
+use sealdb_engine::{Engine, MemoryEngine, SpaceId};
 
 use super::{Need, PageCache, Retired, Tree, TreeIo, Value};
 
-/// A tree's surroundings: memory engine, real sealer, a cache of `budget` bytes.
-pub(super) fn io(budget: usize) -> TreeIo {
+/// A tree's surroundings: this engine, the real sealer, this cache.
+fn world(engine: Arc<dyn Engine>, cache: Arc<PageCache>) -> TreeIo {
     let provider = Provider::default_provider();
     let sealing = Aes256Gcm::new(provider, EpochLimits::default(), Arc::new(SystemClock));
-    let key = Arc::new(TableKey::new(
-        SecretBytes32::take(&mut [7; 32]),
-        Generation::FIRST,
-    ));
+    let key = TableKey::new(SecretBytes32::take(&mut [7; 32]), Generation::FIRST);
     let scope = Scope {
         database: DatabaseId::from_bytes([1; 16]),
         table: TableId::from_bytes([2; 16]),
         purpose: Purpose::Pages(TreeId::BASE),
     };
     TreeIo::new(
-        Arc::new(MemoryEngine::new()),
-        sealing.sealer(&key, scope),
+        engine,
+        sealing.sealer(&Arc::new(key), scope),
         SpaceId(7),
-        PageCache::new(budget),
+        cache,
     )
 }
 
+/// The same over a memory engine, with a cache of `budget` bytes.
+fn io(budget: usize) -> TreeIo {
+    world(Arc::new(MemoryEngine::new()), PageCache::new(budget))
+}
+
 /// Runs an operation until it finds all pages it needs.
-pub(super) fn until<T>(io: &TreeIo, mut op: impl FnMut() -> Result<T, Need>) -> T {
+fn until<T>(io: &TreeIo, mut op: impl FnMut() -> Result<T, Need>) -> T {
     for _ in 0..1000 {
         match op() {
             Ok(value) => return value,
@@ -44,7 +50,7 @@ pub(super) fn until<T>(io: &TreeIo, mut op: impl FnMut() -> Result<T, Need>) -> 
     panic!("an operation makes no progress");
 }
 
-pub(super) fn put(
+fn put(
     tree: &mut Tree,
     io: &TreeIo,
     key: &[u8],
@@ -54,16 +60,11 @@ pub(super) fn put(
     until(io, || tree.put(io, key, value, retired))
 }
 
-pub(super) fn remove(
-    tree: &mut Tree,
-    io: &TreeIo,
-    key: &[u8],
-    retired: &mut Retired,
-) -> Option<Value> {
+fn remove(tree: &mut Tree, io: &TreeIo, key: &[u8], retired: &mut Retired) -> Option<Value> {
     until(io, || tree.remove(io, key, retired))
 }
 
-pub(super) fn get(tree: &Tree, io: &TreeIo, key: &[u8]) -> Option<Vec<u8>> {
+fn get(tree: &Tree, io: &TreeIo, key: &[u8]) -> Option<Vec<u8>> {
     until(io, || tree.get(io, key)).map(|value| value.to_vec())
 }
 

@@ -1,0 +1,141 @@
+//! Numbers of the tree alone, for whoever works on it:
+//! `cargo test --release -p sealdb tree::tests::measure -- --ignored --nocapture`.
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
+
+use std::ops::Bound::Unbounded;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sealdb_engine::{Engine, MemoryEngine};
+
+use super::super::{Need, PageCache, Retired, Tree, TreeIo};
+use super::model::Dice;
+use super::{put, until, world};
+
+/// A key as storage makes them: hash of the partition key, its length, the partition key.
+fn key(i: u64) -> [u8; 22] {
+    let mut key = [0; 22];
+    key[..8].copy_from_slice(&Dice(i).next().to_be_bytes());
+    key[8..10].copy_from_slice(&12u16.to_be_bytes());
+    key[10..].copy_from_slice(format!("item{i:08}").as_bytes());
+    key
+}
+
+fn per(start: Instant, n: u64) -> f64 {
+    start.elapsed().as_nanos() as f64 / n as f64
+}
+
+/// Loads `n` items in random order, a version every `group` puts, a checkpoint every `dirty` bytes.
+fn load(io: &TreeIo, n: u64, len: usize, group: u64, dirty: usize) -> Tree {
+    let (mut tree, mut retired) = (Tree::empty(), Retired::new());
+    let value = vec![7; len];
+    let mut published = tree.clone();
+    let (mut flushing, mut put_ns, start) = (0.0, 0.0, Instant::now());
+    let mut lap = Instant::now();
+    for i in 0..n {
+        until(io, || tree.warm(io, &key(i)));
+        put(&mut tree, io, &key(i), &value, &mut retired);
+        if (i + 1).is_multiple_of(group) {
+            published = tree.clone();
+        }
+        if io.cache.dirty_bytes() > dirty {
+            put_ns += lap.elapsed().as_nanos() as f64;
+            lap = Instant::now();
+            let cut = std::mem::take(&mut retired);
+            tree.flush(io, &mut |_| {}).unwrap();
+            io.engine.free(&cut.into_freed(io.space));
+            flushing += lap.elapsed().as_secs_f64();
+            lap = Instant::now();
+        }
+    }
+    put_ns += lap.elapsed().as_nanos() as f64;
+    drop(published);
+    let cut = std::mem::take(&mut retired);
+    lap = Instant::now();
+    tree.flush(io, &mut |_| {}).unwrap();
+    io.engine.free(&cut.into_freed(io.space));
+    flushing += lap.elapsed().as_secs_f64();
+    let written = io.engine.stats().page_bytes_written as f64;
+    let report = tree.verify(io, &mut |_| {}).unwrap();
+    let payload = (report.key_bytes + report.value_bytes) as f64;
+    println!(
+        "{n} items of {len} B, groups of {group}, {} MiB dirty: put {:.0} ns, flush {:.0} MB/s, all in {:.1} s",
+        dirty >> 20,
+        put_ns / n as f64,
+        written / flushing / 1e6,
+        start.elapsed().as_secs_f64()
+    );
+    println!(
+        "  written {:.2} a byte, disk {:.3} a byte, leaves {:.3} full, height {}, fan-out {:.1}, {:?}",
+        written / payload,
+        report.disk_bytes as f64 / payload,
+        report.leaf_used as f64 / report.leaf_capacity as f64,
+        report.height,
+        (report.leaves + report.inner - 1) as f64 / report.inner as f64,
+        io.cache.stats()
+    );
+    tree
+}
+
+fn gets(io: &TreeIo, tree: &Tree, n: u64, seed: u64) -> f64 {
+    let mut dice = Dice(seed);
+    let rounds = 1_000_000;
+    let keys: Vec<_> = (0..rounds).map(|_| key(dice.next() % n)).collect();
+    let start = Instant::now();
+    let mut sum = 0usize;
+    for key in &keys {
+        sum += until(io, || tree.get(io, key)).map_or(0, |value| value[0] as usize);
+    }
+    assert_eq!(sum, 7 * rounds as usize);
+    per(start, rounds)
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn warm_reads() {
+    for (n, len) in [(1_000_000, 100), (200_000, 1024)] {
+        let io = world(Arc::new(MemoryEngine::new()), PageCache::new(1 << 30));
+        let tree = load(&io, n, len, 1024, 64 << 20);
+        for round in 0..3 {
+            let one = gets(&io, &tree, n, round);
+            let two: f64 = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..2)
+                    .map(|t| scope.spawn(|| gets(&io, &tree, n, 10 + t)))
+                    .collect();
+                threads.into_iter().map(|t| t.join().unwrap()).sum::<f64>() / 2.0
+            });
+            let start = Instant::now();
+            let mut cursor = tree.cursor(Unbounded, Unbounded, false);
+            let mut seen = 0;
+            loop {
+                match cursor.next(&io) {
+                    Ok(Some(_)) => seen += 1,
+                    Ok(None) => break,
+                    Err(Need::Load(cell)) => io.load_blocking(&cell).unwrap(),
+                    Err(Need::Fail(error)) => panic!("{error}"),
+                }
+            }
+            println!(
+                "  get {one:.0} ns, two threads {two:.0} ns each, cursor {:.0} ns an entry",
+                per(start, seen)
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn loads() {
+    for (n, len, group, dirty, budget) in [
+        (1_000_000, 100, 1024, 64 << 20, 1 << 30),
+        (1_000_000, 100, 1, 64 << 20, 1 << 30),
+        (1_000_000, 100, 32, 16 << 20, 128 << 20),
+        (500_000, 1024, 32, 64 << 20, 1 << 30),
+        (500_000, 1024, 32, 16 << 20, 128 << 20),
+    ] {
+        let io = world(Arc::new(MemoryEngine::new()), PageCache::new(budget));
+        let tree = load(&io, n, len, group, dirty);
+        drop(tree);
+        assert_eq!(io.cache.clean_bytes(), 0);
+    }
+}
