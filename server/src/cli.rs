@@ -247,7 +247,7 @@ pub const SETTINGS: &[Setting] = &[
         DATABASE,
         "derived-key-cache",
         "N",
-        "64",
+        "256",
         "Epoch keys of earlier epochs kept derived",
     ),
     value(

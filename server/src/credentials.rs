@@ -441,7 +441,7 @@ mod tests {
             store.revoke(&made.access_key_id),
             Err(CredentialError::Unknown(_))
         ));
-        assert_eq!(ids(&store), [local.access_key_id.clone()]);
+        assert_eq!(ids(&store), std::slice::from_ref(&local.access_key_id));
         store.revoke(&local.access_key_id).unwrap();
         assert_ne!(store.local().unwrap().0.access_key_id, local.access_key_id);
     }

@@ -62,6 +62,11 @@ impl Gate {
         }
     }
 
+    /// Whether no call is being worked on.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.available_permits() == self.limit
+    }
+
     fn admit(&self, authorization: Option<&HeaderValue>) -> Result<Principal, Status> {
         self.authenticator
             .check(authorization.map(HeaderValue::as_bytes))
@@ -72,7 +77,7 @@ impl Gate {
                     Denied::Malformed => ErrorCode::IncompleteSignatureException,
                     Denied::Wrong => ErrorCode::UnrecognizedClientException,
                 };
-                sealdb_proto::status_for(code, &denied.to_string())
+                sealdb_proto::status_for(code, denied.to_string())
             })
     }
 }
@@ -144,7 +149,7 @@ where
                 "the server already works on {} calls; try again later",
                 self.gate.limit
             );
-            let status = sealdb_proto::status_for(ErrorCode::ThrottlingException, &message);
+            let status = sealdb_proto::status_for(ErrorCode::ThrottlingException, message);
             return Box::pin(std::future::ready(finish(status.into_http())));
         };
         let reached = Arc::new(AtomicBool::new(false));
@@ -170,5 +175,81 @@ where
             }
             finish(response)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::credentials::Credential;
+    use sealdb_proto::named_error;
+    use std::convert::Infallible;
+    use tokio::sync::Notify;
+    use tower::service_fn;
+
+    fn call(path: &str, credential: &Credential) -> Request<Body> {
+        Request::builder()
+            .uri(path)
+            .header(
+                "authorization",
+                format!(
+                    "Bearer {}:{}",
+                    credential.access_key_id,
+                    credential.secret.as_str()
+                ),
+            )
+            .body(Body::empty())
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_call_too_many_is_turned_away_and_health_is_not() {
+        let credential = Credential::generate("x", false, 0).unwrap();
+        let authenticator = Authenticator::default();
+        authenticator.replace(std::slice::from_ref(&credential));
+        let gate = Gate::new(authenticator, Metrics::new(|_| {}), 1);
+        let go_on = Arc::new(Notify::new());
+        let waits = Arc::clone(&go_on);
+        let mut service = gate.layer(service_fn(move |request: Request<Body>| {
+            let waits = Arc::clone(&waits);
+            async move {
+                assert!(
+                    request.headers().get(header::AUTHORIZATION).is_none(),
+                    "nobody below sees the secret"
+                );
+                if request.uri().path() == "/slow" {
+                    assert!(request.extensions().get::<Call>().is_some());
+                    waits.notified().await;
+                }
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            }
+        }));
+        assert!(gate.is_idle());
+        let slow = tokio::spawn(service.call(call("/slow", &credential)));
+        tokio::task::yield_now().await;
+        assert!(!gate.is_idle());
+        let refused = service.call(call("/other", &credential)).await.unwrap();
+        let status = refused.extensions().get::<Status>().unwrap();
+        assert_eq!(named_error(status), Some(ErrorCode::ThrottlingException));
+        assert!(refused.headers().contains_key(REQUEST_ID_METADATA));
+        let health = Request::builder()
+            .uri("/grpc.health.v1.Health/Check")
+            .body(Body::empty())
+            .unwrap();
+        assert!(
+            service
+                .call(health)
+                .await
+                .unwrap()
+                .extensions()
+                .get::<Status>()
+                .is_none()
+        );
+        go_on.notify_one();
+        slow.await.unwrap().unwrap();
+        assert!(gate.is_idle());
+        let admitted = service.call(call("/other", &credential)).await.unwrap();
+        assert!(admitted.extensions().get::<Status>().is_none());
     }
 }
