@@ -1,1 +1,3 @@
-//! sealdb-benches.
+//! The null sealer, and what the harness and the benches share.
+
+pub mod null;

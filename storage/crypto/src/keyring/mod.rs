@@ -61,6 +61,11 @@ use files::{Lock, Stamp};
 use format::{Head, Key, KeyVersion};
 use source::Stretching;
 
+/// The keyring's file in the directory that a database's keyring has to itself.
+pub const KEYRING_FILE: &str = "keyring.seal";
+/// The root key file that is looked for beside it when no other source is named.
+pub const ROOT_KEY_FILE: &str = "root.key";
+
 /// A keyring file, opened with its root key. Implements [`Kms`](crate::kms::Kms). Shared between threads.
 pub struct Keyring {
     path: PathBuf,

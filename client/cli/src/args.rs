@@ -1,0 +1,468 @@
+//! The grammar of the command line. What a command does stands in `commands/`, one file each.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// Encrypted-at-rest, DynamoDB-like tables: the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sealdb",
+    version,
+    about,
+    max_term_width = 110,
+    propagate_version = true
+)]
+#[command(after_help = "\
+Commands for tables and items talk to a running server. They find it by --endpoint-file, then $SEALDB_ENDPOINT_FILE, then
+the server of yours that was started last. Commands for keys, credentials, the audit trail and closed databases work on
+the directories themselves.
+
+Examples:
+  sealdb table create airports --pk country:S --sk icao:S
+  sealdb import airports airports.csv --number elevation,lat,lon
+  sealdb query airports --pk IS --sk-begins-with BIR --limit 5
+  sealdb item put airports '{\"country\": \"XX\", \"icao\": \"XX01\", \"name\": \"Nowhere\"}'")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Endpoint file of the server to talk to.
+    #[arg(long, global = true, env = "SEALDB_ENDPOINT_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) endpoint_file: Option<PathBuf>,
+    /// Output for programs: JSON, attribute values in DynamoDB's notation.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress bars and no remarks on stderr.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create, list, describe and delete tables.
+    #[command(subcommand)]
+    Table(TableCommand),
+    /// Put, get and delete single items.
+    #[command(subcommand)]
+    Item(ItemCommand),
+    /// Read the items of one partition key, in the order of the sort key.
+    Query(QueryArgs),
+    /// Read all items of a table.
+    Scan(ScanArgs),
+    /// Load items from a file of JSON lines or CSV.
+    Import(ImportArgs),
+    /// Write all items of a table to a file of JSON lines or CSV.
+    Export(ExportArgs),
+    /// Keys of a local keyring: list, describe, backup, restore, reroot.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Credentials of a server: create, list, revoke.
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// The trail of all KMS calls.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print how to reach the server, with ready-made lines for grpcurl.
+    Endpoint(EndpointArgs),
+    /// Verify every block of a closed database, and its trees.
+    Check(ClosedArgs),
+    /// Give the free space of a closed database back.
+    Compact(ClosedArgs),
+    /// Copy a closed database, sealed as it is.
+    Copy(CopyArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TableCommand {
+    /// Create a table, sealed under a key of its own.
+    Create {
+        /// Name of the table.
+        table: String,
+        /// Partition key: NAME:S, NAME:N or NAME:B.
+        #[arg(long, value_name = "NAME:TYPE")]
+        pk: String,
+        /// Sort key: NAME:S, NAME:N or NAME:B.
+        #[arg(long, value_name = "NAME:TYPE")]
+        sk: Option<String>,
+        /// KMS key that wraps the table's key: id or alias. Without it the server's default key.
+        #[arg(long, value_name = "KEY")]
+        kms_key: Option<String>,
+    },
+    /// List tables.
+    List,
+    /// Describe a table: keys, size, item count, encryption.
+    Describe {
+        /// Name of the table.
+        table: String,
+    },
+    /// Delete a table, its items and its key. There is no way back.
+    Delete {
+        /// Name of the table.
+        table: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ItemCommand {
+    /// Put an item, in place of the one with the same key.
+    Put {
+        /// Name of the table.
+        table: String,
+        /// The item as JSON, plain or in DynamoDB's notation (--typed); "-" reads it from stdin.
+        item: String,
+        /// The JSON is in DynamoDB's notation: {"id": {"S": "x"}}.
+        #[arg(long)]
+        typed: bool,
+        /// Print the item that stood there before.
+        #[arg(long)]
+        return_old: bool,
+    },
+    /// Get the item with a key. Exit code 1 if there is none.
+    Get(ItemKey),
+    /// Delete the item with a key.
+    Delete {
+        #[command(flatten)]
+        key: ItemKey,
+        /// Print the item that stood there before.
+        #[arg(long)]
+        return_old: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ItemKey {
+    /// Name of the table.
+    pub(crate) table: String,
+    /// Value of the partition key, as the table's schema has it: text, number, or base64 for bytes.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) pk: String,
+    /// Value of the sort key.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) sk: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("condition").args(["sk", "sk_begins_with", "sk_between", "sk_lt", "sk_le", "sk_gt", "sk_ge"])))]
+#[command(group(ArgGroup::new("partition").args(["pk", "expression"]).required(true)))]
+pub(crate) struct QueryArgs {
+    /// Name of the table.
+    pub(crate) table: String,
+    /// Value of the partition key.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) pk: Option<String>,
+    /// Sort key equals.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) sk: Option<String>,
+    /// Sort key begins with (text and bytes).
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) sk_begins_with: Option<String>,
+    /// Sort key lies between, both ends included.
+    #[arg(long, num_args = 2, value_names = ["FROM", "TO"], allow_hyphen_values = true)]
+    pub(crate) sk_between: Option<Vec<String>>,
+    /// Sort key is less than.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) sk_lt: Option<String>,
+    /// Sort key is at most.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) sk_le: Option<String>,
+    /// Sort key is greater than.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) sk_gt: Option<String>,
+    /// Sort key is at least.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) sk_ge: Option<String>,
+    /// A KeyConditionExpression instead of --pk, with --values and --names.
+    #[arg(long, conflicts_with = "condition", requires = "values")]
+    pub(crate) expression: Option<String>,
+    /// ExpressionAttributeValues in DynamoDB's notation: {":v": {"S": "x"}}.
+    #[arg(long, value_name = "JSON", requires = "expression")]
+    pub(crate) values: Option<String>,
+    /// ExpressionAttributeNames: {"#n": "name"}.
+    #[arg(long, value_name = "JSON", requires = "expression")]
+    pub(crate) names: Option<String>,
+    /// From the largest sort key down.
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Name of the table.
+    pub(crate) table: String,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+/// How much a query or a scan reads, and how it shows it.
+#[derive(Debug, Args)]
+pub(crate) struct ReadArgs {
+    /// At most so many items. Without it all of them, page by page.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// Only count.
+    #[arg(long)]
+    pub(crate) count: bool,
+}
+
+/// Format of a file of items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values under a header line.
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Name of the table; it must exist.
+    pub(crate) table: String,
+    /// The file; "-" reads stdin.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Format; by default told from the file's name.
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// JSON lines are in DynamoDB's notation: {"id": {"S": "x"}} (what `export` writes by default).
+    #[arg(long)]
+    pub(crate) typed: bool,
+    /// CSV columns that hold numbers. Key columns follow the table's schema.
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(crate) number: Vec<String>,
+    /// Leave empty CSV fields out instead of storing empty text.
+    #[arg(long)]
+    pub(crate) skip_empty: bool,
+    /// Batches under way at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Name of the table.
+    pub(crate) table: String,
+    /// The file, which must not exist; "-" writes to stdout.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Format; by default told from the file's name.
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Plain JSON lines instead of DynamoDB's notation. Sets and bytes lose their type.
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+/// Which keyring, and what opens it.
+#[derive(Debug, Args)]
+pub(crate) struct KeyringArgs {
+    /// Directory of the keyring.
+    #[arg(long, env = "SEALDB_KEYRING", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) keyring: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) root: RootArgs,
+}
+
+/// Where the root key comes from. Without any of them: `root.key` in the keyring's directory, if it stands there.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct RootArgs {
+    /// File that holds the root key, owner-only.
+    #[arg(long, env = "SEALDB_ROOT_KEY_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) root_key_file: Option<PathBuf>,
+    /// systemd credential that holds the root key.
+    #[arg(long, env = "SEALDB_ROOT_KEY_CREDENTIAL", value_name = "NAME")]
+    pub(crate) root_key_credential: Option<String>,
+    /// Ask for the passphrase on the terminal.
+    #[arg(long)]
+    pub(crate) passphrase: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// List the keys.
+    List(KeyringArgs),
+    /// Describe one key.
+    Describe {
+        /// Id or alias.
+        key: String,
+        #[command(flatten)]
+        keyring: KeyringArgs,
+    },
+    /// Copy the sealed keyring file. The copy opens with the same root key.
+    Backup {
+        /// The new file; must not exist.
+        #[arg(value_hint = ValueHint::FilePath)]
+        to: PathBuf,
+        #[command(flatten)]
+        keyring: KeyringArgs,
+    },
+    /// Put a backup in place of a keyring that is missing.
+    Restore {
+        /// The backup.
+        #[arg(value_hint = ValueHint::FilePath)]
+        from: PathBuf,
+        #[command(flatten)]
+        keyring: KeyringArgs,
+    },
+    /// Seal the keyring under another root key: a new file, credential or passphrase. Table keys do not change.
+    Reroot {
+        #[command(flatten)]
+        keyring: KeyringArgs,
+        #[command(flatten)]
+        to: NewRootArgs,
+    },
+}
+
+/// The new root key.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct NewRootArgs {
+    /// A file with the new root key; made owner-only if it does not exist.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) new_root_key_file: Option<PathBuf>,
+    /// A systemd credential with the new root key.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) new_root_key_credential: Option<String>,
+    /// Ask for a new passphrase, twice, on the terminal.
+    #[arg(long)]
+    pub(crate) new_passphrase: bool,
+}
+
+/// Which database's directories.
+#[derive(Debug, Args)]
+pub(crate) struct DatabaseArgs {
+    /// Directory of the database.
+    #[arg(long, env = "SEALDB_DATA_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialCommand {
+    /// Create an access key. Its secret is shown once.
+    Create {
+        /// A word on who uses it.
+        #[arg(long, default_value = "")]
+        description: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List access keys, without secrets.
+    List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Revoke an access key. A running server refuses it within a second.
+    Revoke {
+        /// The access key id.
+        access_key_id: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Print the newest events, oldest first.
+    Tail {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// So many events.
+        #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
+        lines: usize,
+        /// Go on with new events as they come, until interrupted.
+        #[arg(long, short)]
+        follow: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EndpointArgs {
+    /// Print the secret too, so that the lines can be pasted as they are.
+    #[arg(long)]
+    pub(crate) show_secret: bool,
+}
+
+/// A closed database.
+#[derive(Debug, Args)]
+pub(crate) struct ClosedArgs {
+    /// Directory of the database.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    #[command(flatten)]
+    pub(crate) from: ClosedArgs,
+    /// The new directory; must not exist or be empty.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) to: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_query_takes_one_condition_and_negative_numbers() {
+        let cli = Cli::try_parse_from([
+            "sealdb",
+            "query",
+            "t",
+            "--pk",
+            "-5",
+            "--sk-between",
+            "-2",
+            "3",
+            "--reverse",
+        ])
+        .unwrap();
+        let Command::Query(query) = cli.command else {
+            panic!("not a query")
+        };
+        assert_eq!(query.pk.as_deref(), Some("-5"));
+        assert_eq!(
+            query.sk_between,
+            Some(vec!["-2".to_owned(), "3".to_owned()])
+        );
+        assert!(query.reverse);
+
+        let two = Cli::try_parse_from([
+            "sealdb", "query", "t", "--pk", "a", "--sk", "b", "--sk-lt", "c",
+        ]);
+        assert!(two.is_err());
+        assert!(
+            Cli::try_parse_from(["sealdb", "query", "t"]).is_err(),
+            "no partition key"
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! What each command does, one file each.
+
+mod endpoint;
+mod export;
+mod import;
+mod item;
+mod key;
+mod query;
+mod table;
+
+use clap::CommandFactory;
+
+use crate::args::{Cli, Command};
+use crate::error::CliError;
+use crate::output::Output;
+
+/// Runs one command line.
+pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
+    let output = Output {
+        json: cli.global.json,
+        quiet: cli.global.quiet,
+    };
+    let global = cli.global;
+    match cli.command {
+        // Work on directories: no server, no runtime.
+        Command::Key(command) => key::run(command, output),
+        Command::Credential(_)
+        | Command::Audit(_)
+        | Command::Check(_)
+        | Command::Compact(_)
+        | Command::Copy(_) => Err(CliError::usage("not yet")),
+        Command::Endpoint(args) => endpoint::run(&global, &args, output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "sealdb", &mut script);
+            crate::output::print(String::from_utf8_lossy(&script).trim_end())
+        }
+        // Talk to a server.
+        Command::Table(command) => block_on(table::run(command, &global, output)),
+        Command::Item(command) => block_on(item::run(command, &global, output)),
+        Command::Query(args) => block_on(query::query(args, &global, output)),
+        Command::Scan(args) => block_on(query::scan(args, &global, output)),
+        Command::Import(args) => block_on(import::run(args, &global, output)),
+        Command::Export(args) => block_on(export::run(args, &global, output)),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::usage(format!("cannot start: {source}")))?;
+    runtime.block_on(work)
+}

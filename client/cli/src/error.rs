@@ -1,0 +1,80 @@
+//! Errors of the command line: one sentence on what is wrong, and where it helps one on what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The command cannot mean anything, for a reason that its grammar does not know.
+    #[error("{0}")]
+    Usage(String),
+    /// There is no such item.
+    #[error("no item with this key")]
+    NoItem,
+    /// The server's answer, or none.
+    #[error(transparent)]
+    Client(#[from] sealdb_client::Error),
+    /// Part of a batch was not written.
+    #[error(transparent)]
+    Batch(#[from] sealdb_client::BatchWriteError),
+    /// No endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] sealdb_proto::endpoint::EndpointError),
+    /// A file of the user's.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line of a file of the user's.
+    #[error("{}, line {line}: {message}", path.display())]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// stdout is gone or full.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    /// The keyring.
+    #[error(transparent)]
+    Keyring(#[from] sealdb_crypto::keyring::KeyringError),
+    /// The KMS said no.
+    #[error(transparent)]
+    Kms(#[from] sealdb_crypto::kms::KmsError),
+    /// The audit trail.
+    #[error(transparent)]
+    Trail(#[from] sealdb_crypto::AuditError),
+}
+
+impl CliError {
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        CliError::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        CliError::Usage(message.into())
+    }
+
+    /// Exit code: 2 for a command that cannot be carried out as it was written, 1 otherwise.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            CliError::Usage(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// A reader of our output has gone (`sealdb scan t | head`): nothing to say.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,36 @@
+//! `sealdb`: the command line of SealDB.
+
+mod args;
+mod commands;
+mod connect;
+mod error;
+mod output;
+mod schema;
+mod secrets;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+
+#[allow(clippy::print_stderr)]
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sealdb: {error}");
+            let mut source = std::error::Error::source(&error);
+            while let Some(cause) = source {
+                // Causes that the sentence repeats already say nothing new.
+                if !error.to_string().contains(&cause.to_string()) {
+                    eprintln!("  because: {cause}");
+                }
+                source = cause.source();
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
