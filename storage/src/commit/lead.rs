@@ -1,0 +1,393 @@
+//! Making groups durable: one leader at a time.
+//!
+//! The leader makes room in the log, closes the open group, seals and writes its record, syncs, publishes the new trees and only then
+//! answers. While it writes and syncs, others apply their mutations to the next group. So record N + 1 is written only after N is
+//! durable, and a group holds what arrived during one sync.
+//!
+//! A thread that commits leads if nobody does; it goes on for a few groups if there is more to do, and then calls one of those who wait,
+//! or the log thread. Tasks never lead: the log thread does it for them.
+//!
+//! | crash | after recovery |
+//! |---|---|
+//! | before the record is written, or while it is | the group is absent |
+//! | after the write, before the sync has returned | the group is there or absent, whole; nobody was told |
+//! | after the sync | the group is there |
+//!
+//! Errors: no room in the log takes the open group back, and its callers get [`Error::StorageFull`]. A failed write or sync of a record gives its
+//! callers [`Error::UnknownOutcome`] and makes the database read-only until it is opened again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::queue::{Pending, Sleeper};
+use super::seat::ClosedGroup;
+use super::txn::Effect;
+use crate::error::{ClosedReason, Error};
+use crate::log::writer::Written;
+use crate::options::{Background, Durability};
+use crate::shared::{RetiredPlaces, Shared};
+
+/// How many groups a thread leads beyond its own before it hands over: a hand-over costs about half a sync.
+const LEAD_AT_MOST: usize = 4;
+
+/// The longest that a group is held back because dirty pages grow faster than checkpoints clean them.
+const SLOWEST: Duration = Duration::from_millis(20);
+
+/// Who leads.
+#[derive(Default)]
+pub(crate) struct Pipeline {
+    state: Mutex<State>,
+    log_thread: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    leading: bool,
+    /// The log thread is asked to lead.
+    called: bool,
+    stop: bool,
+    sleepers: VecDeque<Arc<dyn Sleeper>>,
+}
+
+impl Pipeline {
+    /// Takes the lead if nobody has it; otherwise notes who can be called.
+    pub(super) fn begin_or_sleep(&self, sleeper: Arc<dyn Sleeper>) -> bool {
+        let mut state = self.state.lock();
+        if state.leading {
+            state.sleepers.push_back(sleeper);
+            return false;
+        }
+        state.leading = true;
+        true
+    }
+
+    fn begin(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().leading, true)
+    }
+
+    /// Gives the lead up. If there is more to do, calls a thread that waits, or else the log thread.
+    fn end(&self, more: impl FnOnce() -> bool) {
+        let mut state = self.state.lock();
+        state.leading = false;
+        if !more() {
+            // Those who wait have their answers, or are about to queue again: they will lead themselves.
+            state.sleepers.clear();
+            return;
+        }
+        while let Some(sleeper) = state.sleepers.pop_front() {
+            if sleeper.promote() {
+                return;
+            }
+        }
+        state.called = true;
+        self.log_thread.notify_one();
+    }
+
+    fn call_log_thread(&self) {
+        let mut state = self.state.lock();
+        if !state.leading {
+            state.called = true;
+            self.log_thread.notify_one();
+        }
+    }
+
+    /// Waits until the log thread is called, is told to stop, or the time is up. `None`: stop.
+    pub(super) fn log_thread_waits(&self, at_most: Option<Duration>) -> Option<bool> {
+        let mut state = self.state.lock();
+        loop {
+            if state.stop {
+                return None;
+            }
+            if std::mem::take(&mut state.called) {
+                return Some(true);
+            }
+            match at_most {
+                None => self.log_thread.wait(&mut state),
+                Some(time) => {
+                    if self.log_thread.wait_for(&mut state, time).timed_out() {
+                        return Some(std::mem::take(&mut state.called));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.log_thread.notify_all();
+    }
+}
+
+/// Whether the group went.
+enum Led {
+    /// There was one, or callers to answer.
+    Group,
+    Nothing,
+}
+
+impl Shared {
+    /// Sees to it that somebody leads, if there is something to do.
+    pub(super) fn kick(self: &Arc<Self>) {
+        match self.options.background {
+            // A closed database has no log thread. Refusing does not block.
+            Background::Threads if self.writable().is_err() => self.lead_if_free(),
+            Background::Threads => {
+                let seat_idle = self.seat.try_lock().is_some_and(|seat| seat.is_idle());
+                if !self.queue.is_empty() || !seat_idle || !self.orphans.lock().is_empty() {
+                    self.pipeline.call_log_thread();
+                }
+            }
+            Background::Inline => {
+                if self.pipeline.begin() {
+                    self.lead(&|| false);
+                }
+            }
+        }
+    }
+
+    fn has_pending(&self) -> bool {
+        // In this order: what leaves the queue is in the group before its holder leaves the seat.
+        !self.queue.is_empty() || !self.seat.lock().is_idle() || !self.orphans.lock().is_empty()
+    }
+
+    /// Leads until there is nothing to do; stops earlier if `done` and a few groups have passed. The caller has the lead.
+    pub(super) fn lead(self: &Arc<Self>, done: &dyn Fn() -> bool) {
+        let mut groups = 0;
+        while let Led::Group = self.lead_one() {
+            groups += 1;
+            if groups >= LEAD_AT_MOST && done() {
+                break;
+            }
+        }
+        self.pipeline.end(|| self.has_pending());
+        self.after_group();
+    }
+
+    /// The log thread's turn.
+    pub(crate) fn lead_if_free(self: &Arc<Self>) {
+        if self.pipeline.begin() {
+            self.lead(&|| false);
+        }
+    }
+
+    fn lead_one(self: &Arc<Self>) -> Led {
+        let group = loop {
+            if let Err(error) = self.back_pressure() {
+                return self.refuse(&error);
+            }
+            let mut seat = self.seat.lock();
+            self.drain(&mut seat);
+            if seat.is_idle() {
+                return Led::Nothing;
+            }
+            if let Err(error) = self.writable() {
+                drop(seat);
+                return self.refuse(&error);
+            }
+            let need = seat.record_bytes() as u64;
+            if self.log.lock().has_room(need) {
+                break seat.close();
+            }
+            // Room may mean a new file: not while holding the seat.
+            drop(seat);
+            if let Err(error) = self.make_room(need) {
+                return self.refuse(&error);
+            }
+        };
+        self.finish(group);
+        Led::Group
+    }
+
+    /// Takes the open group back and tells its callers why.
+    fn refuse(self: &Arc<Self>, error: &Error) -> Led {
+        let (waiting, queued) = {
+            let mut seat = self.seat.lock();
+            // Those who are queued have not run; they would meet the same.
+            (seat.rollback(), self.queue.take_all())
+        };
+        let any = !waiting.is_empty() || !queued.is_empty();
+        for pending in waiting.into_iter().chain(queued) {
+            pending.answer(Err(error));
+        }
+        if any { Led::Group } else { Led::Nothing }
+    }
+
+    fn finish(self: &Arc<Self>, mut group: ClosedGroup) {
+        let waiting = std::mem::take(&mut group.waiting);
+        let durable = if group.is_empty() {
+            Ok(())
+        } else {
+            self.make_durable(group)
+        };
+        answer(waiting, durable.as_ref().map(|()| ()));
+    }
+
+    fn make_durable(self: &Arc<Self>, group: ClosedGroup) -> Result<(), Error> {
+        let written = {
+            let mut log = self.log.lock();
+            log.append(self, &group)
+        };
+        let written = match written {
+            Ok(written) => written,
+            Err(error) => return Err(self.fail_writes(error)),
+        };
+        if self.options.durability == Durability::Commit {
+            // Crash here: the record may or may not be found; nobody was told.
+            if let Err(error) = self.engine.log_sync(written.segment) {
+                return Err(self.fail_writes(error.into()));
+            }
+            self.log.lock().synced(written.sequence);
+        }
+        self.publish(group, written);
+        Ok(())
+    }
+
+    /// The state of the log on the device is not known any more.
+    fn fail_writes(&self, error: Error) -> Error {
+        tracing::error!(%error, "the log cannot be written: read-only until opened again");
+        self.set_read_only(error.clone());
+        match error {
+            Error::Engine(engine) => Error::UnknownOutcome(engine),
+            other => other,
+        }
+    }
+
+    fn publish(self: &Arc<Self>, group: ClosedGroup, written: Written) {
+        let mut published = self.published.lock();
+        for part in group.parts {
+            // A table that is closing goes back to its last checkpoint: what the group gave up is needed there.
+            if part.table.publish(part.view) {
+                published.retired.push(RetiredPlaces {
+                    table: part.table.id,
+                    space: part.space,
+                    retired: part.retired,
+                });
+            }
+        }
+        for effect in group.effects {
+            match effect {
+                Effect::Create(table) => {
+                    published.tables.insert(table.id, table.clone());
+                    self.insert_table(&table);
+                }
+                Effect::Delete(table) => {
+                    published.tables.remove(&table.id);
+                    published.dropped.push(table.record.lock().record.space);
+                    published.deleted.push(table.clone());
+                    published.retired.retain(|places| places.table != table.id);
+                    self.remove_table(&table);
+                    table.set_closed(ClosedReason::Deleted);
+                }
+                Effect::KeyChange(_) => {}
+            }
+        }
+        published.tag = written.tag;
+        published.position = written.next;
+        self.published.advance(group.sequence);
+    }
+
+    /// Holds the leader back while dirty pages grow faster than they are cleaned.
+    fn back_pressure(self: &Arc<Self>) -> Result<(), Error> {
+        loop {
+            let dirty = self.cache.dirty_bytes();
+            let (slow, stop) = (
+                self.options.dirty_slow_bytes(),
+                self.options.dirty_stop_bytes(),
+            );
+            let log = self.log.lock().bytes_since_checkpoint();
+            let log_stop = 2 * self.options.log_limit;
+            if dirty < slow && log < log_stop {
+                return Ok(());
+            }
+            if self.options.background == Background::Inline {
+                // The test drives: what would be waited for is done here.
+                return match self.checkpoint_now() {
+                    Err(error @ (Error::StorageFull | Error::ReadOnly(_)))
+                        if dirty >= stop || log >= log_stop =>
+                    {
+                        Err(error)
+                    }
+                    _ => Ok(()),
+                };
+            }
+            self.request_checkpoint();
+            if dirty < stop && log < log_stop {
+                // In proportion: from nothing at `slow` to the most at `stop`.
+                let over = u32::try_from((dirty - slow) * 64 / (stop - slow)).unwrap_or(64);
+                self.checkpoints.wait_progress(SLOWEST * over / 64);
+                return Ok(());
+            }
+            if let Some(error) = self.checkpoints.failed() {
+                return Err(error);
+            }
+            self.writable()?;
+            self.checkpoints.wait_progress(Duration::from_millis(100));
+        }
+    }
+
+    /// What is due after a group: never done while leading.
+    fn after_group(self: &Arc<Self>) {
+        if self.serve_orphans() {
+            self.kick();
+        }
+        let due = self.cache.dirty_bytes() >= self.options.dirty_checkpoint_bytes()
+            || self.log.lock().bytes_since_checkpoint() >= self.options.log_limit;
+        if self.options.background == Background::Threads && self.log.lock().wants_spare() {
+            self.room.wake();
+        }
+        if !due {
+            return;
+        }
+        match self.options.background {
+            Background::Threads => self.request_checkpoint(),
+            Background::Inline => {
+                // A failure stays with the checkpoint: it is tried again by the next group.
+                let _ = self.checkpoint_now();
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Makes everything that was queued durable, does `last` while nobody else can lead, and refuses what comes later.
+    pub(crate) fn lead_to_the_end(
+        self: &Arc<Self>,
+        last: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        while !self.pipeline.begin() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        while let Led::Group = self.lead_one() {}
+        let ended = last();
+        self.refuse(&Error::Closed);
+        self.pipeline.end(|| false);
+        ended
+    }
+
+    /// Answers everybody who still waits for the seat. After the threads have ended.
+    pub(crate) fn fail_queued(self: &Arc<Self>, error: &Error) {
+        if self.pipeline.begin() {
+            self.refuse(error);
+            self.pipeline.end(|| false);
+        }
+    }
+
+    /// Writes the record that tells a clean close.
+    pub(crate) fn end_log(self: &Arc<Self>) -> Result<(), Error> {
+        self.make_room(4096)?;
+        let mut log = self.log.lock();
+        let written = log.append_end(self)?;
+        self.engine.log_sync(written.segment)?;
+        log.synced(written.sequence);
+        Ok(())
+    }
+}
+
+fn answer(waiting: Vec<Box<dyn Pending>>, durable: Result<(), &Error>) {
+    for pending in waiting {
+        pending.answer(durable);
+    }
+}

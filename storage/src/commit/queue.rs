@@ -1,0 +1,329 @@
+//! The way into the writer's seat, and back with an answer.
+//!
+//! A caller puts its mutation into the queue and tries the seat. Who gets the seat applies everything that is queued, its own
+//! and others'; who does not get it need not wait for it: the holder looks again before and after it leaves. The caller then waits
+//! for its answer: a task through a channel, a thread on its [`Slot`], where it may also be asked to lead (see `lead`).
+//!
+//! Guaranteed: a mutation that was queued runs, whether or not its caller is still there, and is answered once. Order between
+//! mutations that overlap in time is the queue's.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::seat::{Applied, Seat};
+use super::txn::{PageNeed, Txn, TxnError};
+use crate::error::Error;
+use crate::shared::Shared;
+
+/// A mutation that waits for the seat, or for its group to be durable.
+pub(crate) trait Pending: Send {
+    /// Runs in the seat. Answers by itself only if a page is missing.
+    fn run(self: Box<Self>, seat: &mut Seat) -> Ran;
+    /// The group is durable (`Ok`), or it is not.
+    fn answer(self: Box<Self>, durable: Result<(), &Error>);
+}
+
+/// What became of a mutation in the seat.
+pub(crate) enum Ran {
+    /// It waits for the group, with its result.
+    Waits(Box<dyn Pending>),
+    /// It was handed back to its caller, who loads a page and queues it again.
+    HandedBack,
+    /// The same, but its caller is gone: someone else has to load the page.
+    Orphan(Orphan),
+}
+
+/// A mutation without a caller, and the page that it needs.
+pub(crate) struct Orphan {
+    pub(crate) need: PageNeed,
+    pub(crate) mutation: Box<dyn Pending>,
+}
+
+/// What a caller gets back.
+pub(super) enum Reply<F, R> {
+    Done(Result<R, Error>),
+    Load(F, PageNeed),
+}
+
+enum To<F, R> {
+    Task(oneshot::Sender<Reply<F, R>>),
+    Thread(Arc<Slot<Reply<F, R>>>),
+    Nobody,
+}
+
+impl<F, R> To<F, R> {
+    /// Gives the reply back if nobody is there to take it.
+    fn send(self, reply: Reply<F, R>) -> Result<(), Reply<F, R>> {
+        match self {
+            To::Task(sender) => sender.send(reply),
+            To::Thread(slot) => {
+                slot.fill(reply);
+                Ok(())
+            }
+            To::Nobody => Err(reply),
+        }
+    }
+}
+
+struct Mutation<F, R> {
+    f: F,
+    to: To<F, R>,
+}
+
+struct Waiting<F, R> {
+    result: Result<R, Error>,
+    to: To<F, R>,
+}
+
+impl<F, R> Pending for Mutation<F, R>
+where
+    F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
+    R: Send + 'static,
+{
+    fn run(mut self: Box<Self>, seat: &mut Seat) -> Ran {
+        let result = match seat.run(&mut self.f) {
+            Applied::Yes(result) => Ok(result),
+            Applied::No(error) => Err(error),
+            Applied::Load(need) => {
+                return match self.to.send(Reply::Load(self.f, need)) {
+                    Err(Reply::Load(f, need)) => Ran::Orphan(Orphan {
+                        need,
+                        mutation: Box::new(Mutation { f, to: To::Nobody }),
+                    }),
+                    _ => Ran::HandedBack,
+                };
+            }
+        };
+        Ran::Waits(Box::new(Waiting {
+            result,
+            to: self.to,
+        }))
+    }
+
+    fn answer(self: Box<Self>, durable: Result<(), &Error>) {
+        // Never ran: only an error can be told.
+        if let Err(error) = durable {
+            let _ = self.to.send(Reply::Done(Err(error.clone())));
+        }
+    }
+}
+
+impl<F, R> Pending for Waiting<F, R>
+where
+    F: Send + 'static,
+    R: Send + 'static,
+{
+    fn run(self: Box<Self>, _: &mut Seat) -> Ran {
+        Ran::Waits(self)
+    }
+
+    fn answer(self: Box<Self>, durable: Result<(), &Error>) {
+        let result = match durable {
+            Ok(()) => self.result,
+            Err(error) => Err(error.clone()),
+        };
+        // The caller may be gone; its mutation is done all the same.
+        let _ = self.to.send(Reply::Done(result));
+    }
+}
+
+/// Where a thread waits for its answer, or for a call to lead.
+pub(super) struct Slot<T> {
+    state: Mutex<SlotState<T>>,
+    changed: Condvar,
+}
+
+struct SlotState<T> {
+    reply: Option<T>,
+    lead: bool,
+}
+
+/// A waiting thread that can be asked to lead.
+pub(super) trait Sleeper: Send + Sync {
+    /// False if it has its answer already.
+    fn promote(&self) -> bool;
+}
+
+impl<T> Slot<T> {
+    fn new() -> Arc<Self> {
+        Arc::new(Slot {
+            state: Mutex::new(SlotState {
+                reply: None,
+                lead: false,
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn fill(&self, reply: T) {
+        self.state.lock().reply = Some(reply);
+        self.changed.notify_one();
+    }
+
+    fn take(&self) -> Option<T> {
+        self.state.lock().reply.take()
+    }
+
+    /// Waits for an answer or a call to lead. The flag tells that a call came.
+    fn wait(&self) -> (Option<T>, bool) {
+        let mut state = self.state.lock();
+        while state.reply.is_none() && !state.lead {
+            self.changed.wait(&mut state);
+        }
+        (state.reply.take(), std::mem::take(&mut state.lead))
+    }
+}
+
+impl<T: Send> Sleeper for Slot<T> {
+    fn promote(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.reply.is_some() {
+            return false;
+        }
+        state.lead = true;
+        drop(state);
+        self.changed.notify_one();
+        true
+    }
+}
+
+/// Mutations on their way to the seat.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<VecDeque<Box<dyn Pending>>>,
+}
+
+impl Queue {
+    fn push(&self, mutation: Box<dyn Pending>) {
+        self.waiting.lock().push_back(mutation);
+    }
+
+    fn pop(&self) -> Option<Box<dyn Pending>> {
+        self.waiting.lock().pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.lock().is_empty()
+    }
+
+    pub(super) fn take_all(&self) -> VecDeque<Box<dyn Pending>> {
+        std::mem::take(&mut *self.waiting.lock())
+    }
+}
+
+impl Shared {
+    /// Commits a mutation; the answer comes when its group is durable.
+    ///
+    /// # Errors
+    /// What the mutation failed with; [`Error::StorageFull`] and [`Error::ReadOnly`] with nothing applied;
+    /// [`Error::UnknownOutcome`].
+    pub(crate) async fn commit<F, R>(self: &Arc<Self>, mut f: F) -> Result<R, Error>
+    where
+        F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
+        R: Send + 'static,
+    {
+        loop {
+            self.accepts_writes()?;
+            let (sender, receiver) = oneshot::channel();
+            self.queue.push(Box::new(Mutation {
+                f,
+                to: To::Task(sender),
+            }));
+            self.combine();
+            self.kick();
+            match receiver.await {
+                Ok(Reply::Done(result)) => return result,
+                Ok(Reply::Load(back, need)) => {
+                    need.load().await?;
+                    f = back;
+                }
+                Err(_) => return Err(Error::Closed),
+            }
+        }
+    }
+
+    /// The same for a thread that may block: if nobody leads, it makes its group durable itself.
+    ///
+    /// # Errors
+    /// As [`Shared::commit`].
+    pub(crate) fn commit_blocking<F, R>(self: &Arc<Self>, mut f: F) -> Result<R, Error>
+    where
+        F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
+        R: Send + 'static,
+    {
+        loop {
+            self.accepts_writes()?;
+            let slot = Slot::new();
+            self.queue.push(Box::new(Mutation {
+                f,
+                to: To::Thread(slot.clone()),
+            }));
+            self.combine();
+            match self.await_slot(&slot) {
+                Reply::Done(result) => return result,
+                Reply::Load(back, need) => {
+                    need.load_blocking()?;
+                    f = back;
+                }
+            }
+        }
+    }
+
+    fn await_slot<T: Send + 'static>(self: &Arc<Self>, slot: &Arc<Slot<T>>) -> T {
+        loop {
+            if let Some(reply) = slot.take() {
+                return reply;
+            }
+            if self.pipeline.begin_or_sleep(slot.clone()) {
+                self.lead(&|| slot.state.lock().reply.is_some());
+                continue;
+            }
+            let (reply, called) = slot.wait();
+            if let Some(reply) = reply {
+                if called {
+                    // Someone counted on this thread to lead.
+                    self.kick();
+                }
+                return reply;
+            }
+        }
+    }
+
+    /// Applies what is queued, if the seat is free. Whoever holds it looks at the queue again when it leaves.
+    pub(super) fn combine(self: &Arc<Self>) {
+        loop {
+            let Some(mut seat) = self.seat.try_lock() else {
+                return;
+            };
+            let full = self.drain(&mut seat);
+            drop(seat);
+            if full || self.queue.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Applies what is queued until the group is full; true if it is.
+    pub(super) fn drain(self: &Arc<Self>, seat: &mut Seat) -> bool {
+        while !seat.is_full(self) {
+            let Some(mutation) = self.queue.pop() else {
+                return false;
+            };
+            match mutation.run(seat) {
+                Ran::Waits(waiting) => seat.enlist(waiting),
+                Ran::HandedBack => {}
+                Ran::Orphan(orphan) => self.adopt(orphan),
+            }
+        }
+        true
+    }
+
+    /// Queues a mutation again after its page was loaded.
+    pub(super) fn requeue(self: &Arc<Self>, mutation: Box<dyn Pending>) {
+        self.queue.push(mutation);
+        self.combine();
+    }
+}

@@ -1,0 +1,175 @@
+//! What a mutation sees: the newest state, and its own changes on top.
+//!
+//! A mutation is a closure over a [`Txn`]. Its changes are buffered and applied only if it returns `Ok`, all or none. It may run
+//! again, from the start, after a page that it needed was loaded: it must not have effects of its own.
+
+use std::sync::Arc;
+
+use crate::catalog::record::SystemOutcome;
+use crate::error::Error;
+use crate::table::Table;
+use crate::tree::{Cell, Need, TreeIo, Value};
+
+/// Why a mutation did not run to its end.
+pub(crate) enum TxnError {
+    /// A page is missing; the caller loads it and the mutation runs again.
+    Load(PageNeed),
+    /// The mutation fails with this: a failed condition, a closed table. Nothing is applied.
+    Fail(Error),
+}
+
+/// A page that is not in memory.
+pub(crate) struct PageNeed {
+    pub(crate) io: Arc<TreeIo>,
+    pub(crate) cell: Arc<Cell>,
+}
+
+impl PageNeed {
+    pub(crate) async fn load(&self) -> Result<(), Error> {
+        Ok(self.io.load(&self.cell).await?)
+    }
+
+    pub(crate) fn load_blocking(&self) -> Result<(), Error> {
+        Ok(self.io.load_blocking(&self.cell)?)
+    }
+}
+
+impl From<Error> for TxnError {
+    fn from(error: Error) -> Self {
+        TxnError::Fail(error)
+    }
+}
+
+pub(super) fn need(io: &Arc<TreeIo>, need: Need) -> TxnError {
+    match need {
+        Need::Load(cell) => TxnError::Load(PageNeed {
+            io: io.clone(),
+            cell,
+        }),
+        Need::Fail(error) => TxnError::Fail(error.into()),
+    }
+}
+
+/// A change that a mutation asks for.
+pub(super) struct Change {
+    pub(super) table: Arc<Table>,
+    pub(super) key: Vec<u8>,
+    /// `None` deletes.
+    pub(super) item: Option<Vec<u8>>,
+}
+
+/// What happens in memory when a system outcome is published.
+pub(super) enum Effect {
+    Create(Arc<Table>),
+    Delete(Arc<Table>),
+    KeyChange(Arc<Table>),
+}
+
+/// The bytes of an item as a mutation sees them.
+pub(crate) enum Current {
+    /// Of the newest tree.
+    Stored(Value),
+    /// Put earlier by the same mutation.
+    Own(Vec<u8>),
+}
+
+impl std::ops::Deref for Current {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Current::Stored(value) => value,
+            Current::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// The newest state plus the mutation's own changes.
+#[derive(Default)]
+pub(crate) struct Txn {
+    pub(super) changes: Vec<Change>,
+    pub(super) system: Vec<(SystemOutcome, Effect)>,
+}
+
+impl Txn {
+    pub(super) fn clear(&mut self) {
+        self.changes.clear();
+        self.system.clear();
+    }
+
+    /// The item under a stored key.
+    ///
+    /// # Errors
+    /// [`TxnError::Load`] passes through; [`Error::TableInaccessible`] and damage as [`TxnError::Fail`].
+    pub(crate) fn get(
+        &mut self,
+        table: &Arc<Table>,
+        key: &[u8],
+    ) -> Result<Option<Current>, TxnError> {
+        let own = self
+            .changes
+            .iter()
+            .rev()
+            .find(|change| change.table.id == table.id && change.key == key);
+        if let Some(change) = own {
+            return Ok(change.item.clone().map(Current::Own));
+        }
+        let working = table.working.lock();
+        let open = working.writable(table)?;
+        match working.tree.get(&open.io, key) {
+            Ok(value) => Ok(value.map(Current::Stored)),
+            Err(error) => Err(need(&open.io, error)),
+        }
+    }
+
+    /// Puts an item, as `codec::encode_item` wrote it, under a stored key.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub(crate) fn put(
+        &mut self,
+        table: &Arc<Table>,
+        key: Vec<u8>,
+        item: Vec<u8>,
+    ) -> Result<(), TxnError> {
+        self.change(table, key, Some(item))
+    }
+
+    /// Deletes the item under a stored key; none need be there.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub(crate) fn delete(&mut self, table: &Arc<Table>, key: Vec<u8>) -> Result<(), TxnError> {
+        self.change(table, key, None)
+    }
+
+    fn change(
+        &mut self,
+        table: &Arc<Table>,
+        key: Vec<u8>,
+        item: Option<Vec<u8>>,
+    ) -> Result<(), TxnError> {
+        table.working.lock().writable(table)?;
+        self.changes.push(Change {
+            table: table.clone(),
+            key,
+            item,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn create_table(&mut self, table: &Arc<Table>) {
+        let record = Box::new(table.record.lock().record.clone());
+        self.system.push((
+            SystemOutcome::Created(record),
+            Effect::Create(table.clone()),
+        ));
+    }
+
+    pub(crate) fn delete_table(&mut self, table: &Arc<Table>) {
+        self.system.push((
+            SystemOutcome::Deleted(table.id),
+            Effect::Delete(table.clone()),
+        ));
+    }
+}

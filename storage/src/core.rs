@@ -1,0 +1,366 @@
+//! The database's inside: opening, tables, closing, and the threads in between.
+//!
+//! A [`Core`] that is dropped without [`Core::close_blocking`] stops as a crash would, in good order: threads end, nothing is written any
+//! more, and the next open recovers.
+//!
+//! Never on an async worker: KMS calls, syncs, blocking reads. The async methods here hop to the blocking pool where they must.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use sealdb_crypto::{Caller, EncryptionContext, Generation, KeyRecord, KeyRef, Moment, TableId};
+use sealdb_engine::{Engine, SpaceId};
+use sealdb_model::{KeySchema, TableName};
+
+use crate::catalog::record::{Billing, TableRecord};
+use crate::commit::log_thread;
+use crate::commit::txn::{Txn, TxnError};
+use crate::error::{ClosedReason, Error};
+use crate::keeper::{self, ACCOUNT};
+use crate::options::Background;
+use crate::shared::{Parts, Shared};
+use crate::table::{Counters, Table};
+use crate::tree::{CacheStats, Tree};
+use crate::{checkpoint, recovery};
+
+/// An open database.
+pub(crate) struct Core {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What CreateTable asks for, validated.
+#[derive(Debug, Clone)]
+pub(crate) struct NewTable {
+    pub(crate) name: TableName,
+    pub(crate) schema: KeySchema,
+    pub(crate) billing: Billing,
+    /// The KMS key; `None` is the default key.
+    pub(crate) key: Option<KeyRef>,
+}
+
+impl Core {
+    /// Opens the database of an engine, or makes one in an engine that holds none. Blocks: on the disk, and on the KMS.
+    ///
+    /// # Errors
+    /// Every refusal names what is wrong.
+    pub(crate) fn open(parts: Parts) -> Result<Self, Error> {
+        let shared = recovery::open(parts)?;
+        let core = Core {
+            shared,
+            threads: Mutex::new(Vec::new()),
+        };
+        if core.shared.options.background == Background::Threads {
+            core.spawn("sealdb-log", log_thread::run)?;
+            core.spawn("sealdb-checkpoint", checkpoint::run)?;
+            core.spawn("sealdb-keys", keeper::run)?;
+            core.spawn("sealdb-log-room", crate::log::room::run)?;
+        }
+        Ok(core)
+    }
+
+    fn spawn(&self, name: &str, run: fn(&Arc<Shared>)) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&shared));
+        self.threads
+            .lock()
+            .push(thread.map_err(|error| Error::System(error.to_string()))?);
+        Ok(())
+    }
+
+    /// The table of this name.
+    ///
+    /// # Errors
+    /// [`Error::TableNotFound`]; [`Error::Closed`] and [`Error::SystemKeyLost`] of the whole database.
+    pub(crate) fn table(&self, name: &str) -> Result<Arc<Table>, Error> {
+        self.shared.readable()?;
+        self.shared
+            .table(name)
+            .ok_or_else(|| Error::TableNotFound(name.to_owned()))
+    }
+
+    /// All tables, by name.
+    ///
+    /// # Errors
+    /// Of the whole database.
+    pub(crate) fn tables(&self) -> Result<Arc<HashMap<TableName, Arc<Table>>>, Error> {
+        self.shared.readable()?;
+        Ok(self.shared.tables())
+    }
+
+    /// The sequence that all readers see. A reader of several tables takes its snapshots again if this has moved meanwhile.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.shared.published.sequence()
+    }
+
+    /// Commits a mutation; see [`Txn`]. Answers once its group is durable, failed conditions included. If the future is
+    /// dropped the mutation still happens as a whole, or not at all.
+    ///
+    /// # Errors
+    /// What the mutation failed with; [`Error::StorageFull`] and [`Error::ReadOnly`] with nothing applied;
+    /// [`Error::UnknownOutcome`].
+    pub(crate) async fn commit<F, R>(&self, f: F) -> Result<R, Error>
+    where
+        F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
+        R: Send + 'static,
+    {
+        self.shared.commit(f).await
+    }
+
+    /// The same for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Core::commit`].
+    pub(crate) fn commit_blocking<F, R>(&self, f: F) -> Result<R, Error>
+    where
+        F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
+        R: Send + 'static,
+    {
+        self.shared.commit_blocking(f)
+    }
+
+    /// Creates a table under a key of its own, wrapped by the KMS.
+    ///
+    /// # Errors
+    /// [`Error::TableExists`], [`Error::Key`], and those of a commit.
+    pub(crate) async fn create_table(
+        &self,
+        new: NewTable,
+        caller: Caller,
+    ) -> Result<Arc<Table>, Error> {
+        let shared = self.shared.clone();
+        blocking::unblock(move || shared.create_table(new, &caller)).await
+    }
+
+    /// The same for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Core::create_table`].
+    pub(crate) fn create_table_blocking(
+        &self,
+        new: NewTable,
+        caller: &Caller,
+    ) -> Result<Arc<Table>, Error> {
+        self.shared.create_table(new, caller)
+    }
+
+    /// Deletes a table. Its record leaves the catalog with the next checkpoint; the two checkpoints that this starts overwrite
+    /// what is left of its key record.
+    ///
+    /// # Errors
+    /// [`Error::TableNotFound`], and those of a commit.
+    pub(crate) async fn delete_table(&self, name: String) -> Result<Arc<Table>, Error> {
+        let shared = self.shared.clone();
+        blocking::unblock(move || shared.delete_table(&name)).await
+    }
+
+    /// The same for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Core::delete_table`].
+    pub(crate) fn delete_table_blocking(&self, name: &str) -> Result<Arc<Table>, Error> {
+        self.shared.delete_table(name)
+    }
+
+    /// Makes a checkpoint now. Blocks.
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub(crate) fn checkpoint_now(&self) -> Result<(), Error> {
+        self.shared.checkpoint_now()
+    }
+
+    /// Looks at every key once: refreshes, closes, opens. Blocks on the KMS. For tests; otherwise the keeper's thread does it.
+    pub(crate) fn keeper_tick(&self) {
+        self.shared.keeper_tick();
+    }
+
+    /// Gives trailing free space and spare log files back to the system. Blocks.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub(crate) fn trim(&self) -> Result<(), Error> {
+        self.shared.engine.trim().map_err(Error::from_engine)
+    }
+
+    /// Ends in good order: what is queued is committed, a checkpoint is made, an end record written, threads end.
+    ///
+    /// # Errors
+    /// The database is closed all the same; the next open recovers what was acknowledged.
+    pub(crate) fn close_blocking(&self) -> Result<(), Error> {
+        if self.shared.writable().is_err() {
+            self.shared.set_closed();
+            self.stop();
+            return Ok(());
+        }
+        let result = self.shared.close();
+        self.shared.set_closed();
+        self.stop();
+        result
+    }
+
+    /// The same from a task.
+    ///
+    /// # Errors
+    /// As [`Core::close_blocking`].
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<(), Error> {
+        let core = self.clone();
+        blocking::unblock(move || core.close_blocking()).await
+    }
+
+    fn stop(&self) {
+        self.shared.set_stopping();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            // A thread that panicked has said so; and none of them drops a Core.
+            let _ = thread.join();
+        }
+        self.shared.fail_queued(&Error::Closed);
+    }
+
+    /// Page cache, engine and table counters.
+    pub(crate) fn stats(&self) -> Stats {
+        let tables = self.shared.tables();
+        let mut counters = Counters::default();
+        for table in tables.values() {
+            counters.item_count += table.counters().item_count;
+            counters.size_bytes += table.counters().size_bytes;
+        }
+        Stats {
+            cache: self.shared.cache.stats(),
+            engine: self.shared.engine.stats(),
+            sequence: self.sequence(),
+            tables: tables.len(),
+            counters,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Counters of an open database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stats {
+    pub(crate) cache: CacheStats,
+    pub(crate) engine: sealdb_engine::EngineStats,
+    pub(crate) sequence: u64,
+    pub(crate) tables: usize,
+    pub(crate) counters: Counters,
+}
+
+impl Shared {
+    fn create_table(self: &Arc<Self>, new: NewTable, caller: &Caller) -> Result<Arc<Table>, Error> {
+        self.writable()?;
+        // Names are unique because tables are made one after the other.
+        let _ddl = self.ddl.lock();
+        if self.table(new.name.as_str()).is_some() {
+            return Err(Error::TableExists(new.name));
+        }
+        let id =
+            TableId::generate(self.provider).map_err(|error| Error::System(error.to_string()))?;
+        let mut hash_key = [0; 16];
+        self.provider
+            .random(&mut hash_key)
+            .map_err(|error| Error::System(error.to_string()))?;
+        let context = EncryptionContext::for_table(
+            self.database,
+            id,
+            new.name.as_str(),
+            ACCOUNT,
+            Generation::FIRST,
+        );
+        let key_ref = new.key.clone().unwrap_or_else(KeyRef::default_key);
+        let asked = Moment::now(&*self.clock);
+        let (record, key) = KeyRecord::create(
+            &*self.kms,
+            caller,
+            &key_ref,
+            context,
+            Generation::FIRST,
+            self.sealing.suite(),
+        )?;
+        let space = SpaceId(self.next_space.fetch_add(1, Ordering::AcqRel));
+        let record = TableRecord {
+            id,
+            name: new.name,
+            schema: new.schema,
+            billing: new.billing,
+            created_ms: self.clock.wall_ms(),
+            key_name: new.key.map(|key| key.to_string()).unwrap_or_default(),
+            key: record,
+            hash_key,
+            space,
+            root: None,
+            item_count: 0,
+            size_bytes: 0,
+            sequence: 0,
+            carried_to: 0,
+        };
+        let table = Table::closed(
+            record,
+            ClosedReason::Deleted,
+            self.pins.clone(),
+            self.published.clone(),
+        );
+        table.record.lock().changed = true;
+        table.set_open(
+            self.open_table(id, space, key),
+            Tree::empty(),
+            Counters::default(),
+            0,
+        );
+        let created = table.clone();
+        self.commit_blocking(move |txn| {
+            txn.create_table(&created);
+            Ok(())
+        })?;
+        self.keeper.insert(id, asked);
+        Ok(table)
+    }
+
+    fn delete_table(self: &Arc<Self>, name: &str) -> Result<Arc<Table>, Error> {
+        self.readable()?;
+        let table = {
+            let _ddl = self.ddl.lock();
+            let table = self
+                .table(name)
+                .ok_or_else(|| Error::TableNotFound(name.to_owned()))?;
+            let deleted = table.clone();
+            self.commit_blocking(move |txn| {
+                txn.delete_table(&deleted);
+                Ok(())
+            })?;
+            self.keeper.remove(table.id);
+            table
+        };
+        self.scrub_after(self.published.sequence());
+        if self.options.background == Background::Inline {
+            // A failure stays with the checkpoint: the deletion itself is durable.
+            let _ = self.checkpoint_now();
+        }
+        Ok(table)
+    }
+
+    fn close(self: &Arc<Self>) -> Result<(), Error> {
+        self.refuse_new();
+        let ended = self.lead_to_the_end(|| {
+            self.checkpoint_now()?;
+            self.end_log()
+        });
+        self.set_closed();
+        ended
+    }
+}

@@ -1,0 +1,168 @@
+//! What can go wrong, by what the caller would do next.
+//!
+//! Cheap to clone: one failed sync answers every caller of its group. A failure to authenticate names the place, never the
+//! content, and never says in which way it failed.
+
+use std::sync::Arc;
+
+use sealdb_crypto::kms::IdentityMismatch;
+use sealdb_crypto::{KeyRecordError, TableId};
+use sealdb_engine::EngineError;
+use sealdb_model::{TableName, ValidationError};
+
+use crate::tree::TreeError;
+use crate::wire::Malformed;
+
+/// The error of every operation of the database.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    // ---- the request
+    /// The request breaks a rule; the message is AWS's where known.
+    #[error(transparent)]
+    Validation(#[from] ValidationError),
+    /// There is no such table.
+    #[error("Requested resource not found: Table: {0} not found")]
+    TableNotFound(String),
+    /// CreateTable names a table that exists.
+    #[error("Table already exists: {0}")]
+    TableExists(TableName),
+    /// The table is being created or deleted.
+    #[error("Attempt to change a resource which is still in use: Table: {0}")]
+    TableInUse(TableName),
+
+    // ---- the table's key
+    /// The table's key is not at hand: its KMS says no, or has been away for too long. Other tables go on.
+    #[error("table {table} is closed: {reason}")]
+    TableInaccessible {
+        /// Which table.
+        table: TableName,
+        /// Why.
+        reason: ClosedReason,
+    },
+    /// A key could not be made or unwrapped.
+    #[error(transparent)]
+    Key(#[from] KeyRecordError),
+    /// The system's key is not at hand: the whole database is closed until it is.
+    #[error("the database is closed: its system key is not at hand: {0}")]
+    SystemKeyLost(ClosedReason),
+
+    // ---- the state of the database
+    /// The database was closed.
+    #[error("the database is closed")]
+    Closed,
+    /// A write or sync of the log failed earlier: reads go on, writes only after the database was opened again.
+    #[error("the database is read-only until it is opened again: {0}")]
+    ReadOnly(Arc<Error>),
+    /// The write may or may not have happened: its log record could not be made durable.
+    #[error("the outcome of the write is unknown, because the log could not be written: {0}")]
+    UnknownOutcome(#[source] EngineError),
+    /// No space is left. Nothing was written; the write may be repeated once there is space.
+    #[error("the disk is full: nothing was written")]
+    StorageFull,
+    /// The snapshot is older than readers may be; read anew.
+    #[error("the read took too long, and its snapshot has been given up")]
+    SnapshotExpired,
+
+    // ---- opening
+    /// No root can be read: creation was cut short, or both are damaged.
+    #[error("no root of the database can be read ({0})")]
+    NoRoot(String),
+    /// Written by a newer version of SealDB.
+    #[error(
+        "the database has format version {found}; this version of SealDB reads up to {supported}"
+    )]
+    NewerFormat {
+        /// The version in the root.
+        found: u16,
+        /// The newest that this program reads.
+        supported: u16,
+    },
+    /// Sealed with another suite.
+    #[error("the database is sealed with suite {found}, not with {expected}")]
+    OtherSuite {
+        /// The suite in the root.
+        found: u8,
+        /// The suite that was handed in.
+        expected: u8,
+    },
+    /// The keyring is not the one that the database was made with, or an older copy of it.
+    #[error(transparent)]
+    Keyring(#[from] IdentityMismatch),
+    /// A log segment that the root names is not there.
+    #[error("log segment {0} is missing")]
+    MissingSegment(u32),
+
+    // ---- damage
+    /// A block does not open, is not the one that was written, or contradicts another.
+    #[error("data corruption: {0}")]
+    Corruption(String),
+    /// The storage below.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Sealing a block failed.
+    #[error("cannot seal a block: {0}")]
+    Seal(String),
+    /// A thread could not be started, or randomness not be had.
+    #[error("the system refused: {0}")]
+    System(String),
+}
+
+/// Why a table, or the database, is closed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClosedReason {
+    /// The KMS says no.
+    #[error("{0}")]
+    Denied(KeyRecordError),
+    /// The KMS has been away for longer than keys may be used without it.
+    #[error("its key expired while the key provider could not be reached: {0}")]
+    Expired(KeyRecordError),
+    /// Deleted while the caller held it.
+    #[error("it was deleted")]
+    Deleted,
+    /// What was carried along for it could not be applied.
+    #[error("{0}")]
+    Damaged(Arc<Error>),
+}
+
+impl Error {
+    /// A block at `place` is not what it must be.
+    pub(crate) fn corrupt(place: impl Into<String>) -> Self {
+        Error::Corruption(place.into())
+    }
+
+    pub(crate) fn malformed(place: &str, what: Malformed) -> Self {
+        Error::Corruption(format!("{place}: {}", what.0))
+    }
+
+    pub(crate) fn malformed_part(table: TableId, sequence: u64, what: Malformed) -> Self {
+        Error::Corruption(format!(
+            "log record {sequence}, part of table {table}: {}",
+            what.0
+        ))
+    }
+}
+
+impl From<sealdb_crypto::SealError> for Error {
+    fn from(error: sealdb_crypto::SealError) -> Self {
+        Error::Seal(error.to_string())
+    }
+}
+
+impl From<TreeError> for Error {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Engine(error) => Error::from_engine(error),
+            other => Error::Corruption(other.to_string()),
+        }
+    }
+}
+
+impl Error {
+    /// An engine's error outside the log: a full disk is told apart.
+    pub(crate) fn from_engine(error: EngineError) -> Self {
+        match error {
+            EngineError::Full { .. } => Error::StorageFull,
+            other => Error::Engine(other),
+        }
+    }
+}

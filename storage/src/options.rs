@@ -1,0 +1,131 @@
+//! Settings of an open database: plain data with defaults.
+//!
+//! Components (engine, KMS, clock, sealing) are not settings; they enter through the builder.
+
+use std::time::Duration;
+
+/// When a write is acknowledged. Chosen once per open; never weaker than it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Each acknowledged write is on the device: it survives kill -9 and power loss. Concurrent writes share a sync.
+    #[default]
+    Commit,
+    /// Acknowledged writes survive the death of the process at once, and a power loss after at most this long.
+    Interval(Duration),
+}
+
+/// Who drives what otherwise runs in the background.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Background {
+    /// Threads of the database: log, checkpoints, log room, key keeper.
+    #[default]
+    Threads,
+    /// No thread at all. The caller drives `checkpoint_now` and `keeper_tick`; commits run inline; a checkpoint that
+    /// is due runs inside the commit that made it due. With seeded components a history replays exactly.
+    Inline,
+}
+
+/// Settings of an open database. All sizes in bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Memory for pages, decrypted, clean and dirty together. Default 128 MiB; at least 64 KiB.
+    pub cache_bytes: usize,
+    /// A checkpoint starts when dirty pages reach this share of `cache_bytes`. Default 1/8.
+    pub dirty_checkpoint: f64,
+    /// Writers wait, in proportion, from this share on. Default 1/4.
+    pub dirty_slow: f64,
+    /// Writers stop at this share until pages are clean. Default 1/2.
+    pub dirty_stop: f64,
+    /// A checkpoint starts when the log holds this much since the last one. Default 256 MiB.
+    pub log_limit: u64,
+    /// Size of the first log segment; each further one is twice as long. For the engine. Default 1 MiB.
+    pub segment_first: u64,
+    /// Largest size of a log segment. For the engine. Default 32 MiB.
+    pub segment_max: u64,
+    /// When a write is acknowledged. Default: each commit.
+    pub durability: Durability,
+    /// A plaintext table key is refreshed before it is this old. Default 5 minutes.
+    pub key_max_age: Duration,
+    /// So long beyond `key_max_age` a key is used while its KMS cannot be reached. Default 30 minutes; may be 0.
+    pub key_coast: Duration,
+    /// A closed table is tried again at its KMS this often. Default 10 seconds.
+    pub key_retry: Duration,
+    /// A reader that is older gives up its places on the disk. Default 60 seconds.
+    pub pin_max_age: Duration,
+    /// Largest group of a commit: bytes of its log parts. Default 1 MiB.
+    pub group_bytes: usize,
+    /// Largest group of a commit: mutations. Default 1,024.
+    pub group_mutations: usize,
+    /// For tests: who drives the background work.
+    #[doc(hidden)]
+    pub background: Background,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cache_bytes: 128 << 20,
+            dirty_checkpoint: 1.0 / 8.0,
+            dirty_slow: 1.0 / 4.0,
+            dirty_stop: 1.0 / 2.0,
+            log_limit: 256 << 20,
+            segment_first: 1 << 20,
+            segment_max: 32 << 20,
+            durability: Durability::Commit,
+            key_max_age: Duration::from_secs(5 * 60),
+            key_coast: Duration::from_secs(30 * 60),
+            key_retry: Duration::from_secs(10),
+            pin_max_age: Duration::from_secs(60),
+            group_bytes: 1 << 20,
+            group_mutations: 1024,
+            background: Background::Threads,
+        }
+    }
+}
+
+/// A share of the cache budget in bytes. Not below a page or two, or a tiny cache would never take a write.
+fn share(budget: usize, part: f64) -> usize {
+    // Precision does not matter here: budgets are far below 2^52.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )]
+    let bytes = (budget as f64 * part) as usize;
+    bytes.max(16 << 10)
+}
+
+impl Options {
+    pub(crate) fn dirty_checkpoint_bytes(&self) -> usize {
+        share(self.cache_bytes, self.dirty_checkpoint)
+    }
+
+    pub(crate) fn dirty_slow_bytes(&self) -> usize {
+        share(self.cache_bytes, self.dirty_slow).max(2 * self.dirty_checkpoint_bytes())
+    }
+
+    pub(crate) fn dirty_stop_bytes(&self) -> usize {
+        share(self.cache_bytes, self.dirty_stop).max(2 * self.dirty_slow_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thresholds_rise_even_in_the_smallest_cache() {
+        for cache_bytes in [64 << 10, 1 << 20, 128 << 20] {
+            let o = Options {
+                cache_bytes,
+                ..Options::default()
+            };
+            assert!(o.dirty_checkpoint_bytes() < o.dirty_slow_bytes());
+            assert!(o.dirty_slow_bytes() < o.dirty_stop_bytes());
+        }
+        let o = Options::default();
+        assert_eq!(o.dirty_checkpoint_bytes(), 16 << 20);
+        assert_eq!(o.dirty_stop_bytes(), 64 << 20);
+    }
+}

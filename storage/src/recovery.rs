@@ -1,0 +1,715 @@
+//! Opening: a new database, or the state that a root and the log after it describe.
+//!
+//! 1. The newer root whose seal opens. The other only if the newer is torn, which no record may contradict, and then every segment
+//!    that it lists must begin as it says.
+//! 2. Identity: the keyring that the root names, not an older copy of it; the suite; the format.
+//! 3. The allocation map, the catalog, the tables' keys. A table whose KMS says no stays closed; its log parts are carried along.
+//! 4. The log after the root, to its end (see `log::reader` for how its end is told from damage).
+//! 5. The records that nothing says were durable are copied into a fresh segment and synced, before anything is served: no
+//!    process appends to another's segment, nor trusts what only a page cache holds.
+//! 6. A root that names the fresh segment.
+//!
+//! Crash anywhere in here: the next open does the same again, from the same root.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use sealdb_crypto::{
+    BlockKind, BlockTag, Caller, DatabaseId, EncryptionContext, Generation, KeyRecord,
+    KeyRecordError, KeyRef, KmsError, LogPlace, Moment, Sealer, SegmentId, TableId,
+};
+use sealdb_engine::{Engine, SegmentNo};
+
+use crate::catalog::record::{SystemOutcome, TABLES, TableRecord};
+use crate::checkpoint::{Checkpoints, entries};
+use crate::error::{ClosedReason, Error};
+use crate::keeper::{Keeper, closed_reason, table_context};
+use crate::log::frame::{Frame, padded};
+use crate::log::reader::{LogReader, ReadSegment, Record, open_part};
+use crate::log::segments::{Segment, Segments};
+use crate::log::writer::{LogWriter, PartSource, build_record};
+use crate::pins::Pins;
+use crate::replay::Replayed;
+use crate::root::{
+    FORMAT_VERSION, LogPosition, RawRoot, RootBody, RootError, RootHead, SegmentEntry, position_in,
+    read_root,
+};
+use crate::shared::{
+    FIRST_TABLE_SPACE, Opened, Parts, Published, RetiredPlaces, Shared, SystemSealers, open_table,
+    system_sealers,
+};
+use crate::table::{OpenTable, Table};
+use crate::tree::{PageCache, Tree};
+
+/// Opens the database of an engine, or makes one in an engine that holds none.
+///
+/// # Errors
+/// Every refusal names what is wrong; nothing was changed then.
+pub(crate) fn open(parts: Parts) -> Result<Arc<Shared>, Error> {
+    let roots = parts.engine.read_roots()?;
+    if roots.iter().all(Option::is_none) {
+        create(parts)
+    } else {
+        recover(parts, &roots)
+    }
+}
+
+fn system(error: sealdb_crypto::ProviderError) -> Error {
+    Error::System(error.to_string())
+}
+
+fn create(parts: Parts) -> Result<Arc<Shared>, Error> {
+    let database = DatabaseId::generate(parts.provider).map_err(system)?;
+    let asked = Moment::now(&*parts.clock);
+    let context = EncryptionContext::for_system(database, Generation::FIRST);
+    let suite = parts.sealing.suite();
+    let caller = Caller::database();
+    let (system_key, key) = KeyRecord::create(
+        &*parts.kms,
+        &caller,
+        &KeyRef::system(),
+        context,
+        Generation::FIRST,
+        suite,
+    )?;
+    let cache = PageCache::new(parts.options.cache_bytes);
+    let sealers = system_sealers(&parts, &cache, database, key);
+    let keeper = Keeper::new(&parts.options);
+    keeper.insert(TableId::SYSTEM, asked);
+
+    let (no, capacity) = parts
+        .engine
+        .log_create(64 << 10)
+        .map_err(Error::from_engine)?;
+    let id = SegmentId::generate(parts.provider).map_err(system)?;
+    let entry = SegmentEntry {
+        no,
+        id,
+        first: 0,
+        secrets: false,
+        retiring: false,
+    };
+    let position = LogPosition {
+        segment: no,
+        offset: 0,
+    };
+    let tag = BlockTag::from_bytes([0; 16]);
+    let head = RootHead {
+        suite,
+        database,
+        counter: 0,
+        kms: parts.kms.identity(),
+        system_key,
+    };
+    let body = RootBody {
+        sequence: 0,
+        tag,
+        position,
+        catalog: None,
+        free_map: None,
+        next_space: FIRST_TABLE_SPACE,
+        segments: vec![entry],
+        scrub: Vec::new(),
+    };
+    let segments = Segments::new(
+        vec![Segment {
+            entry,
+            capacity,
+            last: 0,
+            announced: false,
+        }],
+        Vec::new(),
+    );
+    let pins = Pins::new(parts.clock.clone(), parts.options.pin_max_age);
+    let shared = Shared::new(
+        parts,
+        Opened {
+            head,
+            body: body.clone(),
+            cache,
+            pins,
+            system: sealers,
+            published: Published::new(0, tag, position),
+            log: LogWriter::new(segments, 0, 0, tag, 0, 0),
+            next_space: FIRST_TABLE_SPACE,
+            checkpoints: Checkpoints::new(Tree::empty()),
+            keeper,
+        },
+    );
+    // Crash before this is durable: there is no database yet.
+    let mut root = shared.root();
+    shared.install_root(&mut root, body.clone())?;
+    drop(root);
+    shared.log.lock().segments.announced(&body.segments);
+    Ok(shared)
+}
+
+/// A root that opened.
+struct ChosenRoot {
+    slot: usize,
+    head: RootHead,
+    body: RootBody,
+    sealers: SystemSealers,
+    /// The other slot holds something that does not open: it may have been newer.
+    fallback: bool,
+    asked: Moment,
+}
+
+fn choose_root(
+    parts: &Parts,
+    cache: &Arc<PageCache>,
+    roots: &[Option<Vec<u8>>; 2],
+) -> Result<ChosenRoot, Error> {
+    let mut candidates: Vec<(usize, RawRoot<'_>)> = Vec::new();
+    let mut unreadable = Vec::new();
+    for (slot, bytes) in roots.iter().enumerate() {
+        let Some(bytes) = bytes else { continue };
+        match read_root(bytes) {
+            Ok(raw) => candidates.push((slot, raw)),
+            Err(RootError::NewerFormat(found)) => {
+                return Err(Error::NewerFormat {
+                    found,
+                    supported: FORMAT_VERSION,
+                });
+            }
+            Err(RootError::Unreadable(what)) => unreadable.push(format!("slot {slot}: {what}")),
+        }
+    }
+    candidates.sort_by_key(|(_, raw)| std::cmp::Reverse(raw.head.counter));
+    let mut failure = None;
+    for (slot, raw) in candidates {
+        let head = &raw.head;
+        if head.suite != parts.sealing.suite() {
+            return Err(Error::OtherSuite {
+                found: head.suite,
+                expected: parts.sealing.suite(),
+            });
+        }
+        if let Err(mismatch) = head.kms.accepts(&parts.kms.identity()) {
+            return Err(mismatch.into());
+        }
+        let asked = Moment::now(&*parts.clock);
+        let context = EncryptionContext::for_system(head.database, head.system_key.generation);
+        let key = match head
+            .system_key
+            .unwrap(&*parts.kms, &Caller::database(), &context)
+        {
+            Ok(key) => key,
+            Err(
+                error @ KeyRecordError::Kms(
+                    KmsError::Denied { .. }
+                    | KmsError::Unavailable { .. }
+                    | KmsError::AuditTrail(_),
+                ),
+            ) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                unreadable.push(format!("slot {slot}: {error}"));
+                failure.get_or_insert(error);
+                continue;
+            }
+        };
+        let sealers = system_sealers(parts, cache, head.database, key);
+        match raw.open(&*sealers.root) {
+            Ok(body) => {
+                return Ok(ChosenRoot {
+                    slot,
+                    head: raw.head,
+                    body,
+                    sealers,
+                    fallback: !unreadable.is_empty(),
+                    asked,
+                });
+            }
+            Err(RootError::NewerFormat(found)) => {
+                return Err(Error::NewerFormat {
+                    found,
+                    supported: FORMAT_VERSION,
+                });
+            }
+            Err(RootError::Unreadable(what)) => unreadable.push(format!("slot {slot}: {what}")),
+        }
+    }
+    Err(Error::NoRoot(unreadable.join("; ")))
+}
+
+/// A table while the log is replayed.
+struct Replaying {
+    table: Arc<Table>,
+    open: Option<OpenTable>,
+    state: Replayed,
+}
+
+struct Recovery<'p> {
+    parts: &'p Parts,
+    database: DatabaseId,
+    cache: Arc<PageCache>,
+    pins: Arc<Pins>,
+    published: Arc<Published>,
+    keeper: Keeper,
+    tables: HashMap<TableId, Replaying>,
+    deleted: Vec<Arc<Table>>,
+    next_space: u64,
+}
+
+fn recover(parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>, Error> {
+    let cache = PageCache::new(parts.options.cache_bytes);
+    let chosen = choose_root(&parts, &cache, roots)?;
+    let (head, body, sealers) = (chosen.head, chosen.body, chosen.sealers);
+    let engine = parts.engine.clone();
+    engine.set_live_root_slot(chosen.slot);
+    restore_map(&*engine, &*sealers.catalog.sealer, &body)?;
+
+    let existing: HashMap<SegmentNo, u64> = engine.log_segments()?.into_iter().collect();
+    let mut listed = Vec::new();
+    for entry in body.segments.iter().filter(|entry| !entry.retiring) {
+        let capacity = *existing
+            .get(&entry.no)
+            .ok_or(Error::MissingSegment(entry.no.0))?;
+        listed.push(ReadSegment {
+            entry: *entry,
+            capacity,
+        });
+    }
+    let retiring: Vec<SegmentEntry> = body
+        .segments
+        .iter()
+        .filter(|entry| entry.retiring)
+        .copied()
+        .collect();
+    let others: Vec<(SegmentNo, u64)> = existing
+        .iter()
+        .filter(|(no, _)| !body.segments.iter().any(|entry| entry.no == **no))
+        .map(|(no, capacity)| (*no, *capacity))
+        .collect();
+
+    let published = Published::new(body.sequence, body.tag, body.position);
+    let mut recovery = Recovery {
+        parts: &parts,
+        database: head.database,
+        cache: cache.clone(),
+        pins: Pins::new(parts.clock.clone(), parts.options.pin_max_age),
+        published: published.clone(),
+        keeper: Keeper::new(&parts.options),
+        tables: HashMap::new(),
+        deleted: Vec::new(),
+        next_space: body.next_space,
+    };
+    recovery.keeper.insert(TableId::SYSTEM, chosen.asked);
+    let catalog = Tree::open(body.catalog);
+    recovery.read_catalog(&catalog, &sealers)?;
+
+    let log_sealer = &*sealers.log;
+    let mut reader = LogReader::new(
+        &*engine,
+        log_sealer,
+        listed.clone(),
+        body.position,
+        body.sequence,
+        body.tag,
+    );
+    if chosen.fallback {
+        reader.confirm_beginnings()?;
+    }
+    let replayed = recovery.replay(&mut reader, &head, &body, log_sealer)?;
+    reader.confirm_end(head.counter, &others)?;
+
+    // Crash from here on: nothing that the root needs is touched; the next open starts from it again.
+    for entry in &retiring {
+        engine
+            .log_release(entry.no, true)
+            .map_err(Error::from_engine)?;
+    }
+    for (no, _) in &others {
+        engine.log_release(*no, false).map_err(Error::from_engine)?;
+    }
+    let log = copy_tail(&parts, &sealers, &head, listed, &replayed)?;
+    recovery.finish(head, body, sealers, catalog, log, replayed)
+}
+
+/// Restores the allocation, and repeats the zeroing that a crash may have cut short.
+fn restore_map(engine: &dyn Engine, sealer: &dyn Sealer, body: &RootBody) -> Result<(), Error> {
+    let Some(map) = body.free_map else {
+        return Ok(());
+    };
+    let mut block = engine.read_page_blocking(map.addr, map.len)?;
+    sealer
+        .open(BlockKind::FreeMap, None, &mut block, Some(&map.tag))
+        .map_err(|_| Error::corrupt(format!("the allocation map at {}", map.addr.0)))?;
+    let plain = block
+        .get(sealer.head_len()..block.len().saturating_sub(sealer.tail_len()))
+        .unwrap_or_default();
+    engine.restore_allocation_map(plain)?;
+    if !body.scrub.is_empty() {
+        engine.zero_pages(&body.scrub).map_err(Error::from_engine)?;
+        engine.free(&body.scrub);
+    }
+    Ok(())
+}
+
+/// What the log held.
+struct ReplayedLog {
+    /// Records that nothing says were durable, oldest first.
+    tail: VecDeque<Record>,
+    /// The last record that something says was durable, and its tag.
+    durable: (u64, BlockTag),
+    end: u64,
+    end_tag: BlockTag,
+    /// Per segment: the last record in it.
+    last: HashMap<SegmentNo, u64>,
+    secrets: Vec<SegmentNo>,
+    bytes: u64,
+}
+
+impl Recovery<'_> {
+    fn read_catalog(&mut self, catalog: &Tree, sealers: &SystemSealers) -> Result<(), Error> {
+        let io = &sealers.catalog;
+        for (key, value) in entries(catalog, io, TABLES.0.to_vec(), TABLES.1.to_vec())? {
+            let record =
+                TableRecord::decode(&value).map_err(|what| Error::malformed("catalog", what))?;
+            if key != TableRecord::catalog_key(&record.name) {
+                return Err(Error::corrupt("catalog: a record under another name"));
+            }
+            let id = record.id;
+            let mut replaying = self.table(record);
+            if let Some(open) = &replaying.open {
+                replaying
+                    .state
+                    .apply_carried(&*self.parts.engine, (catalog, io), id, open)?;
+            }
+            self.tables.insert(id, replaying);
+        }
+        Ok(())
+    }
+
+    /// A table as of its record, open if its KMS gives the key.
+    fn table(&mut self, record: TableRecord) -> Replaying {
+        let (id, space) = (record.id, record.space);
+        self.next_space = self.next_space.max(space.0 + 1);
+        let context = table_context(self.database, id, record.name.as_str(), &record.key);
+        let asked = Moment::now(&*self.parts.clock);
+        let key = record
+            .key
+            .unwrap(&*self.parts.kms, &Caller::database(), &context);
+        let (open, reason) = match key {
+            Ok(key) => {
+                self.keeper.insert(id, asked);
+                let p = self.parts;
+                let open = open_table(
+                    &p.engine,
+                    &p.sealing,
+                    &self.cache,
+                    self.database,
+                    id,
+                    space,
+                    key,
+                );
+                (Some(open), ClosedReason::Deleted)
+            }
+            Err(error) => {
+                tracing::warn!(table = %record.name, %error, "the table stays closed");
+                (None, closed_reason(error))
+            }
+        };
+        let table = Table::closed(record, reason, self.pins.clone(), self.published.clone());
+        let state = Replayed::checkpointed(&table);
+        Replaying { table, open, state }
+    }
+
+    fn replay(
+        &mut self,
+        reader: &mut LogReader<'_>,
+        head: &RootHead,
+        body: &RootBody,
+        sealer: &dyn Sealer,
+    ) -> Result<ReplayedLog, Error> {
+        let mut log = ReplayedLog {
+            tail: VecDeque::new(),
+            durable: (body.sequence, body.tag),
+            end: body.sequence,
+            end_tag: body.tag,
+            last: HashMap::new(),
+            secrets: Vec::new(),
+            bytes: 0,
+        };
+        let mut synced = body.sequence;
+        while let Some(mut record) = reader.next()? {
+            if record.frame.root_counter > head.counter {
+                return Err(Error::Corruption(format!(
+                    "root {} is in use, but log record {} was written under root {}",
+                    head.counter, record.sequence, record.frame.root_counter
+                )));
+            }
+            synced = synced.max(record.frame.synced);
+            self.apply(&record, sealer, &mut log)?;
+            log.last.insert(record.segment, record.sequence);
+            log.bytes += padded(record.len);
+            (log.end, log.end_tag) = (record.sequence, record.tag);
+            record.parts.shrink_to_fit();
+            log.tail.push_back(record);
+            while log
+                .tail
+                .front()
+                .is_some_and(|first| first.sequence <= synced)
+            {
+                if let Some(first) = log.tail.pop_front() {
+                    log.durable = (first.sequence, first.tag);
+                }
+            }
+            self.keep_memory_bounded()?;
+        }
+        Ok(log)
+    }
+
+    fn apply(
+        &mut self,
+        record: &Record,
+        sealer: &dyn Sealer,
+        log: &mut ReplayedLog,
+    ) -> Result<(), Error> {
+        let mut system = Vec::new();
+        for (entry, block) in &record.parts {
+            let mut block = block.clone();
+            if entry.table == TableId::SYSTEM {
+                let plain = open_part(sealer, &entry.tag, entry.origin, &mut block)?;
+                system = SystemOutcome::decode_all(plain).map_err(|what| {
+                    Error::malformed_part(TableId::SYSTEM, record.sequence, what)
+                })?;
+                continue;
+            }
+            let Some(replaying) = self.tables.get_mut(&entry.table) else {
+                return Err(Error::Corruption(format!(
+                    "log record {} has a part of table {}, which the catalog does not know",
+                    record.sequence, entry.table
+                )));
+            };
+            match &replaying.open {
+                Some(open) => {
+                    let plain = open_part(&*open.log, &entry.tag, entry.origin, &mut block)?;
+                    replaying
+                        .state
+                        .apply(entry.table, &open.io, record.sequence, plain)?;
+                }
+                None => {
+                    replaying
+                        .table
+                        .logged_to
+                        .fetch_max(record.sequence, std::sync::atomic::Ordering::AcqRel);
+                }
+            }
+        }
+        for outcome in system {
+            if !matches!(outcome, SystemOutcome::Deleted(_)) {
+                log.secrets.push(record.segment);
+            }
+            self.apply_system(outcome)?;
+        }
+        Ok(())
+    }
+
+    fn apply_system(&mut self, outcome: SystemOutcome) -> Result<(), Error> {
+        match outcome {
+            SystemOutcome::Created(record) => {
+                if self.tables.contains_key(&record.id) {
+                    return Ok(());
+                }
+                let id = record.id;
+                let replaying = self.table(*record);
+                replaying.table.record.lock().changed = true;
+                self.tables.insert(id, replaying);
+            }
+            SystemOutcome::Deleted(id) => {
+                if let Some(replaying) = self.tables.remove(&id) {
+                    let space = replaying.table.record.lock().record.space;
+                    self.published.lock().dropped.push(space);
+                    self.keeper.remove(id);
+                    self.deleted.push(replaying.table);
+                }
+            }
+            SystemOutcome::KeyChanged(id, key) => {
+                if let Some(replaying) = self.tables.get(&id) {
+                    let mut slot = replaying.table.record.lock();
+                    slot.record.key = *key;
+                    slot.changed = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A log that is longer than the cache is wide: pages go to free places before their time. No root names them yet.
+    fn keep_memory_bounded(&mut self) -> Result<(), Error> {
+        if self.cache.dirty_bytes() < self.parts.options.dirty_stop_bytes() {
+            return Ok(());
+        }
+        for replaying in self.tables.values() {
+            if let Some(open) = &replaying.open {
+                replaying.state.tree.flush(&open.io, &mut |_| {})?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(
+        self,
+        head: RootHead,
+        body: RootBody,
+        system: SystemSealers,
+        catalog: Tree,
+        log: LogWriter,
+        replayed: ReplayedLog,
+    ) -> Result<Arc<Shared>, Error> {
+        {
+            let mut published = self.published.lock();
+            published.tag = log.tag();
+            published.position = log.position()?;
+            published.deleted = self.deleted;
+            for (id, replaying) in self.tables {
+                let Replaying { table, open, state } = replaying;
+                if let Some(open) = open {
+                    let places = RetiredPlaces {
+                        table: id,
+                        space: open.io.space,
+                        retired: state.retired,
+                    };
+                    published.retired.push(places);
+                    table.set_open(open, state.tree, state.counters, state.sequence);
+                }
+                published.tables.insert(id, table);
+            }
+        }
+        self.published.advance(replayed.end);
+        let shared = Shared::new(
+            self.parts.clone(),
+            Opened {
+                head,
+                body: body.clone(),
+                cache: self.cache,
+                pins: self.pins,
+                system,
+                published: self.published,
+                log,
+                next_space: self.next_space,
+                checkpoints: Checkpoints::new(catalog),
+                keeper: self.keeper,
+            },
+        );
+        shared.announce_log(body)?;
+        Ok(shared)
+    }
+}
+
+/// Copies the records that nothing says were durable into a fresh segment, and syncs it. Frames are sealed anew; parts stay as they are
+/// and their frames name their origin.
+fn copy_tail(
+    parts: &Parts,
+    sealers: &SystemSealers,
+    head: &RootHead,
+    listed: Vec<ReadSegment>,
+    log: &ReplayedLog,
+) -> Result<LogWriter, Error> {
+    let len: u64 = log.tail.iter().map(|record| padded(record.len)).sum();
+    // Room for the tail and a group, so that the first commit need not wait for a file.
+    let wanted = len.next_multiple_of(4096) + (64 << 10);
+    let (no, capacity) = parts
+        .engine
+        .log_create(wanted)
+        .map_err(Error::from_engine)?;
+    let id = SegmentId::generate(parts.provider).map_err(system)?;
+    let mut entry = SegmentEntry {
+        no,
+        id,
+        first: 0,
+        secrets: false,
+        retiring: false,
+    };
+    let (mut offset, mut previous) = (0, log.durable.1);
+    let mut buffer = Vec::new();
+    for record in &log.tail {
+        let sources: Vec<PartSource<'_>> = record
+            .parts
+            .iter()
+            .map(|(entry, block)| PartSource::Sealed {
+                entry: *entry,
+                block,
+            })
+            .collect();
+        let frame = Frame {
+            end: record.frame.end,
+            root_counter: head.counter,
+            synced: log.durable.0,
+            previous,
+            commit_ms: record.frame.commit_ms,
+            parts: Vec::new(),
+        };
+        let place = LogPlace {
+            segment: id,
+            sequence: record.sequence,
+        };
+        previous = build_record(&mut buffer, &*sealers.log, place, frame, &sources)?;
+        parts
+            .engine
+            .log_write(no, offset, &buffer)
+            .map_err(Error::from_engine)?;
+        offset += padded(buffer.len() as u64);
+        if entry.first == 0 {
+            entry.first = record.sequence;
+        }
+        entry.secrets |= log.secrets.contains(&record.segment);
+    }
+    if !log.tail.is_empty() {
+        parts.engine.log_sync(no)?;
+    }
+    let mut list: Vec<Segment> = listed
+        .into_iter()
+        .map(|segment| {
+            let last = log
+                .last
+                .get(&segment.entry.no)
+                .copied()
+                .unwrap_or(0)
+                .min(log.durable.0);
+            let mut entry = segment.entry;
+            entry.secrets |= log.secrets.contains(&entry.no);
+            Segment {
+                entry,
+                capacity: segment.capacity,
+                last,
+                announced: true,
+            }
+        })
+        .collect();
+    list.push(Segment {
+        entry,
+        capacity,
+        last: if entry.first == 0 { 0 } else { log.end },
+        announced: false,
+    });
+    let segments = Segments::new(list, Vec::new());
+    Ok(LogWriter::new(
+        segments, offset, log.end, previous, log.end, log.bytes,
+    ))
+}
+
+impl Shared {
+    /// Installs a root that names the fresh segment, and lets go what it does not name.
+    fn announce_log(&self, mut body: RootBody) -> Result<(), Error> {
+        let mut root = self.root();
+        let listed = {
+            let log = self.log.lock();
+            log.segments.listed(body.sequence, log.durable())
+        };
+        body.position = position_in(body.position, &listed)?;
+        body.segments.clone_from(&listed);
+        body.scrub.clear();
+        self.install_root(&mut root, body.clone())?;
+        let over = self.log.lock().segments.installed(body.sequence, &listed);
+        for entry in over {
+            self.engine
+                .log_release(entry.no, entry.secrets)
+                .map_err(Error::from_engine)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! Applying logged outcomes to a tree again: at recovery, and when a closed table opens.
+//!
+//! Replay evaluates nothing: it puts and deletes what the log says, and counts. It runs on threads that may block.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sealdb_crypto::{LogPlace, Sealer, TableId};
+use sealdb_engine::Engine;
+
+use crate::catalog::record::CarriedPart;
+use crate::checkpoint::{State, VALUE_LEVEL, entries};
+use crate::commit::seat::change_tree;
+use crate::commit::txn::TxnError;
+use crate::error::Error;
+use crate::log::frame::{Outcome, Outcomes};
+use crate::log::reader::{LogReader, ReadSegment, open_part};
+use crate::shared::{CARRIED_SPACE, Shared, SystemSealers};
+use crate::table::{Counters, OpenTable, Table, View};
+use crate::tree::{PagePtr, Retired, Tree, TreeIo};
+
+/// A table while outcomes are applied to it.
+pub(crate) struct Replayed {
+    pub(crate) tree: Tree,
+    pub(crate) counters: Counters,
+    pub(crate) sequence: u64,
+    pub(crate) retired: Retired,
+}
+
+impl Replayed {
+    /// As of the table's last checkpoint.
+    pub(crate) fn checkpointed(table: &Table) -> Self {
+        let slot = table.record.lock();
+        Replayed {
+            tree: Tree::open(slot.record.root),
+            counters: Counters {
+                item_count: slot.record.item_count,
+                size_bytes: slot.record.size_bytes,
+            },
+            sequence: slot.record.sequence,
+            retired: Retired::new(),
+        }
+    }
+
+    /// Applies a part, given as its plaintext. A part that was applied before is passed over.
+    ///
+    /// # Errors
+    /// [`Error::Corruption`] for bytes that are no outcomes.
+    pub(crate) fn apply(
+        &mut self,
+        table: TableId,
+        io: &Arc<TreeIo>,
+        sequence: u64,
+        part: &[u8],
+    ) -> Result<(), Error> {
+        if sequence <= self.sequence {
+            return Ok(());
+        }
+        for outcome in Outcomes::new(part) {
+            let (key, item) =
+                match outcome.map_err(|what| Error::malformed_part(table, sequence, what))? {
+                    Outcome::Put { key, item } => (key, Some(item)),
+                    Outcome::Delete { key } => (key, None),
+                };
+            loop {
+                match change_tree(
+                    &mut self.tree,
+                    &mut self.counters,
+                    &mut self.retired,
+                    io,
+                    key,
+                    item,
+                ) {
+                    Ok(()) => break,
+                    Err(TxnError::Load(need)) => need.load_blocking()?,
+                    Err(TxnError::Fail(error)) => return Err(error),
+                }
+            }
+        }
+        self.sequence = sequence;
+        Ok(())
+    }
+
+    /// Applies what the catalog carries along for the table.
+    ///
+    /// # Errors
+    /// Damage, or the engine's.
+    pub(crate) fn apply_carried(
+        &mut self,
+        engine: &dyn Engine,
+        catalog: (&Tree, &TreeIo),
+        table: TableId,
+        open: &OpenTable,
+    ) -> Result<(), Error> {
+        for (_, value) in carried(catalog.0, catalog.1, table)? {
+            let part = value?;
+            let mut block = engine.read_page_blocking(part.place.addr, part.place.len)?;
+            let plain = open_part(&*open.log, &part.place.tag, part.origin, &mut block)?;
+            self.apply(table, &open.io, part.origin.sequence, plain)?;
+        }
+        Ok(())
+    }
+}
+
+type CarriedEntry = (Vec<u8>, Result<CarriedPart, Error>);
+
+/// The carried parts of a table, in order.
+fn carried(catalog: &Tree, io: &TreeIo, table: TableId) -> Result<Vec<CarriedEntry>, Error> {
+    let lower = CarriedPart::catalog_key(table, 0);
+    let mut upper = CarriedPart::catalog_key(table, u64::MAX);
+    upper.push(0);
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let part = CarriedPart::decode(&value).map_err(|what| Error::malformed("catalog", what));
+        (key, part)
+    };
+    Ok(entries(catalog, io, lower, upper)?
+        .into_iter()
+        .map(read)
+        .collect())
+}
+
+impl State {
+    /// Forgets what is carried along for a table.
+    pub(crate) fn drop_carried(&mut self, io: &TreeIo, table: TableId) -> Result<(), Error> {
+        for (key, part) in carried(&self.catalog, io, table)? {
+            let part = part?;
+            self.catalog_remove(io, &key)?;
+            self.free_with_next_root(part.place.freed(CARRIED_SPACE));
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// A reader of everything in the log that no checkpoint holds.
+    fn log_reader<'a>(&'a self, sealer: &'a dyn Sealer) -> LogReader<'a> {
+        let (sequence, tag, position) = {
+            let root = self.root();
+            (root.body.sequence, root.body.tag, root.body.position)
+        };
+        let segments = {
+            let log = self.log.lock();
+            log.segments
+                .iter()
+                .map(|segment| ReadSegment {
+                    entry: segment.entry,
+                    capacity: segment.capacity,
+                })
+                .collect()
+        };
+        LogReader::new(&*self.engine, sealer, segments, position, sequence, tag)
+    }
+
+    /// Carries the log parts of closed tables along, so that the log up to `sequence` can go. A part stays sealed as it is.
+    ///
+    /// # Errors
+    /// What was carried until then stays so.
+    pub(crate) fn carry_closed(
+        &self,
+        state: &mut State,
+        system: &SystemSealers,
+        sequence: u64,
+        tables: &[(Arc<Table>, Arc<View>)],
+    ) -> Result<(), Error> {
+        let covered = |table: &Table| {
+            let slot = table.record.lock();
+            slot.record.sequence.max(slot.record.carried_to)
+        };
+        let closed: Vec<&Arc<Table>> = tables
+            .iter()
+            .filter(|(table, view)| {
+                matches!(&**view, View::Closed(_))
+                    && table.logged_to.load(Ordering::Acquire) > covered(table)
+            })
+            .map(|(table, _)| table)
+            .collect();
+        if closed.is_empty() {
+            return Ok(());
+        }
+        let mut reader = self.log_reader(&*system.log);
+        while let Some(record) = reader.next()? {
+            if record.sequence > sequence {
+                break;
+            }
+            for (entry, block) in &record.parts {
+                let Some(table) = closed.iter().find(|table| table.id == entry.table) else {
+                    continue;
+                };
+                if record.sequence <= covered(table) {
+                    continue;
+                }
+                let addr = self
+                    .engine
+                    .allocate(CARRIED_SPACE, entry.len)
+                    .map_err(Error::from_engine)?;
+                let place = PagePtr {
+                    addr,
+                    len: entry.len,
+                    level: VALUE_LEVEL,
+                    tag: entry.tag,
+                };
+                let written = self
+                    .engine
+                    .write_pages(&[(addr, block)])
+                    .map_err(Error::from_engine)
+                    .and_then(|()| {
+                        // Under the sequence of its origin: that is what it is opened with.
+                        let origin = LogPlace {
+                            segment: entry.origin.segment,
+                            sequence: entry.origin.sequence,
+                        };
+                        let carried = CarriedPart { place, origin };
+                        let key = CarriedPart::catalog_key(table.id, record.sequence);
+                        state.catalog_put(&system.catalog, &key, &carried.encode())
+                    });
+                if let Err(error) = written {
+                    state.free_with_next_root(place.freed(CARRIED_SPACE));
+                    return Err(error);
+                }
+                let mut slot = table.record.lock();
+                slot.record.carried_to = record.sequence;
+                slot.changed = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest state of a closed table whose key is at hand again: its last checkpoint, what was carried, and the log.
+    ///
+    /// # Errors
+    /// Damage, or the engine's.
+    pub(crate) fn replay_closed(
+        &self,
+        state: &State,
+        system: &SystemSealers,
+        table: &Table,
+        open: &OpenTable,
+    ) -> Result<Replayed, Error> {
+        let mut replayed = Replayed::checkpointed(table);
+        replayed.apply_carried(
+            &*self.engine,
+            (&state.catalog, &system.catalog),
+            table.id,
+            open,
+        )?;
+        if table.logged_to.load(Ordering::Acquire) > replayed.sequence {
+            let published = self.published.sequence();
+            let mut reader = self.log_reader(&*system.log);
+            while let Some(mut record) = reader.next()? {
+                if record.sequence > published {
+                    break;
+                }
+                for (entry, block) in &mut record.parts {
+                    if entry.table == table.id {
+                        let plain = open_part(&*open.log, &entry.tag, entry.origin, block)?;
+                        replayed.apply(table.id, &open.io, record.sequence, plain)?;
+                    }
+                }
+            }
+        }
+        Ok(replayed)
+    }
+}
