@@ -30,8 +30,8 @@
 //! names of a map are then copied at once.
 //!
 //! Guaranteed: equal items are equal bytes, and [`decode_item`] accepts no other bytes than those that [`encode_item`]
-//! writes; whatever the bytes, it neither panics, nor nests deeper than [`MAX_DEPTH`], nor holds more than some
-//! [`MAX_EXPANSION`] bytes of memory for each of theirs. Not guaranteed: that a decoded item passes
+//! writes; whatever the bytes, it neither panics, nor nests deeper than [`MAX_DEPTH`], nor holds more memory than 128 KiB and
+//! [`MAX_EXPANSION`] bytes for each of theirs. Not guaranteed: that a decoded item passes
 //! [`crate::validate_item`] (its size may be any).
 
 use crate::map::{Item, Map};
@@ -511,3 +511,6 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

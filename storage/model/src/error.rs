@@ -60,6 +60,87 @@ impl fmt::Debug for ValidationError {
     }
 }
 
+/// Collects the constraints that a request breaks: AWS reports them all at once.
+#[derive(Default)]
+pub(crate) struct Constraints {
+    broken: Vec<String>,
+}
+
+impl Constraints {
+    /// Notes that `value` of the field `at` breaks `constraint`, unless `holds`.
+    pub(crate) fn require(
+        &mut self,
+        holds: bool,
+        value: impl fmt::Display,
+        at: &str,
+        constraint: impl fmt::Display,
+    ) {
+        if !holds {
+            self.broken.push(format!(
+                "Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"
+            ));
+        }
+    }
+
+    /// `least <= value`
+    pub(crate) fn at_least(&mut self, value: i64, least: i64, at: &str) {
+        self.require(
+            value >= least,
+            value,
+            at,
+            format_args!("Member must have value greater than or equal to {least}"),
+        );
+    }
+
+    /// `value <= most`
+    pub(crate) fn at_most(&mut self, value: i64, most: i64, at: &str) {
+        self.require(
+            value <= most,
+            value,
+            at,
+            format_args!("Member must have value less than or equal to {most}"),
+        );
+    }
+
+    /// The length of a list or text, `least` to `most`. `value` is how the message shows it.
+    pub(crate) fn length(
+        &mut self,
+        length: usize,
+        least: usize,
+        most: usize,
+        value: impl fmt::Display,
+        at: &str,
+    ) {
+        self.require(
+            length >= least,
+            &value,
+            at,
+            format_args!("Member must have length greater than or equal to {least}"),
+        );
+        self.require(
+            length <= most,
+            &value,
+            at,
+            format_args!("Member must have length less than or equal to {most}"),
+        );
+    }
+
+    /// An error if any constraint was broken.
+    pub(crate) fn finish(self) -> Result<(), ValidationError> {
+        match self.broken.len() {
+            0 => Ok(()),
+            1 => Err(ValidationError::new(format!(
+                "1 validation error detected: {}",
+                self.broken.join("; ")
+            ))),
+            count => Err(ValidationError::new(format!(
+                "{count} validation errors detected: {}",
+                self.broken.join("; ")
+            ))),
+        }
+    }
+}
+
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $code:ident, $retryable:literal;)*) => {
         /// The name of an exception, as DynamoDB has it, and a few of our own where DynamoDB has none.

@@ -223,3 +223,153 @@ fn value_from_bytes(kind: ScalarType, bytes: &[u8]) -> Option<AttributeValue> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fuzzing::fuzz_key_bytes;
+    use crate::generate::number;
+    use crate::names::AttributeName;
+
+    fn schema(partition: ScalarType, sort: Option<ScalarType>) -> KeySchema {
+        let attribute = |name, kind| KeyAttribute {
+            name: AttributeName::new(name).unwrap(),
+            kind,
+        };
+        KeySchema {
+            partition: attribute("pk", partition),
+            sort: sort.map(|kind| attribute("sk", kind)),
+        }
+    }
+
+    fn message<T: fmt::Debug>(result: Result<T, ValidationError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn keys_of_items_and_of_requests_agree_and_lead_back() {
+        let schema = schema(ScalarType::S, Some(ScalarType::N));
+        let key = Map::from([("pk", AttributeValue::from("AT")), ("sk", (-3).into())]);
+        let mut item = key.clone();
+        item.insert("more", true);
+        let bytes = schema.key_of_item(&item).unwrap();
+        assert_eq!(schema.key_of_key(&key), Ok(bytes.clone()));
+        assert_eq!(bytes.partition, b"AT");
+        assert_eq!(
+            schema.key_from_bytes(&bytes.partition, &bytes.sort),
+            Some(key.clone())
+        );
+        assert_eq!(schema.key_map_of_item(&item), key);
+    }
+
+    #[test]
+    fn items_without_a_fitting_key_are_refused_as_aws_does() {
+        let schema = schema(ScalarType::S, Some(ScalarType::B));
+        let item = |pk: AttributeValue, sk: AttributeValue| Map::from([("pk", pk), ("sk", sk)]);
+        let refused = |item: &Item| message(schema.key_of_item(item));
+        let bytes = AttributeValue::B(vec![1]);
+        assert_eq!(
+            refused(&Map::from([("pk", "a")])),
+            "One or more parameter values were invalid: Missing the key sk in the item"
+        );
+        assert_eq!(
+            refused(&item(1.into(), bytes.clone())),
+            "One or more parameter values were invalid: Type mismatch for key pk expected: S actual: N"
+        );
+        assert_eq!(
+            refused(&item("".into(), bytes.clone())),
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+             empty string value. Key: pk"
+        );
+        assert_eq!(
+            refused(&item("a".into(), AttributeValue::B(vec![]))),
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+             empty binary value. Key: sk"
+        );
+        assert_eq!(
+            refused(&item("x".repeat(2049).into(), bytes)),
+            "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"
+        );
+        assert_eq!(
+            refused(&item("x".into(), vec![0; 1025].into())),
+            "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit \
+             of 1024 bytes"
+        );
+        assert!(
+            schema
+                .key_of_item(&item("x".repeat(2048).into(), vec![0; 1024].into()))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn keys_of_requests_have_the_keys_attributes_and_no_others() {
+        let schema = schema(ScalarType::S, None);
+        for key in [
+            Map::new(),
+            Map::from([("sk", "a")]),
+            Map::from([("pk", 1)]),
+            Map::from([("pk", "a"), ("sk", "b")]),
+        ] {
+            assert_eq!(
+                message(schema.key_of_key(&key)),
+                "The provided key element does not match the schema"
+            );
+        }
+        assert!(schema.key_of_key(&Map::from([("pk", "a")])).is_ok());
+    }
+
+    #[test]
+    fn bytes_of_no_key_are_refused() {
+        let with = schema(ScalarType::S, Some(ScalarType::N));
+        let without = schema(ScalarType::B, None);
+        assert_eq!(
+            with.key_from_bytes(b"", &[0x80]),
+            None,
+            "an empty partition key"
+        );
+        assert_eq!(with.key_from_bytes(b"a", b""), None, "no sort key");
+        assert_eq!(with.key_from_bytes(b"\xFF", &[0x80]), None, "not UTF-8");
+        assert_eq!(
+            with.key_from_bytes(b"a", &[0x80, 0]),
+            None,
+            "more than a number"
+        );
+        assert_eq!(
+            without.key_from_bytes(b"a", b"b"),
+            None,
+            "a sort key too many"
+        );
+        assert_eq!(without.key_from_bytes(&[0; 2049], b""), None, "too long");
+        assert!(without.key_from_bytes(&[0; 2048], b"").is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn sort_bytes_order_as_the_values(
+            (a, b) in (".{1,6}", ".{1,6}"),
+            (c, d) in (number(), number()),
+            (e, f) in (prop::collection::vec(any::<u8>(), 1..6), prop::collection::vec(any::<u8>(), 1..6)),
+        ) {
+            let bytes = |kind, value: AttributeValue| {
+                let key = Map::from([("pk", AttributeValue::from("p")), ("sk", value)]);
+                schema(ScalarType::S, Some(kind)).key_of_key(&key).unwrap().sort
+            };
+            let strings = (bytes(ScalarType::S, a.clone().into()), bytes(ScalarType::S, b.clone().into()));
+            prop_assert_eq!(strings.0.cmp(&strings.1), a.cmp(&b));
+            let numbers = (bytes(ScalarType::N, c.into()), bytes(ScalarType::N, d.into()));
+            prop_assert_eq!(numbers.0.cmp(&numbers.1), c.cmp(&d));
+            let binaries = (bytes(ScalarType::B, e.clone().into()), bytes(ScalarType::B, f.clone().into()));
+            prop_assert_eq!(binaries.0.cmp(&binaries.1), e.cmp(&f));
+        }
+
+        #[test]
+        fn hostile_bytes_are_refused_or_lead_back(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            fuzz_key_bytes(&bytes);
+        }
+    }
+}

@@ -11,6 +11,10 @@
 pub mod codec;
 mod error;
 pub mod expr;
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(test)]
+mod generate;
 mod key;
 mod map;
 mod names;

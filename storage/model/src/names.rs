@@ -59,7 +59,7 @@ impl TableName {
 }
 
 /// A message need not repeat a megabyte.
-fn shortened(name: &str) -> String {
+pub(crate) fn shortened(name: &str) -> String {
     match name.char_indices().nth(300) {
         Some((end, _)) => format!("{}...", name.get(..end).unwrap_or_default()),
         None => name.to_owned(),
@@ -150,5 +150,52 @@ impl FromStr for AttributeName {
 
     fn from_str(name: &str) -> Result<Self, ValidationError> {
         Self::new(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn table_names_follow_the_rules() {
+        for name in ["abc", "A-b_c.9", &"x".repeat(255)] {
+            assert_eq!(TableName::new(name).unwrap().as_str(), name);
+        }
+        let refused = |name: &str| TableName::new(name).unwrap_err().to_string();
+        for name in ["", "ab", &"x".repeat(256)] {
+            assert_eq!(
+                refused(name),
+                "TableName must be at least 3 characters long and at most 255 characters long"
+            );
+        }
+        for name in ["abc;", "a/b", "äbc", "a b", "../x"] {
+            assert_eq!(
+                refused(name),
+                format!(
+                    "1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: Member \
+                     must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn attribute_names_of_keys_are_short_and_stay_out_of_logs() {
+        assert!(AttributeName::new("").is_err());
+        assert!(AttributeName::new("x".repeat(255)).is_ok());
+        assert!(AttributeName::new("x".repeat(256)).is_err());
+        assert_eq!(
+            format!("{:?}", AttributeName::new("secret").unwrap()),
+            "AttributeName(6 bytes)"
+        );
+    }
+
+    #[test]
+    fn what_is_shown_of_a_long_name_is_short() {
+        assert_eq!(shortened("short"), "short");
+        assert_eq!(shortened(&"ä".repeat(10_000)).chars().count(), 303);
     }
 }

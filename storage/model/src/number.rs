@@ -451,3 +451,6 @@ macro_rules! from_integers {
     )*};
 }
 from_integers!(i8 u8, i16 u16, i32 u32, i64 u64);
+
+#[cfg(test)]
+mod tests;

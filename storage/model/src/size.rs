@@ -145,3 +145,120 @@ fn validate_set<T: Ord>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::generate::nested;
+    use crate::number::Number;
+
+    fn message(item: &Item) -> String {
+        validate_item(item).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn sizes_follow_the_documented_rules() {
+        let number = |text: &str| AttributeValue::N(text.parse().unwrap());
+        for (value, size) in [
+            (AttributeValue::from("ä"), 2),
+            (vec![0, 1, 2].into(), 3),
+            (number("12345"), 4),
+            (true.into(), 1),
+            (AttributeValue::Null, 1),
+            (AttributeValue::L(vec![]), 3),
+            (AttributeValue::M(Map::new()), 3),
+            (
+                AttributeValue::L(vec!["ab".into(), AttributeValue::Null]),
+                3 + 2 + 2 + 1,
+            ),
+            (AttributeValue::M(Map::from([("key", "ab")])), 3 + 1 + 3 + 2),
+            (AttributeValue::Ss(vec!["a".into(), "bc".into()]), 3),
+            (
+                AttributeValue::Ns(vec![Number::from(1), Number::from(123)]),
+                5,
+            ),
+            (AttributeValue::Bs(vec![vec![1], vec![]]), 1),
+        ] {
+            assert_eq!(value_size(&value), size, "{value:?}");
+            assert_eq!(item_size(&Map::from([("name", value)])), size + 4);
+        }
+    }
+
+    #[test]
+    fn an_item_has_at_most_400_kb() {
+        let item = |length: usize| Map::from([("ab", "x".repeat(length))]);
+        assert_eq!(validate_item(&item(MAX_ITEM_SIZE - 2)), Ok(MAX_ITEM_SIZE));
+        assert_eq!(
+            message(&item(MAX_ITEM_SIZE - 1)),
+            "Item size has exceeded the maximum allowed size"
+        );
+    }
+
+    #[test]
+    fn an_item_is_nested_at_most_32_deep() {
+        assert!(validate_item(&nested(32)).is_ok());
+        let refused = "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond \
+                       supported limit";
+        assert_eq!(message(&nested(33)), refused);
+        assert_eq!(
+            validate_key_map(&nested(33)).unwrap_err().to_string(),
+            refused
+        );
+    }
+
+    #[test]
+    fn sets_hold_something_and_nothing_twice() {
+        let item = |value| Map::from([("a", value)]);
+        let strings = |set: &[&str]| {
+            item(AttributeValue::Ss(
+                set.iter().map(|text| text.to_string()).collect(),
+            ))
+        };
+        let numbers = |set: &[i64]| {
+            item(AttributeValue::Ns(
+                set.iter().map(|value| (*value).into()).collect(),
+            ))
+        };
+        assert!(validate_item(&strings(&["b", "a", ""])).is_ok());
+        assert!(validate_item(&numbers(&[3, 1, 2])).is_ok());
+        let prefix = "One or more parameter values were invalid: ";
+        assert_eq!(
+            message(&strings(&[])),
+            format!("{prefix}An string set  may not be empty")
+        );
+        assert_eq!(
+            message(&numbers(&[])),
+            format!("{prefix}An number set  may not be empty")
+        );
+        assert_eq!(
+            message(&item(AttributeValue::Bs(vec![]))),
+            format!("{prefix}Binary sets should not be empty")
+        );
+        assert_eq!(
+            message(&strings(&["b", "a", "b"])),
+            format!("{prefix}Input collection [b, a, b] contains duplicates.")
+        );
+        assert_eq!(
+            message(&numbers(&[1, 1])),
+            "Input collection contains duplicates"
+        );
+        assert!(validate_item(&item(AttributeValue::Bs(vec![vec![1], vec![1]]))).is_err());
+        let inner = AttributeValue::L(vec![AttributeValue::M(Map::from([(
+            "s",
+            AttributeValue::Ss(vec![]),
+        )]))]);
+        assert!(
+            validate_item(&item(inner)).is_err(),
+            "within other values too"
+        );
+    }
+
+    #[test]
+    fn names_are_neither_empty_nor_too_long() {
+        assert!(validate_item(&Map::from([("", 1)])).is_err());
+        assert!(validate_item(&Map::from([("x".repeat(MAX_ATTRIBUTE_NAME), 1)])).is_ok());
+        assert!(validate_item(&Map::from([("x".repeat(MAX_ATTRIBUTE_NAME + 1), 1)])).is_err());
+    }
+}

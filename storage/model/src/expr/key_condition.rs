@@ -346,3 +346,6 @@ fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

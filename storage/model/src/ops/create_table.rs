@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::error::ValidationError;
-use crate::names::{AttributeName, TableName};
+use crate::error::{Constraints, ValidationError};
+use crate::names::{AttributeName, MAX_KEY_NAME, TableName, shortened};
 use crate::ops::{BillingMode, ProvisionedThroughput, TableDescription, setters, wire_enum};
 use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 
@@ -202,11 +202,12 @@ impl CreateTableInput {
     /// # Errors
     /// A bad name, key, definition, throughput or encryption.
     pub fn validate(self) -> Result<CreateTable, ValidationError> {
+        check_shape(&self)?;
         let table = TableName::new(self.table_name)?;
+        let provisioned_throughput = throughput(self.billing_mode, self.provisioned_throughput)?;
         let schema = TableSchema {
             key: key_schema(&self.key_schema, &self.attribute_definitions)?,
         };
-        let provisioned_throughput = throughput(self.billing_mode, self.provisioned_throughput)?;
         let billing_mode = self
             .billing_mode
             .unwrap_or(if provisioned_throughput.is_some() {
@@ -240,16 +241,75 @@ setters! { CreateTableInput {
     deletion_protection_enabled: bool,
 }}
 
+/// The constraints of the request's shape, which AWS reports all at once and before anything else.
+fn check_shape(input: &CreateTableInput) -> Result<(), ValidationError> {
+    let mut constraints = Constraints::default();
+    for (at, definition) in input.attribute_definitions.iter().enumerate() {
+        let name = &definition.attribute_name;
+        let field = format!("attributeDefinitions.{}.member.attributeName", at + 1);
+        constraints.length(name.len(), 1, MAX_KEY_NAME, shortened(name), &field);
+    }
+    if let Some(units) = input.provisioned_throughput {
+        constraints.at_least(
+            units.write_capacity_units,
+            1,
+            "provisionedThroughput.writeCapacityUnits",
+        );
+        constraints.at_least(
+            units.read_capacity_units,
+            1,
+            "provisionedThroughput.readCapacityUnits",
+        );
+    }
+    let elements = format!(
+        "[{}]",
+        names(
+            input
+                .key_schema
+                .iter()
+                .map(|element| element.attribute_name.as_str())
+        )
+    );
+    constraints.length(
+        input.key_schema.len(),
+        1,
+        2,
+        shortened(&elements),
+        "keySchema",
+    );
+    for (at, element) in input.key_schema.iter().enumerate() {
+        let name = &element.attribute_name;
+        let field = format!("keySchema.{}.member.attributeName", at + 1);
+        constraints.length(name.len(), 1, MAX_KEY_NAME, shortened(name), &field);
+    }
+    constraints.finish()
+}
+
+/// The key of a request whose shape was checked.
 fn key_schema(
     elements: &[KeySchemaElement],
     definitions: &[AttributeDefinition],
 ) -> Result<KeySchema, ValidationError> {
+    let (partition, sort) = match elements {
+        [partition] => (partition, None),
+        [partition, sort] => (partition, Some(sort)),
+        _ => {
+            return Err(ValidationError::new(
+                "Invalid KeySchema: it has one or two elements",
+            ));
+        }
+    };
+    if elements.len() > definitions.len() {
+        return Err(ValidationError::new(
+            "Invalid KeySchema: Some index key attribute have no definition",
+        ));
+    }
     let attribute = |element: &KeySchemaElement| {
         let name = AttributeName::new(element.attribute_name.as_str())?;
-        let definition = definitions
+        match definitions
             .iter()
-            .find(|definition| definition.attribute_name == element.attribute_name);
-        match definition {
+            .find(|definition| definition.attribute_name == element.attribute_name)
+        {
             Some(definition) => Ok(KeyAttribute {
                 name,
                 kind: definition.attribute_type,
@@ -270,58 +330,24 @@ fn key_schema(
             ))),
         }
     };
-    let schema = match elements {
-        [] => {
-            return Err(ValidationError::constraint(
-                "[]",
-                "keySchema",
-                "Member must have length greater than or equal to 1",
-            ));
-        }
-        [first, ..] if first.key_type != KeyType::Hash => {
-            return Err(ValidationError::new(
-                "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
-            ));
-        }
-        [partition] => KeySchema {
-            partition: attribute(partition)?,
-            sort: None,
-        },
-        [partition, sort] => {
-            if partition.attribute_name == sort.attribute_name {
-                return Err(ValidationError::new(
-                    "Both the Hash Key and the Range Key element in the KeySchema have the same name",
-                ));
-            }
-            if sort.key_type != KeyType::Range {
-                return Err(ValidationError::new(
-                    "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
-                ));
-            }
-            KeySchema {
-                partition: attribute(partition)?,
-                sort: Some(attribute(sort)?),
-            }
-        }
-        _ => {
-            return Err(ValidationError::constraint(
-                format_args!("[{} elements]", elements.len()),
-                "keySchema",
-                "Member must have length less than or equal to 2",
-            ));
-        }
+    let schema = KeySchema {
+        partition: attribute(partition)?,
+        sort: sort.map(attribute).transpose()?,
     };
-    for (at, definition) in definitions.iter().enumerate() {
-        if definitions
-            .iter()
-            .take(at)
-            .any(|earlier| earlier.attribute_name == definition.attribute_name)
-        {
-            return Err(ValidationError::invalid_parameter(format_args!(
-                "Duplicate AttributeName in AttributeDefinitions: {}",
-                definition.attribute_name
-            )));
-        }
+    if sort.is_some_and(|sort| sort.attribute_name == partition.attribute_name) {
+        return Err(ValidationError::new(
+            "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+        ));
+    }
+    if partition.key_type != KeyType::Hash {
+        return Err(ValidationError::new(
+            "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
+        ));
+    }
+    if sort.is_some_and(|sort| sort.key_type != KeyType::Range) {
+        return Err(ValidationError::new(
+            "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
+        ));
     }
     if definitions.len() > elements.len() {
         return Err(ValidationError::invalid_parameter(
@@ -347,25 +373,8 @@ fn throughput(
         (Some(BillingMode::Provisioned), None) => Err(ValidationError::invalid_parameter(
             "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
         )),
+        (_, None) => Ok(None),
         (_, Some(units)) => {
-            for (value, at) in [
-                (
-                    units.read_capacity_units,
-                    "provisionedThroughput.readCapacityUnits",
-                ),
-                (
-                    units.write_capacity_units,
-                    "provisionedThroughput.writeCapacityUnits",
-                ),
-            ] {
-                if value < 1 {
-                    return Err(ValidationError::constraint(
-                        value,
-                        at,
-                        "Member must have value greater than or equal to 1",
-                    ));
-                }
-            }
             for (value, name) in [
                 (units.read_capacity_units, "ReadCapacityUnits"),
                 (units.write_capacity_units, "WriteCapacityUnits"),
@@ -378,7 +387,6 @@ fn throughput(
             }
             Ok(Some(units))
         }
-        (_, None) => Ok(None),
     }
 }
 

@@ -1,6 +1,6 @@
 //! ListTables: the names of the tables, in order, a page at a time.
 
-use crate::error::ValidationError;
+use crate::error::{Constraints, ValidationError};
 use crate::names::TableName;
 use crate::ops::setters;
 
@@ -32,26 +32,12 @@ impl ListTablesInput {
             Some(name) => Some(TableName::new_at(name, "exclusiveStartTableName")?),
             None => None,
         };
-        let limit = match self.limit {
-            None => MAX_TABLES_PER_PAGE,
-            Some(limit) => match usize::try_from(limit) {
-                Ok(limit @ 1..=MAX_TABLES_PER_PAGE) => limit,
-                Ok(101..) => {
-                    return Err(ValidationError::constraint(
-                        limit,
-                        "limit",
-                        "Member must have value less than or equal to 100",
-                    ));
-                }
-                _ => {
-                    return Err(ValidationError::constraint(
-                        limit,
-                        "limit",
-                        "Member must have value greater than or equal to 1",
-                    ));
-                }
-            },
-        };
+        let limit = self.limit.unwrap_or(MAX_TABLES_PER_PAGE as i32);
+        let mut constraints = Constraints::default();
+        constraints.at_least(limit.into(), 1, "limit");
+        constraints.at_most(limit.into(), MAX_TABLES_PER_PAGE as i64, "limit");
+        constraints.finish()?;
+        let limit = usize::try_from(limit).unwrap_or(MAX_TABLES_PER_PAGE);
         Ok(ListTables { after, limit })
     }
 }

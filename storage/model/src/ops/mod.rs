@@ -120,3 +120,6 @@ wire_enum! {
         Count = "COUNT",
     }
 }
+
+#[cfg(test)]
+mod tests;

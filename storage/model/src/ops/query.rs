@@ -1,9 +1,10 @@
 //! Query: the items of one partition key whose sort keys meet a condition, in the sort key's order, a page at a time.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeBounds;
 
-use crate::error::ValidationError;
+use crate::error::{Constraints, ValidationError};
 use crate::expr::{KeyCondition, KeyConditionExpression};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
@@ -14,7 +15,7 @@ use crate::size::validate_key_map;
 
 /// What Query takes.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct QueryInput {
     /// The table.
     pub table_name: String,
@@ -34,6 +35,32 @@ pub struct QueryInput {
     pub consistent_read: bool,
     /// Items or their count. Default: items.
     pub select: Option<Select>,
+}
+
+/// Of the expression and of what its placeholders stand for: lengths.
+impl fmt::Debug for QueryInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryInput")
+            .field("table_name", &self.table_name)
+            .field(
+                "key_condition_expression",
+                &self.key_condition_expression.as_ref().map(String::len),
+            )
+            .field(
+                "expression_attribute_names",
+                &self.expression_attribute_names.len(),
+            )
+            .field(
+                "expression_attribute_values",
+                &self.expression_attribute_values.len(),
+            )
+            .field("limit", &self.limit)
+            .field("scan_index_forward", &self.scan_index_forward)
+            .field("exclusive_start_key", &self.exclusive_start_key)
+            .field("consistent_read", &self.consistent_read)
+            .field("select", &self.select)
+            .finish()
+    }
 }
 
 impl QueryInput {
@@ -78,7 +105,9 @@ impl QueryInput {
     /// A bad table name, limit or start key; no key condition.
     pub fn validate(self) -> Result<Query, ValidationError> {
         let table = TableName::new(self.table_name)?;
-        let limit = limit(self.limit)?;
+        let mut constraints = Constraints::default();
+        let limit = limit(self.limit, &mut constraints);
+        constraints.finish()?;
         if let Some(key) = &self.exclusive_start_key {
             validate_key_map(key)?;
         }
@@ -120,17 +149,11 @@ setters! { QueryInput {
     select: Select => Some,
 }}
 
-/// The `Limit` of Query and Scan.
-pub(super) fn limit(limit: Option<i32>) -> Result<Option<usize>, ValidationError> {
-    match limit.map(|limit| (limit, usize::try_from(limit))) {
-        None => Ok(None),
-        Some((_, Ok(limit @ 1..))) => Ok(Some(limit)),
-        Some((limit, _)) => Err(ValidationError::constraint(
-            limit,
-            "limit",
-            "Member must have value greater than or equal to 1",
-        )),
-    }
+/// The `Limit` of Query and Scan, at least 1.
+pub(super) fn limit(limit: Option<i32>, constraints: &mut Constraints) -> Option<usize> {
+    let limit = limit?;
+    constraints.at_least(limit.into(), 1, "limit");
+    usize::try_from(limit).ok()
 }
 
 /// A Query that follows the rules, as far as they can be checked without the table.
@@ -151,7 +174,7 @@ pub struct Query {
 }
 
 /// What a Query means for a table of a known schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct QueryPlan {
     /// The condition.
     pub condition: KeyCondition,
@@ -159,6 +182,17 @@ pub struct QueryPlan {
     pub partition: Vec<u8>,
     /// The page begins after this key, which is one of that partition.
     pub after: Option<KeyBytes>,
+}
+
+/// Types and lengths.
+impl fmt::Debug for QueryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryPlan")
+            .field("condition", &self.condition)
+            .field("partition", &self.partition.len())
+            .field("after", &self.after)
+            .finish()
+    }
 }
 
 impl Query {

@@ -1,6 +1,6 @@
 //! Scan: all items of a table, or of one of its segments, a page at a time.
 
-use crate::error::ValidationError;
+use crate::error::{Constraints, ValidationError};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::TableName;
@@ -52,7 +52,17 @@ impl ScanInput {
     /// A bad table name, limit, segment or start key.
     pub fn validate(self) -> Result<Scan, ValidationError> {
         let table = TableName::new(self.table_name)?;
-        let limit = limit(self.limit)?;
+        let mut constraints = Constraints::default();
+        let limit = limit(self.limit, &mut constraints);
+        if let Some(segment) = self.segment {
+            constraints.at_least(segment.into(), 0, "segment");
+            constraints.at_most(segment.into(), i64::from(MAX_SEGMENTS) - 1, "segment");
+        }
+        if let Some(total) = self.total_segments {
+            constraints.at_least(total.into(), 1, "totalSegments");
+            constraints.at_most(total.into(), MAX_SEGMENTS.into(), "totalSegments");
+        }
+        constraints.finish()?;
         let segment = segment(self.segment, self.total_segments)?;
         if let Some(key) = &self.exclusive_start_key {
             validate_key_map(key)?;
@@ -99,26 +109,9 @@ impl ScanSegment {
     };
 }
 
+/// The segment that the constraints allow: both parts or none.
 fn segment(segment: Option<i32>, total: Option<i32>) -> Result<ScanSegment, ValidationError> {
-    let at_least = |value: i32, at, least| {
-        Err(ValidationError::constraint(
-            value,
-            at,
-            format_args!("Member must have value greater than or equal to {least}"),
-        ))
-    };
-    let at_most = |value: i32, at, most| {
-        Err(ValidationError::constraint(
-            value,
-            at,
-            format_args!("Member must have value less than or equal to {most}"),
-        ))
-    };
     match (segment, total) {
-        (Some(value @ ..0), _) => at_least(value, "segment", 0),
-        (Some(value @ 1_000_000..), _) => at_most(value, "segment", 999_999),
-        (_, Some(value @ ..1)) => at_least(value, "totalSegments", 1),
-        (_, Some(value @ 1_000_001..)) => at_most(value, "totalSegments", 1_000_000),
         (None, None) => Ok(ScanSegment::WHOLE),
         (Some(_), None) => Err(ValidationError::new(
             "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",

@@ -1,0 +1,187 @@
+//! Entry points for fuzzing: plain functions of bytes that panic if a promise is broken. Not part of the public API.
+//!
+//! Each takes any bytes. What they do not accept is refused without a panic; what they accept leads back to itself.
+
+use std::collections::BTreeMap;
+
+use crate::codec::{decode_item, encode_item, encoded_item_size};
+use crate::expr::{KeyCondition, KeyConditionExpression, SortCondition};
+use crate::key::KeyBytes;
+use crate::map::Map;
+use crate::names::AttributeName;
+use crate::number::Number;
+use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
+use crate::size::item_size;
+use crate::value::AttributeValue;
+
+/// Bytes of an item: accepted only if they are the ones that the item is written as.
+pub fn fuzz_item_codec(data: &[u8]) {
+    let Ok(item) = decode_item(data) else {
+        return;
+    };
+    assert_eq!(
+        encoded_item_size(data),
+        Ok(item_size(&item)),
+        "the stated size is the item's"
+    );
+    let mut bytes = Vec::new();
+    assert_eq!(
+        encode_item(&item, &mut bytes),
+        Ok(()),
+        "what was read can be written"
+    );
+    assert_eq!(bytes, data, "an item has one form");
+}
+
+/// Text of a number, and its order-preserving bytes.
+pub fn fuzz_number(data: &[u8]) {
+    if let Some((number, length)) = Number::decode_ordered(data) {
+        let mut bytes = Vec::new();
+        number.encode_ordered(&mut bytes);
+        assert_eq!(
+            Some(bytes.as_slice()),
+            data.get(..length),
+            "a number has one form in bytes"
+        );
+    }
+    if let Ok(number) = String::from_utf8_lossy(data).parse::<Number>() {
+        let text = number.to_string();
+        assert_eq!(text.parse(), Ok(number), "a number's text leads back to it");
+        let mut bytes = Vec::new();
+        number.encode_ordered(&mut bytes);
+        assert_eq!(
+            Number::decode_ordered(&bytes),
+            Some((number, bytes.len())),
+            "and so do its bytes"
+        );
+    }
+}
+
+/// Bytes of a table's schema.
+pub fn fuzz_table_schema(data: &[u8]) {
+    if let Some(schema) = TableSchema::decode(data) {
+        let mut bytes = Vec::new();
+        schema.encode(&mut bytes);
+        assert_eq!(bytes, data, "a schema has one form");
+    }
+}
+
+/// Bytes of a stored key: the first byte chooses the schema and where the parts are divided.
+pub fn fuzz_key_bytes(data: &[u8]) {
+    let Some((&choice, rest)) = data.split_first() else {
+        return;
+    };
+    let schemas = schemas();
+    let Some(schema) = schemas.get(usize::from(choice) % schemas.len()) else {
+        return;
+    };
+    let (partition, sort) = rest.split_at(rest.len().min(usize::from(choice) / 8));
+    if let Some(key) = schema.key_from_bytes(partition, sort) {
+        let bytes = KeyBytes {
+            partition: partition.to_vec(),
+            sort: sort.to_vec(),
+        };
+        assert_eq!(schema.key_of_key(&key), Ok(bytes), "a key has one form");
+    }
+}
+
+/// Text of a key condition; its first byte chooses the types of the values that its placeholders stand for.
+pub fn fuzz_key_expression(data: &[u8]) {
+    let Some((&types, text)) = data.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(text);
+    let (names, values) = placeholders(&text, types);
+    let Ok(expression) = KeyConditionExpression::parse(&text, &names, &values) else {
+        return;
+    };
+    for schema in schemas() {
+        let Ok(condition) = expression.bind(&schema) else {
+            continue;
+        };
+        assert!(
+            !condition.partition_bytes().is_empty(),
+            "a key is not empty"
+        );
+        let (text, values) = write(&condition, &schema);
+        let again = KeyCondition::parse(&text, &BTreeMap::new(), &values, &schema);
+        assert_eq!(
+            again,
+            Ok(condition),
+            "a condition leads back to itself through {text}"
+        );
+    }
+}
+
+/// Schemas of each type, with and without a sort key; the key is `pk`, `sk`.
+fn schemas() -> Vec<KeySchema> {
+    let attribute = |name, kind| {
+        AttributeName::new(name)
+            .ok()
+            .map(|name| KeyAttribute { name, kind })
+    };
+    let kinds = [ScalarType::S, ScalarType::N, ScalarType::B];
+    let without = kinds.iter().filter_map(|kind| {
+        Some(KeySchema {
+            partition: attribute("pk", *kind)?,
+            sort: None,
+        })
+    });
+    let with = kinds.iter().filter_map(|kind| {
+        Some(KeySchema {
+            partition: attribute("pk", ScalarType::S)?,
+            sort: attribute("sk", *kind),
+        })
+    });
+    without.chain(with).collect()
+}
+
+/// What the placeholders of a text could stand for, so that more than the first check is reached.
+fn placeholders(text: &str, types: u8) -> (BTreeMap<String, String>, Map) {
+    let (mut names, mut values) = (BTreeMap::new(), Map::new());
+    for (at, sign) in text.match_indices(['#', ':']).take(16) {
+        let word: String = text
+            .chars()
+            .skip(text.get(..at).map_or(0, |before| before.chars().count()) + 1)
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect();
+        let key = format!("{sign}{word}");
+        if sign == "#" {
+            let name = if names.len() % 2 == 0 { "pk" } else { "sk" };
+            names.entry(key).or_insert_with(|| name.to_owned());
+        } else if !values.contains_key(&key) {
+            let value = match (usize::from(types) >> values.len().min(4)) % 4 {
+                0 | 1 => AttributeValue::S(word),
+                2 => AttributeValue::N(Number::from(u64::from(types))),
+                _ => AttributeValue::B(word.into_bytes()),
+            };
+            values.insert(key, value);
+        }
+    }
+    (names, values)
+}
+
+/// A condition as an expression.
+fn write(condition: &KeyCondition, schema: &KeySchema) -> (String, Map) {
+    use SortCondition::{BeginsWith, Between, Eq, Ge, Gt, Le, Lt};
+    let mut values = Map::from([(":p", condition.partition.clone())]);
+    let mut text = format!("{} = :p", schema.partition.name);
+    if let (Some(sort), Some(attribute)) = (&condition.sort, &schema.sort) {
+        let name = &attribute.name;
+        let (test, low) = match sort {
+            Eq(value) => (format!("{name} = :l"), value),
+            Lt(value) => (format!("{name} < :l"), value),
+            Le(value) => (format!("{name} <= :l"), value),
+            Gt(value) => (format!(":l < {name}"), value),
+            Ge(value) => (format!("(:l <= {name})"), value),
+            BeginsWith(value) => (format!("begins_with({name}, :l)"), value),
+            Between(low, high) => {
+                values.insert(":h", high.clone());
+                (format!("{name} BETWEEN :l AND :h"), low)
+            }
+        };
+        values.insert(":l", low.clone());
+        text = format!("{text} AND {test}");
+    }
+    (text, values)
+}
