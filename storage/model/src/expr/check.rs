@@ -3,7 +3,7 @@
 //!
 //! The order of the checks is AWS's, as far as it is known: an expression with two faults is reported by the first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::error::ValidationError;
 use crate::expr::condition::{Comparator, Condition, Function, Operand, Parsed, Step, parse};
@@ -19,7 +19,8 @@ pub(crate) const MAX_EXPRESSION: usize = 4096;
 pub(crate) struct Placeholders<'a> {
     names: &'a BTreeMap<String, String>,
     values: &'a Map,
-    used: BTreeSet<String>,
+    /// Those that were met, as they stand in the expressions.
+    used: Vec<&'a str>,
 }
 
 impl<'a> Placeholders<'a> {
@@ -64,7 +65,7 @@ impl<'a> Placeholders<'a> {
         Ok(Self {
             names,
             values,
-            used: BTreeSet::new(),
+            used: Vec::new(),
         })
     }
 
@@ -104,7 +105,14 @@ impl<'a> Placeholders<'a> {
 
     /// To be called when all expressions of the request have been checked.
     pub(crate) fn all_used(&self) -> Result<(), ValidationError> {
-        let unused = |field: &str, keys: Vec<&str>| {
+        let mut used = self.used.clone();
+        used.sort_unstable();
+        let unused = |field: &str, keys: &mut dyn Iterator<Item = &'a str>| {
+            // A message need not repeat a megabyte.
+            let keys: Vec<&str> = keys
+                .filter(|key| used.binary_search(key).is_err())
+                .take(100)
+                .collect();
             if keys.is_empty() {
                 return Ok(());
             }
@@ -113,19 +121,11 @@ impl<'a> Placeholders<'a> {
                 keys.join(", ")
             )))
         };
-        let names = self
-            .names
-            .keys()
-            .map(String::as_str)
-            .filter(|key| !self.used.contains(*key));
-        unused("ExpressionAttributeNames", names.collect())?;
         unused(
-            "ExpressionAttributeValues",
-            self.values
-                .keys()
-                .filter(|key| !self.used.contains(*key))
-                .collect(),
-        )
+            "ExpressionAttributeNames",
+            &mut self.names.keys().map(String::as_str),
+        )?;
+        unused("ExpressionAttributeValues", &mut self.values.keys())
     }
 }
 
@@ -133,7 +133,7 @@ impl<'a> Placeholders<'a> {
 pub(crate) fn parse_condition<'a>(
     field: &str,
     source: &'a str,
-    placeholders: &mut Placeholders<'_>,
+    placeholders: &mut Placeholders<'a>,
 ) -> Result<Condition<'a>, ValidationError> {
     let invalid = |detail: String| ValidationError::new(format!("Invalid {field}: {detail}"));
     if source.is_empty() {
@@ -168,9 +168,9 @@ pub(crate) fn parse_condition<'a>(
 type Check = Result<(), String>;
 
 /// Calls `check` for each condition that is not made of others, in the order of the text.
-fn each_predicate(
-    condition: &Condition<'_>,
-    check: &mut dyn FnMut(&Condition<'_>) -> Check,
+fn each_predicate<'a>(
+    condition: &Condition<'a>,
+    check: &mut dyn FnMut(&Condition<'a>) -> Check,
 ) -> Check {
     match condition {
         Condition::Or(parts) | Condition::And(parts) => parts
@@ -178,17 +178,6 @@ fn each_predicate(
             .try_for_each(|part| each_predicate(part, check)),
         Condition::Not(part) => each_predicate(part, check),
         predicate => check(predicate),
-    }
-}
-
-/// The operands of a predicate, in the order of the text. Of a function: its arguments.
-fn operands<'c, 'a>(predicate: &'c Condition<'a>) -> Vec<&'c Operand<'a>> {
-    match predicate {
-        Condition::Compare(left, _, right) => vec![left, right],
-        Condition::Between(value, low, high) => vec![value, low, high],
-        Condition::In(value, list) => std::iter::once(value).chain(list).collect(),
-        Condition::Function(function) => function.arguments.iter().collect(),
-        Condition::Or(_) | Condition::And(_) | Condition::Not(_) => Vec::new(),
     }
 }
 
@@ -209,9 +198,17 @@ fn each_operand<'c, 'a>(
         }
         check(operand)
     }
-    operands(predicate)
-        .into_iter()
-        .try_for_each(|operand| walk(operand, check))
+    let mut each = |operand| walk(operand, check);
+    match predicate {
+        Condition::Compare(left, _, right) => [left, right].into_iter().try_for_each(each),
+        Condition::Between(value, low, high) => [value, low, high].into_iter().try_for_each(each),
+        Condition::In(value, list) => {
+            each(value)?;
+            list.iter().try_for_each(each)
+        }
+        Condition::Function(function) => function.arguments.iter().try_for_each(each),
+        Condition::Or(_) | Condition::And(_) | Condition::Not(_) => Ok(()),
+    }
 }
 
 /// The functions, and how many operands each takes.
@@ -278,18 +275,18 @@ fn not_reserved(predicate: &Condition<'_>) -> Check {
 }
 
 /// Placeholders are defined; functions have as many operands as they take; operands differ and are of fitting types.
-fn operands_fit(predicate: &Condition<'_>, placeholders: &mut Placeholders<'_>) -> Check {
+fn operands_fit<'a>(predicate: &Condition<'a>, placeholders: &mut Placeholders<'a>) -> Check {
     each_operand(predicate, &mut |operand| {
         match operand {
             Operand::Value(placeholder) => {
                 placeholders.value(placeholder)?;
-                placeholders.used.insert((*placeholder).to_owned());
+                placeholders.used.push(placeholder);
             }
             Operand::Path(steps) => {
                 for step in steps {
                     if let Step::Name(placeholder) = step {
                         placeholders.name(placeholder)?;
-                        placeholders.used.insert((*placeholder).to_owned());
+                        placeholders.used.push(placeholder);
                     }
                 }
             }

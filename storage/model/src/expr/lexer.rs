@@ -50,7 +50,7 @@ pub(crate) struct Lexeme<'a> {
 
 /// The tokens of `source`, [`Token::End`] last.
 pub(crate) fn lex(source: &str) -> Vec<Lexeme<'_>> {
-    let mut lexemes = Vec::new();
+    let mut lexemes = Vec::with_capacity(source.len() / 3 + 2);
     let mut rest = source;
     loop {
         rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);

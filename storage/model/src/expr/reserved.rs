@@ -2,12 +2,16 @@
 
 /// Whether the word is reserved, in whatever case.
 pub(crate) fn is_reserved(word: &str) -> bool {
-    // Longer than the longest word of the list: no need to copy it.
-    if word.len() > 20 {
+    // No word of the list is longer.
+    let mut upper = [0; 20];
+    let Some(upper) = upper.get_mut(..word.len()) else {
         return false;
-    }
-    let upper = word.to_ascii_uppercase();
-    RESERVED.binary_search(&upper.as_str()).is_ok()
+    };
+    upper.copy_from_slice(word.as_bytes());
+    upper.make_ascii_uppercase();
+    RESERVED
+        .binary_search_by(|reserved| reserved.as_bytes().cmp(upper))
+        .is_ok()
 }
 
 /// AWS's list ("Reserved words in DynamoDB", developer guide), in order.
