@@ -313,7 +313,7 @@ impl Shared {
             record,
             ClosedReason::Deleted,
             self.pins.clone(),
-            self.published.clone(),
+            &self.published,
         );
         table.record.lock().changed = true;
         table.set_open(

@@ -40,6 +40,7 @@ impl World {
     pub(crate) fn open(&self, engine: Arc<dyn Engine>) -> Result<Core, Error> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         Core::open(Parts {
+            trail: None,
             engine,
             sealing: test_sealing(),
             kms: self.kms.clone(),

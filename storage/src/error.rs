@@ -3,12 +3,13 @@
 //! Cheap to clone: one failed sync answers every caller of its group. A failure to authenticate names the place, never the
 //! content, and never says in which way it failed.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealdb_crypto::kms::IdentityMismatch;
-use sealdb_crypto::{KeyRecordError, TableId};
+use sealdb_crypto::{AuditError, KeyRecordError, KeyringError, TableId};
 use sealdb_engine::EngineError;
-use sealdb_model::{TableName, ValidationError};
+use sealdb_model::{ErrorCode, TableName, ValidationError};
 
 use crate::tree::TreeError;
 use crate::wire::Malformed;
@@ -64,6 +65,18 @@ pub enum Error {
     SnapshotExpired,
 
     // ---- opening
+    /// There is no database, and none was to be made.
+    #[error("there is no database in {}", .0.display())]
+    NoDatabase(PathBuf),
+    /// Neither a keyring nor a KMS was named.
+    #[error("no keys: name a keyring, or hand in a KMS, to open a database with")]
+    NoKeys,
+    /// The keyring cannot be opened or made.
+    #[error(transparent)]
+    KeyringFile(Arc<KeyringError>),
+    /// The audit trail cannot be opened or made.
+    #[error(transparent)]
+    Trail(Arc<AuditError>),
     /// No root can be read: creation was cut short, or both are damaged.
     #[error("no root of the database can be read ({0})")]
     NoRoot(String),
@@ -124,7 +137,54 @@ pub enum ClosedReason {
     Damaged(Arc<Error>),
 }
 
+impl From<KeyringError> for Error {
+    fn from(error: KeyringError) -> Self {
+        Error::KeyringFile(Arc::new(error))
+    }
+}
+
+impl From<AuditError> for Error {
+    fn from(error: AuditError) -> Self {
+        Error::Trail(Arc::new(error))
+    }
+}
+
 impl Error {
+    /// DynamoDB's name for it, or one of ours where DynamoDB has none.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Error::Validation(error) => error.code(),
+            Error::TableNotFound(_) => ErrorCode::ResourceNotFoundException,
+            Error::TableExists(_) | Error::TableInUse(_) => ErrorCode::ResourceInUseException,
+            Error::TableInaccessible { .. } | Error::Key(_) | Error::SystemKeyLost(_) => {
+                ErrorCode::InaccessibleEncryptionCredentialsException
+            }
+            Error::Closed => ErrorCode::ServiceUnavailable,
+            Error::ReadOnly(_) => ErrorCode::ReadOnlyException,
+            Error::UnknownOutcome(_) => ErrorCode::UnknownOutcomeException,
+            Error::StorageFull => ErrorCode::StorageFullException,
+            Error::Corruption(_) | Error::NoRoot(_) | Error::MissingSegment(_) => {
+                ErrorCode::DataCorruptionException
+            }
+            Error::SnapshotExpired
+            | Error::NoDatabase(_)
+            | Error::NoKeys
+            | Error::KeyringFile(_)
+            | Error::Trail(_)
+            | Error::NewerFormat { .. }
+            | Error::OtherSuite { .. }
+            | Error::Keyring(_)
+            | Error::Engine(_)
+            | Error::Seal(_)
+            | Error::System(_) => ErrorCode::InternalServerError,
+        }
+    }
+
+    /// Whether a write that failed with this certainly changed nothing, and may be sent again.
+    pub(crate) fn nothing_happened(&self) -> bool {
+        !matches!(self, Error::UnknownOutcome(_))
+    }
+
     /// A block at `place` is not what it must be.
     pub(crate) fn corrupt(place: impl Into<String>) -> Self {
         Error::Corruption(place.into())

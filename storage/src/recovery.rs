@@ -20,6 +20,7 @@ use sealdb_crypto::{
 };
 use sealdb_engine::{Engine, SegmentNo};
 
+use crate::audit::Began;
 use crate::catalog::record::{SystemOutcome, TABLES, TableRecord};
 use crate::checkpoint::{Checkpoints, entries};
 use crate::error::{ClosedReason, Error};
@@ -45,10 +46,12 @@ use crate::tree::{PageCache, Tree};
 ///
 /// # Errors
 /// Every refusal names what is wrong; nothing was changed then.
-pub(crate) fn open(parts: Parts) -> Result<Arc<Shared>, Error> {
+pub(crate) fn open(mut parts: Parts) -> Result<Arc<Shared>, Error> {
     let roots = parts.engine.read_roots()?;
     if roots.iter().all(Option::is_none) {
-        create(parts)
+        let database = DatabaseId::generate(parts.provider).map_err(system)?;
+        parts.audit(database, Began::WithDatabase)?;
+        create(parts, database)
     } else {
         recover(parts, &roots)
     }
@@ -58,8 +61,7 @@ fn system(error: sealdb_crypto::ProviderError) -> Error {
     Error::System(error.to_string())
 }
 
-fn create(parts: Parts) -> Result<Arc<Shared>, Error> {
-    let database = DatabaseId::generate(parts.provider).map_err(system)?;
+fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, Error> {
     let asked = Moment::now(&*parts.clock);
     let context = EncryptionContext::for_system(database, Generation::FIRST);
     let suite = parts.sealing.suite();
@@ -156,7 +158,7 @@ struct ChosenRoot {
 }
 
 fn choose_root(
-    parts: &Parts,
+    parts: &mut Parts,
     cache: &Arc<PageCache>,
     roots: &[Option<Vec<u8>>; 2],
 ) -> Result<ChosenRoot, Error> {
@@ -188,6 +190,7 @@ fn choose_root(
         if let Err(mismatch) = head.kms.accepts(&parts.kms.identity()) {
             return Err(mismatch.into());
         }
+        parts.audit(head.database, Began::Before)?;
         let asked = Moment::now(&*parts.clock);
         let context = EncryptionContext::for_system(head.database, head.system_key.generation);
         let key = match head
@@ -253,9 +256,9 @@ struct Recovery<'p> {
     next_space: u64,
 }
 
-fn recover(parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>, Error> {
+fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>, Error> {
     let cache = PageCache::new(parts.options.cache_bytes);
-    let chosen = choose_root(&parts, &cache, roots)?;
+    let chosen = choose_root(&mut parts, &cache, roots)?;
     let (head, body, sealers) = (chosen.head, chosen.body, chosen.sealers);
     let engine = parts.engine.clone();
     engine.set_live_root_slot(chosen.slot);
@@ -412,7 +415,7 @@ impl Recovery<'_> {
                 (None, closed_reason(error))
             }
         };
-        let table = Table::closed(record, reason, self.pins.clone(), self.published.clone());
+        let table = Table::closed(record, reason, self.pins.clone(), &self.published);
         let state = Replayed::checkpointed(&table);
         Replaying { table, open, state }
     }

@@ -13,6 +13,7 @@
 //! | `log` | the leader while it writes a record; others for a moment |
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -49,6 +50,8 @@ pub struct Parts {
     pub sealing: Arc<dyn Sealing>,
     /// Who keeps the keys that wrap ours.
     pub kms: Arc<dyn Kms>,
+    /// Where the audit trail stands. `None`: there is none, in tests without files.
+    pub trail: Option<PathBuf>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Cryptographic primitives and randomness.
@@ -123,7 +126,8 @@ pub(crate) struct RootState {
 
 /// What is published, and what a checkpoint needs to know about it.
 pub(crate) struct Published {
-    sequence: AtomicU64,
+    /// Shared with the tables, which must not hold on to this: it holds them.
+    sequence: Arc<AtomicU64>,
     inner: Mutex<PublishedInner>,
 }
 
@@ -151,7 +155,7 @@ pub(crate) struct RetiredPlaces {
 impl Published {
     pub(crate) fn new(sequence: u64, tag: BlockTag, position: LogPosition) -> Arc<Self> {
         Arc::new(Published {
-            sequence: AtomicU64::new(sequence),
+            sequence: Arc::new(AtomicU64::new(sequence)),
             inner: Mutex::new(PublishedInner {
                 tag,
                 position,
@@ -166,6 +170,11 @@ impl Published {
     /// The highest sequence whose outcomes every reader sees.
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Acquire)
+    }
+
+    /// The counter itself.
+    pub(crate) fn sequence_counter(&self) -> Arc<AtomicU64> {
+        self.sequence.clone()
     }
 
     pub(crate) fn advance(&self, sequence: u64) {

@@ -39,7 +39,8 @@ pub(crate) struct Table {
     /// The highest log sequence that has a part of this table, as far as known while it is closed.
     pub(crate) logged_to: AtomicU64,
     pins: Arc<Pins>,
-    published: Arc<Published>,
+    /// Sequence of the last published group.
+    published: Arc<AtomicU64>,
 }
 
 /// A table's record in the catalog.
@@ -128,7 +129,7 @@ impl Table {
         record: TableRecord,
         reason: ClosedReason,
         pins: Arc<Pins>,
-        published: Arc<Published>,
+        published: &Published,
     ) -> Arc<Self> {
         let counters = Counters {
             item_count: record.item_count,
@@ -163,7 +164,7 @@ impl Table {
                 changed: false,
             }),
             pins,
-            published,
+            published: published.sequence_counter(),
         })
     }
 
@@ -350,7 +351,7 @@ impl Table {
     /// [`Error::TableInaccessible`].
     pub(crate) fn read(self: &Arc<Self>) -> Result<Snapshot, Error> {
         // The pin first: whatever is given up from now on has a higher sequence, and stays.
-        let pin = self.pins.pin(self.published.sequence());
+        let pin = self.pins.pin(self.published.load(Ordering::Acquire));
         let view = self.view.load_full();
         match &*view {
             View::Closed(closed) => Err(self.inaccessible(&closed.reason)),

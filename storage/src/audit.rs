@@ -1,0 +1,71 @@
+//! The audit trail of an open database: opened before the first call of the KMS, so that every later one leaves its event.
+//!
+//! The trail stands beside the database's files. If it is gone it is begun anew, with a warning in the log and a first record
+//! that is younger than the database: whoever removed it cannot have that unseen, nor forge what it held.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sealdb_crypto::audit::{AuditTrail, TrailAccess};
+use sealdb_crypto::{AuditedKms, Caller, DatabaseId};
+
+use crate::error::Error;
+use crate::shared::Parts;
+
+/// How old the trail must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Began {
+    /// The database is being made, and its trail with it.
+    WithDatabase,
+    /// The database exists.
+    Before,
+}
+
+impl Parts {
+    /// From here on every call of the KMS leaves an event. Does nothing where there is no trail, or once it is open.
+    pub(crate) fn audit(&mut self, database: DatabaseId, began: Began) -> Result<(), Error> {
+        let Some(path) = self.trail.take() else {
+            return Ok(());
+        };
+        let access = TrailAccess {
+            kms: self.kms.clone(),
+            sealing: self.sealing.clone(),
+            clock: self.clock.clone(),
+            database,
+            caller: Caller::database(),
+        };
+        let trail = match (began, path.exists()) {
+            (Began::Before, true) => AuditTrail::open(&path, &access)?,
+            (Began::Before, false) => {
+                tracing::warn!("the audit trail is missing and is begun anew");
+                AuditTrail::create(&path, &access)?
+            }
+            (Began::WithDatabase, exists) => {
+                if exists {
+                    set_aside(&path)?;
+                }
+                AuditTrail::create(&path, &access)?
+            }
+        };
+        self.kms = Arc::new(AuditedKms::new(
+            self.kms.clone(),
+            Arc::new(trail),
+            self.clock.clone(),
+        ));
+        Ok(())
+    }
+}
+
+/// A creation that was cut short left a trail of a database that never was. It is kept, under another name.
+fn set_aside(path: &Path) -> Result<(), Error> {
+    for n in 1..1000 {
+        let aside = path.with_extension(format!("trail.{n}"));
+        if !aside.exists() {
+            return std::fs::rename(path, &aside).map_err(|error| Error::System(error.to_string()));
+        }
+    }
+    Err(Error::System(format!(
+        "too many unfinished trails beside {}",
+        path.display()
+    )))
+}

@@ -1,0 +1,128 @@
+//! The same database for programs without a runtime: every call waits on its own thread.
+//!
+//! A durable put of a single writer costs one write and one sync, made by the caller's own thread, with no hand-off. Do not call
+//! this from a task of an async runtime: it would block that runtime's worker.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use sealdb_crypto::Caller;
+use sealdb_model::ops::{
+    BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
+    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
+    DescribeTableOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
+    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput,
+};
+
+use crate::database;
+use crate::error::Error;
+use crate::ops::{self, Via};
+use crate::stats::Stats;
+
+/// An open database; see [`crate::Database`], whose guarantees it shares.
+#[derive(Clone, Debug)]
+pub struct Database {
+    inner: database::Database,
+}
+
+impl database::Builder {
+    /// Opens the database for a program without a runtime.
+    ///
+    /// # Errors
+    /// As [`Builder::open`](database::Builder::open).
+    pub fn open_sync(self) -> Result<Database, Error> {
+        Ok(Database {
+            inner: self.open_blocking()?,
+        })
+    }
+}
+
+/// Runs an operation that was told that its thread may block: it never suspends.
+fn now<T>(operation: impl Future<Output = T>) -> T {
+    match pin!(operation).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("an operation via Via::Blocking waits in place"),
+    }
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident($input:ident) -> $output:ident => |$core:ident, $arg:ident, $self_:ident| $call:expr;)*) => {
+        impl Database {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// See [`Error::code`].
+                pub fn $name(&self, input: $input) -> Result<$output, Error> {
+                    let $self_ = &self.inner;
+                    let ($core, $arg) = (&*$self_.core, input);
+                    now(async { $call })
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    /// Creates a table, sealed under a key of its own.
+    create_table(CreateTableInput) -> CreateTableOutput => |core, input, db| ops::tables::create_table(core, Via::Blocking, db.caller(), input).await;
+    /// Describes a table.
+    describe_table(DescribeTableInput) -> DescribeTableOutput => |core, input, _db| ops::tables::describe_table(core, input);
+    /// Lists the names of tables in order.
+    list_tables(ListTablesInput) -> ListTablesOutput => |core, input, _db| ops::tables::list_tables(core, input);
+    /// Deletes a table, its items and its key record.
+    delete_table(DeleteTableInput) -> DeleteTableOutput => |core, input, _db| ops::tables::delete_table(core, Via::Blocking, input).await;
+    /// Puts an item in place of the one with the same key.
+    put_item(PutItemInput) -> PutItemOutput => |core, input, _db| ops::put_item::put_item(core, Via::Blocking, input).await;
+    /// Gets the item with a key.
+    get_item(GetItemInput) -> GetItemOutput => |core, input, _db| ops::get_item::get_item(core, Via::Blocking, input).await;
+    /// Deletes the item with a key.
+    delete_item(DeleteItemInput) -> DeleteItemOutput => |core, input, _db| ops::delete_item::delete_item(core, Via::Blocking, input).await;
+    /// Puts and deletes up to 25 items, each on its own.
+    batch_write_item(BatchWriteItemInput) -> BatchWriteItemOutput => |core, input, _db| ops::batch_write_item::batch_write_item(core, Via::Blocking, input).await;
+    /// Reads the items of one partition key in the order of the sort key, a page of at most 1 MB.
+    query(QueryInput) -> QueryOutput => |core, input, _db| ops::query::query(core, Via::Blocking, input).await;
+    /// Reads all items of a table or of a segment of it, a page of at most 1 MB.
+    scan(ScanInput) -> ScanOutput => |core, input, _db| ops::scan::scan(core, Via::Blocking, input).await;
+}
+
+impl Database {
+    /// The same database for async callers.
+    pub fn asynchronous(&self) -> database::Database {
+        self.inner.clone()
+    }
+
+    /// The same database for another caller of the KMS; see [`crate::Database::for_caller`].
+    #[must_use]
+    pub fn for_caller(&self, caller: Caller) -> Self {
+        Self {
+            inner: self.inner.for_caller(caller),
+        }
+    }
+
+    /// Closes the database for all its handles: what was sent is committed, a checkpoint is made.
+    ///
+    /// # Errors
+    /// It is closed all the same; the next open recovers what was acknowledged.
+    pub fn close(&self) -> Result<(), Error> {
+        self.inner.core.close_blocking()
+    }
+
+    /// Counters for operators.
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    /// Makes a checkpoint now.
+    #[doc(hidden)]
+    pub fn checkpoint_now(&self) -> Result<(), Error> {
+        self.inner.checkpoint_now()
+    }
+
+    /// Looks at every table key once, as the key keeper does.
+    #[doc(hidden)]
+    pub fn keeper_tick(&self) {
+        self.inner.keeper_tick();
+    }
+}

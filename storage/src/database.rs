@@ -1,0 +1,357 @@
+//! The database as a program sees it: open it, call its operations, close it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealdb_crypto::keyring::{KEYRING_FILE, check_separate};
+use sealdb_crypto::{
+    Aes256Gcm, Caller, Clock, EpochLimits, Keyring, Kms, Provider, RootKeySource, Sealing,
+    SystemClock,
+};
+use sealdb_engine::{Engine, FileEngine, FileOptions, SegmentSizes};
+use sealdb_model::ops::{
+    BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
+    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
+    DescribeTableOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
+    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput,
+};
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::ops::{self, Via};
+use crate::options::Options;
+use crate::shared::Parts;
+use crate::stats::Stats;
+
+/// Name of the audit trail in a data directory.
+pub(crate) const TRAIL_FILE: &str = "audit.trail";
+
+/// An open database. Cheap to clone; all clones are one database.
+///
+/// Operations take an input and give an output with DynamoDB's field names. They are async and run on any runtime: a read whose
+/// pages are cached never suspends, and no disk, sync or KMS is waited for on the caller's thread. Programs without a runtime use
+/// [`blocking::Database`](crate::blocking::Database).
+///
+/// Close it with [`Database::close`]. If the last clone is dropped without, the next open recovers, as after a crash: nothing that
+/// was acknowledged is lost.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) core: Arc<Core>,
+    caller: Caller,
+}
+
+/// How a [`Database`] is opened. Settings are [`Options`]; components (KMS, clock, engine) are handed in here.
+pub struct Builder {
+    dir: PathBuf,
+    keys: Option<Keys>,
+    options: Options,
+    epochs: EpochLimits,
+    clock: Arc<dyn Clock>,
+    engine: Option<Arc<dyn Engine>>,
+    sealing: Option<Arc<dyn Sealing>>,
+    existing_only: bool,
+}
+
+enum Keys {
+    Kms(Arc<dyn Kms>),
+    Keyring(PathBuf, RootKeySource),
+}
+
+impl Builder {
+    /// The KMS that wraps the database's keys.
+    #[must_use]
+    pub fn kms(mut self, kms: Arc<dyn Kms>) -> Self {
+        self.keys = Some(Keys::Kms(kms));
+        self
+    }
+
+    /// A local keyring in this directory, which must lie outside the database's; made together with a new database.
+    /// **Without it and its root key the data is gone.**
+    #[must_use]
+    pub fn keyring(mut self, dir: impl Into<PathBuf>, root_key: RootKeySource) -> Self {
+        self.keys = Some(Keys::Keyring(dir.into(), root_key));
+        self
+    }
+
+    /// Settings.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// When a sealing key is replaced by a fresh one.
+    #[must_use]
+    pub fn epoch_limits(mut self, limits: EpochLimits) -> Self {
+        self.epochs = limits;
+        self
+    }
+
+    /// Time, for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Refuse to make a new database.
+    #[must_use]
+    pub fn existing_only(mut self) -> Self {
+        self.existing_only = true;
+        self
+    }
+
+    /// Another engine than files in the directory, for tests. There is no audit trail then.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn engine(mut self, engine: Arc<dyn Engine>) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Another block transform, for comparisons: its databases are refused by everybody else.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sealing(mut self, sealing: Arc<dyn Sealing>) -> Self {
+        self.sealing = Some(sealing);
+        self
+    }
+
+    /// Opens the database, or makes a new one if there is none.
+    ///
+    /// # Errors
+    /// Every refusal names what is wrong: no or another keyring, a key provider that says no, a newer format, another process, damage.
+    pub async fn open(self) -> Result<Database, Error> {
+        blocking::unblock(move || self.open_blocking()).await
+    }
+
+    pub(crate) fn open_blocking(self) -> Result<Database, Error> {
+        let parts = self.parts()?;
+        Ok(Database {
+            core: Arc::new(Core::open(parts)?),
+            caller: Caller::new(principal()),
+        })
+    }
+
+    /// Everything that an open database is made of. The directory is locked from here on.
+    pub(crate) fn parts(self) -> Result<Parts, Error> {
+        let exists = self.engine.is_some() || FileEngine::exists(&self.dir);
+        if !exists && self.existing_only {
+            return Err(Error::NoDatabase(self.dir));
+        }
+        let kms = match self.keys {
+            None => return Err(Error::NoKeys),
+            Some(Keys::Kms(kms)) => kms,
+            Some(Keys::Keyring(dir, root_key)) => {
+                keyring(&dir, &self.dir, root_key, exists, &self.clock)?
+            }
+        };
+        let trail = self.engine.is_none().then(|| self.dir.join(TRAIL_FILE));
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => {
+                let segments = SegmentSizes {
+                    first: self.options.segment_first,
+                    max: self.options.segment_max,
+                    ..SegmentSizes::default()
+                };
+                let options = FileOptions {
+                    segments,
+                    ..FileOptions::default()
+                };
+                Arc::new(FileEngine::open(&self.dir, options).map_err(Error::from_engine)?)
+            }
+        };
+        let provider = Provider::default_provider();
+        let sealing = self
+            .sealing
+            .unwrap_or_else(|| Arc::new(Aes256Gcm::new(provider, self.epochs, self.clock.clone())));
+        Ok(Parts {
+            engine,
+            sealing,
+            kms,
+            trail,
+            clock: self.clock,
+            provider,
+            options: self.options,
+        })
+    }
+}
+
+/// A keyring is made only together with a new database: a missing one is never replaced.
+fn keyring(
+    dir: &Path,
+    data_dir: &Path,
+    root_key: RootKeySource,
+    database_exists: bool,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Kms>, Error> {
+    check_separate(dir, data_dir)?;
+    let file = dir.join(KEYRING_FILE);
+    let keyring = if database_exists || file.exists() {
+        Keyring::open(file, root_key, clock.clone())?
+    } else {
+        Keyring::create(file, root_key, clock.clone())?
+    };
+    Ok(Arc::new(keyring))
+}
+
+/// Who a program is in the audit trail unless it says otherwise.
+fn principal() -> String {
+    format!("process:{}", std::process::id())
+}
+
+impl Database {
+    /// Begins to open the database in a directory.
+    pub fn builder(dir: impl Into<PathBuf>) -> Builder {
+        Builder {
+            dir: dir.into(),
+            keys: None,
+            options: Options::default(),
+            epochs: EpochLimits::default(),
+            clock: Arc::new(SystemClock),
+            engine: None,
+            sealing: None,
+            existing_only: false,
+        }
+    }
+
+    /// The same database for another caller: the name that the audit trail gives for what this handle asks of the KMS.
+    #[must_use]
+    pub fn for_caller(&self, caller: Caller) -> Self {
+        Self {
+            core: self.core.clone(),
+            caller,
+        }
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+
+    /// Closes the database for all its handles: what was sent is committed, a checkpoint is made.
+    ///
+    /// # Errors
+    /// It is closed all the same; the next open recovers what was acknowledged.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.core.close().await
+    }
+
+    /// Counters for operators.
+    pub fn stats(&self) -> Stats {
+        self.core.stats().into()
+    }
+
+    /// Makes a checkpoint now, on the calling thread.
+    #[doc(hidden)]
+    pub fn checkpoint_now(&self) -> Result<(), Error> {
+        self.core.checkpoint_now()
+    }
+
+    /// Looks at every table key once, as the key keeper does, on the calling thread.
+    #[doc(hidden)]
+    pub fn keeper_tick(&self) {
+        self.core.keeper_tick();
+    }
+
+    /// Creates a table, sealed under a key of its own.
+    ///
+    /// # Errors
+    /// See [`Error::code`]; ResourceInUseException if the name is taken.
+    pub async fn create_table(&self, input: CreateTableInput) -> Result<CreateTableOutput, Error> {
+        ops::tables::create_table(&self.core, Via::Async, self.caller(), input).await
+    }
+
+    /// Describes a table.
+    ///
+    /// # Errors
+    /// ResourceNotFoundException.
+    pub async fn describe_table(
+        &self,
+        input: DescribeTableInput,
+    ) -> Result<DescribeTableOutput, Error> {
+        ops::tables::describe_table(&self.core, input)
+    }
+
+    /// Lists the names of tables in order.
+    ///
+    /// # Errors
+    /// ValidationException.
+    pub async fn list_tables(&self, input: ListTablesInput) -> Result<ListTablesOutput, Error> {
+        ops::tables::list_tables(&self.core, input)
+    }
+
+    /// Deletes a table, its items and its key record.
+    ///
+    /// # Errors
+    /// ResourceNotFoundException.
+    pub async fn delete_table(&self, input: DeleteTableInput) -> Result<DeleteTableOutput, Error> {
+        ops::tables::delete_table(&self.core, Via::Async, input).await
+    }
+
+    /// Puts an item in place of the one with the same key. Durable when it returns.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn put_item(&self, input: PutItemInput) -> Result<PutItemOutput, Error> {
+        ops::put_item::put_item(&self.core, Via::Async, input).await
+    }
+
+    /// Gets the item with a key.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn get_item(&self, input: GetItemInput) -> Result<GetItemOutput, Error> {
+        ops::get_item::get_item(&self.core, Via::Async, input).await
+    }
+
+    /// Deletes the item with a key. Durable when it returns.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn delete_item(&self, input: DeleteItemInput) -> Result<DeleteItemOutput, Error> {
+        ops::delete_item::delete_item(&self.core, Via::Async, input).await
+    }
+
+    /// Puts and deletes up to 25 items, each on its own. Durable when it returns, but for what it names as unprocessed.
+    ///
+    /// # Errors
+    /// See [`Error::code`]; nothing was written if the request is invalid.
+    pub async fn batch_write_item(
+        &self,
+        input: BatchWriteItemInput,
+    ) -> Result<BatchWriteItemOutput, Error> {
+        ops::batch_write_item::batch_write_item(&self.core, Via::Async, input).await
+    }
+
+    /// Reads the items of one partition key in the order of the sort key, a page of at most 1 MB.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn query(&self, input: QueryInput) -> Result<QueryOutput, Error> {
+        ops::query::query(&self.core, Via::Async, input).await
+    }
+
+    /// Reads all items of a table or of a segment of it, a page of at most 1 MB.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn scan(&self, input: ScanInput) -> Result<ScanOutput, Error> {
+        ops::scan::scan(&self.core, Via::Async, input).await
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("dir", &self.dir)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,113 @@
+//! BatchWriteItem: up to 25 puts and deletes, each on its own.
+//!
+//! Everything is validated against every table before anything is written. Then the requests are committed in pieces of at most
+//! [`PIECE_BYTES`], so that a batch of 16 MB does not hold the writer's seat for long. A piece is written whole or not at
+//! all. If a later piece cannot be written now, the answer names exactly what was not done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sealdb_model::ops::{BatchWriteItemInput, BatchWriteItemOutput, WriteRequest};
+
+use super::{Via, encode};
+use crate::core::Core;
+use crate::error::Error;
+use crate::table::Table;
+
+/// Most bytes of items in one commit of a batch; one item may be larger.
+const PIECE_BYTES: usize = 512 * 1024;
+
+/// One request, ready to be applied, and itself in case it has to be given back.
+struct Write {
+    table: Arc<Table>,
+    key: Vec<u8>,
+    /// `None` deletes.
+    item: Option<Vec<u8>>,
+    request: WriteRequest,
+}
+
+impl Write {
+    fn bytes(&self) -> usize {
+        self.key.len() + self.item.as_ref().map_or(0, Vec::len)
+    }
+}
+
+pub(crate) async fn batch_write_item(
+    core: &Core,
+    via: Via,
+    input: BatchWriteItemInput,
+) -> Result<BatchWriteItemOutput, Error> {
+    let mut pieces = pieces(prepare(core, input)?).into_iter();
+    let mut written = false;
+    let mut unprocessed = BTreeMap::<String, Vec<WriteRequest>>::new();
+    while let Some(piece) = pieces.next() {
+        match commit(core, via, &piece).await {
+            Ok(()) => written = true,
+            // Only what certainly did not happen may be called unprocessed.
+            Err(error) if written && error.nothing_happened() => {
+                for write in std::iter::once(piece).chain(pieces).flatten() {
+                    unprocessed
+                        .entry(write.table.name.to_string())
+                        .or_default()
+                        .push(write.request);
+                }
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(BatchWriteItemOutput::new(unprocessed))
+}
+
+fn prepare(core: &Core, input: BatchWriteItemInput) -> Result<Vec<Write>, Error> {
+    let mut writes = Vec::new();
+    for batch in input.validate()?.tables {
+        let table = core.table(batch.table.as_str())?;
+        let keys = batch.keys(&table.schema)?;
+        for (request, key) in batch.requests.into_iter().zip(keys) {
+            let item = match &request {
+                WriteRequest::Put(item) => Some(encode(item)?),
+                WriteRequest::Delete(_) => None,
+            };
+            writes.push(Write {
+                table: table.clone(),
+                key: table.stored_key(&key),
+                item,
+                request,
+            });
+        }
+    }
+    Ok(writes)
+}
+
+fn pieces(writes: Vec<Write>) -> Vec<Vec<Write>> {
+    let mut pieces = Vec::new();
+    let mut bytes = usize::MAX;
+    for write in writes {
+        bytes = bytes.saturating_add(write.bytes());
+        if bytes > PIECE_BYTES {
+            bytes = write.bytes();
+            pieces.push(Vec::new());
+        }
+        let piece: &mut Vec<Write> = pieces.last_mut().expect("the first write begins a piece");
+        piece.push(write);
+    }
+    pieces
+}
+
+async fn commit(core: &Core, via: Via, piece: &[Write]) -> Result<(), Error> {
+    let changes: Vec<_> = piece
+        .iter()
+        .map(|write| (write.table.clone(), write.key.clone(), write.item.clone()))
+        .collect();
+    via.commit(core, move |txn| {
+        for (table, key, item) in &changes {
+            match item {
+                Some(item) => txn.put(table, key.clone(), item.clone())?,
+                None => txn.delete(table, key.clone())?,
+            }
+        }
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,73 @@
+//! Scan: all items of a table, in the order of the hashes of their partition keys. A segment is a range of hashes.
+
+use std::ops::{Bound, RangeBounds};
+
+use sealdb_model::ops::{ScanInput, ScanOutput, ScanSegment};
+
+use super::Via;
+use super::page::Request;
+use crate::core::Core;
+use crate::error::Error;
+
+pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<ScanOutput, Error> {
+    let scan = input.validate()?;
+    let table = core.table(scan.table.as_str())?;
+    let (lower, upper) = segment(scan.segment);
+    let mut request = Request {
+        lower,
+        upper,
+        reverse: false,
+        limit: scan.limit,
+        select: scan.select,
+        scan: true,
+    };
+    if let Some(key) = scan.start_key(&table.schema)? {
+        let key = table.stored_key(&key);
+        if !(request.lower.clone(), request.upper.clone()).contains(&key) {
+            return Err(scan.outside_segment().into());
+        }
+        request.begin_after(key);
+    }
+    let page = request.read(&table, via).await?;
+    Ok(ScanOutput::new(
+        page.items,
+        page.count,
+        page.count,
+        page.last_evaluated_key,
+    ))
+}
+
+/// Stored keys begin with a hash of 64 bits; segment `i` of `n` takes the hashes from `i/n` to `(i + 1)/n` of that range.
+fn segment(ScanSegment { segment, total }: ScanSegment) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let edge = |i: u32| {
+        let hash = (u128::from(i) << 64) / u128::from(total);
+        // 2^64, the end of the last segment, is no hash.
+        u64::try_from(hash)
+            .ok()
+            .map(|hash| hash.to_be_bytes().to_vec())
+    };
+    let lower = edge(segment).map_or(Bound::Unbounded, Bound::Included);
+    let upper = edge(segment + 1).map_or(Bound::Unbounded, Bound::Excluded);
+    (lower, upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_cover_every_hash_exactly_once() {
+        for total in [1, 2, 3, 7, 1000, 1_000_000] {
+            let mut next = Bound::Included(0u64.to_be_bytes().to_vec());
+            for i in 0..total {
+                let (lower, upper) = segment(ScanSegment { segment: i, total });
+                assert_eq!(lower, next);
+                next = match upper {
+                    Bound::Excluded(edge) => Bound::Included(edge),
+                    other => other,
+                };
+            }
+            assert_eq!(next, Bound::Unbounded);
+        }
+    }
+}

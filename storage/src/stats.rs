@@ -1,0 +1,73 @@
+//! Counters of an open database, for operators.
+
+/// What an open database has done and holds now. Counts are since the database was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Tables there are.
+    pub tables: u64,
+    /// Items in all tables.
+    pub items: u64,
+    /// AWS's size of all items.
+    pub size_bytes: u64,
+    /// Sequence of the last published commit.
+    pub sequence: u64,
+    /// Bytes of cached pages that could be read again.
+    pub cache_clean_bytes: u64,
+    /// Bytes of pages that wait for a checkpoint.
+    pub cache_dirty_bytes: u64,
+    /// Pages read from the engine and opened.
+    pub cache_misses: u64,
+    /// Pages dropped to make room.
+    pub cache_evictions: u64,
+    /// Pages divided because they were full.
+    pub splits: u64,
+    /// Pages joined because they were near empty.
+    pub merges: u64,
+    /// Values written out of line.
+    pub out_of_line: u64,
+    /// Bytes written to pages.
+    pub page_bytes_written: u64,
+    /// Bytes written to the log.
+    pub log_bytes_written: u64,
+    /// Syncs of any file.
+    pub syncs: u64,
+    /// Length of the page file.
+    pub page_file_bytes: u64,
+    /// Bytes of the page file that hold pages.
+    pub page_used_bytes: u64,
+    /// Capacity of all log segments.
+    pub log_segment_bytes: u64,
+    /// Times that a log segment was used again.
+    pub log_segments_recycled: u64,
+    /// Frees of places that were not allocated. Anything but 0 is a bug.
+    #[doc(hidden)]
+    pub rejected_frees: u64,
+}
+
+impl From<crate::core::Stats> for Stats {
+    fn from(stats: crate::core::Stats) -> Self {
+        let unit = u64::from(sealdb_engine::UNIT);
+        Stats {
+            tables: stats.tables as u64,
+            items: stats.counters.item_count,
+            size_bytes: stats.counters.size_bytes,
+            sequence: stats.sequence,
+            cache_clean_bytes: stats.cache.clean_bytes,
+            cache_dirty_bytes: stats.cache.dirty_bytes,
+            cache_misses: stats.cache.misses,
+            cache_evictions: stats.cache.evictions,
+            splits: stats.cache.splits,
+            merges: stats.cache.merges,
+            out_of_line: stats.cache.out_of_line,
+            page_bytes_written: stats.engine.page_bytes_written,
+            log_bytes_written: stats.engine.log_bytes_written,
+            syncs: stats.engine.syncs,
+            page_file_bytes: stats.engine.page_file_len,
+            page_used_bytes: stats.engine.used_units * unit,
+            log_segment_bytes: stats.engine.log_segment_bytes,
+            log_segments_recycled: stats.engine.log_segments_recycled,
+            rejected_frees: stats.engine.rejected_frees,
+        }
+    }
+}
