@@ -16,6 +16,8 @@
 //! texts are parsed with serde_json's own limit of 128 levels, so no input exhausts the stack. Of a name that stands
 //! twice in a text, serde_json keeps the last.
 
+#![deny(clippy::indexing_slicing)]
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sealdb_model::{AttributeValue, Item, MAX_DEPTH, Map, Number, NumberError};

@@ -2,6 +2,8 @@
 //!
 //! Replay evaluates nothing: it puts and deletes what the log says, and counts. It runs on threads that may block.
 
+#![deny(clippy::indexing_slicing)]
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

@@ -1,5 +1,7 @@
 //! Values, maps and keys.
 
+#![deny(clippy::indexing_slicing)]
+
 use sealdb_model::{AttributeValue, MAX_DEPTH, Map, Number};
 
 use crate::convert::WireError;

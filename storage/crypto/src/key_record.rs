@@ -21,6 +21,8 @@
 //! That is the catalog's business, which is sealed. What it does give: moved to another table, database or generation it does
 //! not unwrap, because [`KeyRecord::unwrap`] is told by its caller what the context must be.
 
+#![deny(clippy::indexing_slicing)]
+
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 

@@ -7,6 +7,8 @@
 //!
 //! A [`Reader`] never indexes: each read checks what is left, so foreign bytes end in [`WireError`], not in a panic.
 
+#![deny(clippy::indexing_slicing)]
+
 use thiserror::Error;
 
 /// Bytes that are not what they should be: too short, too long, or a value out of range.

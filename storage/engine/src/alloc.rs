@@ -21,6 +21,8 @@
 //!
 //! Zeros may follow. Varints are LEB128, at most 10 bytes. What a reader allocates is bounded by the bytes it was given.
 
+#![deny(clippy::indexing_slicing)]
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -432,6 +434,7 @@ fn parts(addr: PageAddr, len: u32) -> impl Iterator<Item = (u64, u128)> {
 }
 
 /// The longest run of ones, in about 14 steps: first how often it doubles, then what is left.
+#[allow(clippy::indexing_slicing)] // k stays below 7: no foreign number is an index here
 fn longest_run(bits: u128) -> u32 {
     match bits {
         0 => return 0,

@@ -11,6 +11,8 @@
 //! of an earlier, longer root stays. The second length tells a slot that was torn in its first sector from one that was
 //! not; a slot torn further behind is returned, and does not open.
 
+#![deny(clippy::indexing_slicing)]
+
 use crate::{EngineError, ROOT_MAX, UNIT};
 
 /// Bytes of one slot: the root's head and its longest body, in whole units.

@@ -6,7 +6,7 @@
 //! carries data prints lengths.
 //! Not here: I/O, cryptography, wire formats.
 
-#![warn(clippy::indexing_slicing)]
+#![deny(clippy::indexing_slicing)]
 
 pub mod codec;
 mod error;

@@ -1,5 +1,7 @@
 //! Reading the trail: at opening, to find its end, and for `sealdb audit tail`.
 
+#![deny(clippy::indexing_slicing)]
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

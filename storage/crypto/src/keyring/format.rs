@@ -33,6 +33,8 @@
 //! | 4 | count of versions, at least 1 |
 //! | per version 4 + 8 + 32 | version number, created, key material |
 
+#![deny(clippy::indexing_slicing)]
+
 use std::path::Path;
 
 use uuid::Uuid;

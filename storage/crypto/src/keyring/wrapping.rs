@@ -11,6 +11,8 @@
 //!
 //! Additional data: the first 21 bytes ‖ the canonical encryption context.
 
+#![deny(clippy::indexing_slicing)]
+
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
