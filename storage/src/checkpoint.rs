@@ -263,6 +263,11 @@ impl Shared {
                 std::mem::take(&mut published.dropped),
             )
         };
+        let mut snapshot = snapshot;
+        // In an order that does not depend on random ids, so that a seeded history replays exactly.
+        snapshot
+            .tables
+            .sort_by_key(|(table, _)| table.record.lock().record.space);
         state.pending.extend(retired);
         for space in dropped {
             // The space goes as a whole, and its places with it.
@@ -465,7 +470,9 @@ impl Shared {
 
     /// The root is durable: what it does not need goes, as soon as no reader needs it.
     fn settle(&self, state: &mut State, snapshot: &Snapshot) {
-        self.log.lock().checkpointed(snapshot.log_bytes);
+        self.log
+            .lock()
+            .checkpointed(snapshot.sequence, snapshot.log_bytes);
         self.published
             .lock()
             .deleted

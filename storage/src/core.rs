@@ -272,9 +272,14 @@ impl Shared {
         let id =
             TableId::generate(self.provider).map_err(|error| Error::System(error.to_string()))?;
         let mut hash_key = [0; 16];
-        self.provider
-            .random(&mut hash_key)
-            .map_err(|error| Error::System(error.to_string()))?;
+        match self.options.hash_seed {
+            None => {
+                let random = self.provider.random(&mut hash_key);
+                random.map_err(|error| Error::System(error.to_string()))?;
+            }
+            Some(seed) => hash_key[..8]
+                .copy_from_slice(&(seed + self.next_space.load(Ordering::Acquire)).to_be_bytes()),
+        }
         let context = EncryptionContext::for_table(
             self.database,
             id,

@@ -60,6 +60,9 @@ pub struct Options {
     /// For tests: who drives the background work.
     #[doc(hidden)]
     pub background: Background,
+    /// For tests: hash keys of new tables come from this instead of the system's generator, so that a history replays exactly.
+    #[doc(hidden)]
+    pub hash_seed: Option<u64>,
 }
 
 impl Default for Options {
@@ -80,6 +83,7 @@ impl Default for Options {
             group_bytes: 1 << 20,
             group_mutations: 1024,
             background: Background::Threads,
+            hash_seed: None,
         }
     }
 }

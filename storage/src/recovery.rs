@@ -11,7 +11,7 @@
 //!
 //! Crash anywhere in here: the next open does the same again, from the same root.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use sealdb_crypto::{
@@ -264,7 +264,7 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
     engine.set_live_root_slot(chosen.slot);
     restore_map(&*engine, &*sealers.catalog.sealer, &body)?;
 
-    let existing: HashMap<SegmentNo, u64> = engine.log_segments()?.into_iter().collect();
+    let existing: BTreeMap<SegmentNo, u64> = engine.log_segments()?.into_iter().collect();
     let mut listed = Vec::new();
     for entry in body.segments.iter().filter(|entry| !entry.retiring) {
         let capacity = *existing
@@ -546,7 +546,9 @@ impl Recovery<'_> {
         if self.cache.dirty_bytes() < self.parts.options.dirty_stop_bytes() {
             return Ok(());
         }
-        for replaying in self.tables.values() {
+        let mut tables: Vec<&Replaying> = self.tables.values().collect();
+        tables.sort_by_key(|replaying| replaying.table.record.lock().record.space);
+        for replaying in tables {
             if let Some(open) = &replaying.open {
                 replaying.state.tree.flush(&open.io, &mut |_| {})?;
             }

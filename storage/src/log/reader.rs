@@ -78,26 +78,36 @@ impl<'a> LogReader<'a> {
     /// [`Error::Engine`], or damage.
     pub(crate) fn next(&mut self) -> Result<Option<Record>, Error> {
         let expected = self.sequence + 1;
+        let mut places = Vec::with_capacity(self.segments.len() + 1);
         let here = self
             .segments
             .iter()
             .position(|segment| segment.entry.no == self.at.segment);
-        let mut places = Vec::with_capacity(self.segments.len() + 1);
-        // A later segment that is known to begin with this record supersedes what stands here: the tail was copied.
-        let superseded = self
-            .segments
-            .iter()
-            .enumerate()
-            .any(|(i, segment)| Some(i) > here && segment.entry.first == expected);
-        if !superseded {
-            if let Some(segment) = here.and_then(|here| self.segments.get(here)) {
-                places.push((*segment, self.at.offset));
-            }
-        }
-        for (i, segment) in self.segments.iter().enumerate() {
-            let begins_elsewhere = segment.entry.first != 0 && segment.entry.first != expected;
-            if Some(i) > here && !begins_elsewhere {
-                places.push((*segment, 0));
+        let later = || {
+            self.segments
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| Some(*i) > here)
+                .map(|(_, segment)| *segment)
+        };
+        // A later segment that is known to begin with this record supersedes whatever stands elsewhere: the tail was copied into it,
+        // maybe after it had been copied before.
+        match later()
+            .filter(|segment| segment.entry.first == expected)
+            .last()
+        {
+            Some(copied) => places.push((copied, 0)),
+            None => {
+                places.extend(
+                    here.and_then(|here| self.segments.get(here))
+                        .map(|segment| (*segment, self.at.offset)),
+                );
+                // Not begun as far as the root knows.
+                places.extend(
+                    later()
+                        .filter(|segment| segment.entry.first == 0)
+                        .map(|segment| (segment, 0)),
+                );
             }
         }
         for (segment, offset) in places {

@@ -99,9 +99,11 @@ impl LogWriter {
         self.since_checkpoint
     }
 
-    /// A checkpoint that began when the log had grown by this much is durable.
-    pub(crate) fn checkpointed(&mut self, bytes: u64) {
+    /// A checkpoint at `sequence` is durable, which began when the log had grown by this much.
+    pub(crate) fn checkpointed(&mut self, sequence: u64, bytes: u64) {
         self.since_checkpoint = self.since_checkpoint.saturating_sub(bytes);
+        // Durable in the pages, whatever becomes of its record.
+        self.synced(sequence);
     }
 
     /// Tag of the last record.

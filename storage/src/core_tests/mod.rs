@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod history;
+mod threads;
+
 use std::sync::Arc;
 
 use sealdb_crypto::{Caller, Clock, ManualClock, Provider};
@@ -28,6 +31,7 @@ impl World {
     pub(crate) fn inline() -> Self {
         let options = Options {
             background: Background::Inline,
+            hash_seed: Some(1),
             ..Options::default()
         };
         World {
@@ -98,26 +102,23 @@ pub(crate) fn get(table: &Table, pk: &str, sk: &str) -> Result<Option<Item>, Err
         .map(|value| codec::decode_item(&value).unwrap()))
 }
 
+pub(crate) fn sizes() -> SegmentSizes {
+    SegmentSizes {
+        first: 64 << 10,
+        max: 256 << 10,
+        keep: 1 << 20,
+    }
+}
+
 /// What another process finds.
 pub(crate) fn reopened(engine: &MemoryEngine) -> Arc<MemoryEngine> {
-    Arc::new(MemoryEngine::from_image(
-        engine.image(),
-        SegmentSizes {
-            first: 64 << 10,
-            max: 256 << 10,
-            keep: 0,
-        },
-    ))
+    Arc::new(MemoryEngine::from_image(engine.image(), sizes()))
 }
 
 #[test]
 fn what_was_put_is_there_after_a_close_and_after_a_crash() {
     let world = World::inline();
-    let engine = Arc::new(MemoryEngine::with_segments(SegmentSizes {
-        first: 64 << 10,
-        max: 256 << 10,
-        keep: 0,
-    }));
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
     let core = world.open(engine.clone()).unwrap();
     let table = core
         .create_table_blocking(new_table("films"), &Caller::database())

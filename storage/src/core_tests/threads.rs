@@ -1,0 +1,308 @@
+//! The database's inside with its threads: tasks and threads commit at once, groups form, everything ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sealdb_crypto::{Caller, Clock, ManualClock, Provider};
+use sealdb_engine::{
+    Engine, Fault, FaultPoint, Faults, FaultyEngine, FileEngine, FileOptions, MemoryEngine,
+};
+
+use super::{World, get, item, new_table, put, reopened, sizes, stored};
+use crate::commit::txn::TxnError;
+use crate::core::Core;
+use crate::error::Error;
+use crate::options::{Background, Durability, Options};
+use crate::table::Table;
+
+fn threaded() -> World {
+    let mut world = World::inline();
+    world.options.background = Background::Threads;
+    world
+}
+
+async fn put_async(
+    core: &Core,
+    table: &Arc<Table>,
+    pk: &str,
+    sk: &str,
+    value: &str,
+) -> Result<(), Error> {
+    let (key, bytes) = stored(table, &item(pk, sk, value));
+    let table = table.clone();
+    core.commit(move |txn| txn.put(&table, key.clone(), bytes.clone()))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_and_threads_commit_at_once_and_a_close_ends_everything() {
+    for durability in [
+        Durability::Commit,
+        Durability::Interval(Duration::from_millis(2)),
+    ] {
+        let mut world = threaded();
+        world.options.durability = durability;
+        world.options.cache_bytes = 1 << 20;
+        world.options.log_limit = 1 << 20;
+        let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+        let core = Arc::new(world.open(engine.clone()).unwrap());
+        let table = core
+            .create_table(new_table("films"), Caller::database())
+            .await
+            .unwrap();
+        let mut tasks = Vec::new();
+        for task in 0..8 {
+            let (core, table) = (core.clone(), table.clone());
+            tasks.push(tokio::spawn(async move {
+                for n in 0..200 {
+                    put_async(
+                        &core,
+                        &table,
+                        &format!("task{task}"),
+                        &n.to_string(),
+                        &"x".repeat(n * 7 % 900),
+                    )
+                    .await
+                    .unwrap();
+                }
+            }));
+        }
+        let mut threads = Vec::new();
+        for thread in 0..4 {
+            let (core, table) = (core.clone(), table.clone());
+            threads.push(std::thread::spawn(move || {
+                for n in 0..200 {
+                    put(
+                        &core,
+                        &table,
+                        &item(&format!("thread{thread}"), &n.to_string(), "y"),
+                    )
+                    .unwrap();
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(table.counters().item_count, 8 * 200 + 4 * 200);
+        let groups = core.sequence();
+        core.close().await.unwrap();
+        assert!(matches!(
+            put_async(&core, &table, "late", "1", "x").await,
+            Err(Error::Closed)
+        ));
+        assert!(matches!(
+            put(&core, &table, &item("late", "1", "x")),
+            Err(Error::Closed)
+        ));
+        drop(core);
+
+        let core = world.open(reopened(&engine)).unwrap();
+        let table = core.table("films").unwrap();
+        assert_eq!(table.counters().item_count, 2400);
+        assert!(
+            get(&table, "task7", "199").unwrap().is_some()
+                && get(&table, "thread3", "0").unwrap().is_some()
+        );
+        assert!(groups <= 2401);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_of_dropped_futures_happen_whole_or_not_at_all() {
+    let world = threaded();
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+    let core = Arc::new(world.open(engine.clone()).unwrap());
+    let table = core
+        .create_table(new_table("films"), Caller::database())
+        .await
+        .unwrap();
+    for n in 0..300u64 {
+        let (key_a, a) = stored(&table, &item("a", &n.to_string(), "left"));
+        let (key_b, b) = stored(&table, &item("b", &n.to_string(), "right"));
+        let t = table.clone();
+        let commit = core.commit(move |txn| {
+            txn.put(&t, key_a.clone(), a.clone())?;
+            txn.put(&t, key_b.clone(), b.clone())
+        });
+        let mut commit = Box::pin(commit);
+        // Polled once: queued. Then its caller goes away.
+        let _ = futures_lite::future::poll_once(&mut commit).await;
+        drop(commit);
+    }
+    core.commit(|_| Ok(())).await.unwrap();
+    for n in 0..300 {
+        let (a, b) = (
+            get(&table, "a", &n.to_string()).unwrap(),
+            get(&table, "b", &n.to_string()).unwrap(),
+        );
+        assert_eq!(a.is_some(), b.is_some());
+        assert!(a.is_some(), "a queued mutation runs to its end");
+    }
+}
+
+#[test]
+fn a_failed_condition_is_answered_after_what_it_saw_is_durable() {
+    let mut world = threaded();
+    world.options.background = Background::Inline;
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+    let core = world.open(engine).unwrap();
+    let table = core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    put(&core, &table, &item("a", "1", "one")).unwrap();
+    let (key, bytes) = stored(&table, &item("a", "1", "two"));
+    let t = table.clone();
+    let refused = core.commit_blocking(move |txn| {
+        txn.put(&t, key.clone(), bytes.clone())?;
+        if txn.get(&t, &key)?.is_some() {
+            return Err(TxnError::Fail(Error::TableInUse(t.name.clone())));
+        }
+        Ok(())
+    });
+    assert!(matches!(refused, Err(Error::TableInUse(_))));
+    assert_eq!(
+        get(&table, "a", "1").unwrap(),
+        Some(item("a", "1", "one")),
+        "nothing of it was applied"
+    );
+}
+
+#[test]
+fn threads_that_crash_into_a_failed_sync_all_get_an_answer() {
+    let world = threaded();
+    let faults = Faults::new();
+    let engine = Arc::new(FaultyEngine::new(
+        MemoryEngine::with_segments(sizes()),
+        faults.clone(),
+    ));
+    let core = Arc::new(world.open(engine).unwrap());
+    let table = core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    faults.fail_nth(FaultPoint::LogSync, 60, Fault::Sync);
+    let threads: Vec<_> = (0..6)
+        .map(|thread| {
+            let (core, table, acknowledged) = (core.clone(), table.clone(), acknowledged.clone());
+            std::thread::spawn(move || {
+                for n in 0..1000 {
+                    match put(
+                        &core,
+                        &table,
+                        &item(&thread.to_string(), &n.to_string(), "x"),
+                    ) {
+                        Ok(()) => acknowledged.fetch_add(1, Ordering::Relaxed),
+                        Err(Error::UnknownOutcome(_) | Error::ReadOnly(_)) => return,
+                        Err(error) => panic!("{error}"),
+                    };
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert!(matches!(
+        put(&core, &table, &item("late", "1", "x")),
+        Err(Error::ReadOnly(_))
+    ));
+    assert_eq!(
+        table.counters().item_count,
+        acknowledged.load(Ordering::Relaxed),
+        "reads go on, of what was published"
+    );
+}
+
+/// Numbers for a person: `cargo test --release -p sealdb --lib measure -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn measure_durable_puts() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
+    for (clients, len) in [(1, 100), (32, 100), (32, 1000)] {
+        for tasks in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let engine: Arc<dyn Engine> =
+                Arc::new(FileEngine::open(dir.path(), FileOptions::default()).unwrap());
+            let core = Core::open(crate::shared::Parts {
+                engine,
+                sealing: crate::testing::test_sealing(),
+                kms: crate::testing::TestKms::new(),
+                trail: None,
+                clock: clock.clone(),
+                provider: Provider::default_provider(),
+                options: Options::default(),
+            });
+            let core = Arc::new(core.unwrap());
+            let table = core
+                .create_table_blocking(new_table("films"), &Caller::database())
+                .unwrap();
+            let value = "v".repeat(len);
+            let per_client = 40_000 / clients;
+            #[allow(clippy::disallowed_methods)]
+            let start = std::time::Instant::now();
+            if tasks {
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(2)
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    let tasks: Vec<_> = (0..clients)
+                        .map(|client| {
+                            let (core, table, value) = (core.clone(), table.clone(), value.clone());
+                            tokio::spawn(async move {
+                                for n in 0..per_client / 4 {
+                                    put_async(
+                                        &core,
+                                        &table,
+                                        &client.to_string(),
+                                        &n.to_string(),
+                                        &value,
+                                    )
+                                    .await
+                                    .unwrap();
+                                }
+                            })
+                        })
+                        .collect();
+                    for task in tasks {
+                        task.await.unwrap();
+                    }
+                });
+            } else {
+                let threads: Vec<_> = (0..clients)
+                    .map(|client| {
+                        let (core, table, value) = (core.clone(), table.clone(), value.clone());
+                        std::thread::spawn(move || {
+                            for n in 0..per_client / 4 {
+                                put(
+                                    &core,
+                                    &table,
+                                    &item(&client.to_string(), &n.to_string(), &value),
+                                )
+                                .unwrap();
+                            }
+                        })
+                    })
+                    .collect();
+                for thread in threads {
+                    thread.join().unwrap();
+                }
+            }
+            let puts = per_client / 4 * clients;
+            let took = start.elapsed();
+            eprintln!(
+                "{clients} clients, {len} B, {}: {:.0} puts/s, {:.0} us each, {} groups",
+                if tasks { "tasks" } else { "threads" },
+                puts as f64 / took.as_secs_f64(),
+                took.as_micros() as f64 * clients as f64 / puts as f64,
+                core.sequence()
+            );
+            core.close_blocking().unwrap();
+        }
+    }
+}
