@@ -19,8 +19,7 @@ use sealdb::crypto::{Keyring, KeyringError, RootKeySource, SecretString, SystemC
 use crate::config::{Config, RootKey};
 use crate::files;
 
-/// Name of the keyring's file in its directory.
-pub const KEYRING_FILE: &str = "keyring.seal";
+pub use sealdb::crypto::keyring::KEYRING_FILE;
 
 /// Why there is no keyring.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +72,6 @@ pub fn unlock(config: &Config) -> Result<Unlocked, KeysError> {
              Give --keyring a directory on another device"
         );
     }
-    if let Some(RootKey::Passphrase(_)) = &config.root_key {
-        files::private_dir(&config.keyring).map_err(KeysError::Directory)?;
-    }
     if path.exists() {
         let source = source_for_existing(config, &path)?;
         warn_about_root_key(config, &source);
@@ -104,10 +100,12 @@ pub fn unlock(config: &Config) -> Result<Unlocked, KeysError> {
     })
 }
 
-/// Whether there is no database yet: no directory, or an empty one.
+/// Whether there is no database yet: no directory, or an empty one (a mount point may hold `lost+found`).
 pub fn is_new(data_dir: &Path) -> bool {
     match std::fs::read_dir(data_dir) {
-        Ok(mut entries) => entries.next().is_none(),
+        Ok(entries) => entries
+            .flatten()
+            .all(|entry| entry.file_name() == "lost+found"),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
@@ -116,20 +114,21 @@ fn source_for_existing(config: &Config, keyring: &Path) -> Result<RootKeySource,
     if let Some(source) = given(config)? {
         return Ok(source);
     }
+    let kind = Keyring::head_of(keyring)?.root_key;
+    if kind == RootKeyKind::Passphrase {
+        return Err(KeysError::NoRootKey(format!(
+            "the keyring {} is sealed under a passphrase: give --passphrase and it is asked for",
+            keyring.display()
+        )));
+    }
     let default = config.default_root_key_file();
     if default.exists() {
         return Ok(RootKeySource::File(default));
     }
-    let needs = match Keyring::head_of(keyring)?.root_key {
-        RootKeyKind::Passphrase => "a passphrase: give --passphrase and it is asked for".to_owned(),
-        kind => format!(
-            "{}: give --root-key-file FILE or --root-key-credential NAME",
-            kind.name()
-        ),
-    };
     Err(KeysError::NoRootKey(format!(
-        "the keyring {} is sealed under {needs}",
-        keyring.display()
+        "the keyring {} is sealed under {}: give --root-key-file FILE or --root-key-credential NAME",
+        keyring.display(),
+        kind.name()
     )))
 }
 

@@ -6,11 +6,13 @@
 //! - Nothing listens without TLS 1.3 and a credential, but the metrics on loopback if they are asked for.
 //! - What a client may use up is bounded: connections, calls, message sizes, time without a login.
 //! - Neither logs nor metrics hold values, keys or secrets.
+//! - After [`Running::shutdown`] every answered write is in the database's files, and a checkpoint ends them.
 
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod credentials;
+pub mod database;
 pub mod endpoint;
 pub mod files;
 pub mod gate;
@@ -19,8 +21,11 @@ pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod scrape;
+pub mod server;
+pub mod service;
 pub mod shutdown;
 pub mod tls;
 pub mod units;
 
 pub use config::{Config, ConfigError};
+pub use server::{Running, StartError, StopError, run, start};

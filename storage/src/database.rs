@@ -237,6 +237,12 @@ impl Database {
         self.core.close().await
     }
 
+    /// The KMS as the database uses it: every call leaves an event in the audit trail. For what is sealed beside the
+    /// database under the same keys, as a server's credentials are.
+    pub fn kms(&self) -> Arc<dyn Kms> {
+        self.core.shared().kms.clone()
+    }
+
     /// Counters for operators.
     pub fn stats(&self) -> Stats {
         self.core.stats().into()

@@ -251,7 +251,7 @@ impl Config {
 
     /// The root key file that `--init` makes when none is named, and that later starts find by themselves.
     pub fn default_root_key_file(&self) -> PathBuf {
-        self.keyring.join("root.key")
+        self.keyring.join(sealdb::crypto::keyring::ROOT_KEY_FILE)
     }
 
     /// Checks what no single setting shows. Also done at start, for configurations made in code.

@@ -552,7 +552,7 @@ impl EncryptionContext {
     }
 
     /// The context of the key that seals a server's credentials. They belong to the keyring, not to a database's id: the
-    /// server needs them before the database is open, and one keyring serves one database.
+    /// command line edits them without opening the database, and one keyring serves one database.
     pub fn for_credentials() -> Self {
         Self::new().with(CONTEXT_PURPOSE, "credentials")
     }

@@ -1,0 +1,165 @@
+//! From the server's configuration to an open database, and from its counters to metrics.
+//!
+//! | metric | kind |
+//! |---|---|
+//! | `sealdb_database_tables`, `_items`, `_size_bytes` | gauge |
+//! | `sealdb_database_sequence` | counter: commits published |
+//! | `sealdb_database_cache_clean_bytes`, `_cache_dirty_bytes`, `_cache_limit_bytes` | gauge |
+//! | `sealdb_database_cache_misses`, `_cache_evictions` | counter |
+//! | `sealdb_database_page_bytes_written`, `_log_bytes_written`, `_syncs` | counter |
+//! | `sealdb_database_page_file_bytes`, `_page_used_bytes`, `_log_segment_bytes` | gauge |
+//! | `sealdb_database_log_segments_recycled` | counter: grows as checkpoints let the log go |
+
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use sealdb::crypto::{EpochLimits, Keyring};
+use sealdb::{Database, Error, Options};
+
+use crate::config::{Config, DatabaseSettings, Durability};
+
+/// Opens the database of a configuration, or makes it.
+pub async fn open(config: &Config, keyring: Arc<Keyring>) -> Result<Database, Error> {
+    let settings = &config.database;
+    tracing::info!(data_dir = %config.data_dir.display(), %settings, "opening the database");
+    let database = Database::builder(&config.data_dir)
+        .kms(keyring)
+        .options(options(settings))
+        .epoch_limits(EpochLimits {
+            max_age: settings.epoch_max_age,
+            max_messages: settings.epoch_max_messages,
+            max_bytes: settings.epoch_max_bytes,
+            derived_key_cache: settings.derived_key_cache,
+        })
+        .open()
+        .await?;
+    let stats = database.stats();
+    tracing::info!(
+        tables = stats.tables,
+        items = stats.items,
+        sequence = stats.sequence,
+        "the database is open"
+    );
+    Ok(database)
+}
+
+fn options(settings: &DatabaseSettings) -> Options {
+    let mut options = Options::default();
+    // More than the address space holds is as much as there is.
+    options.cache_bytes = usize::try_from(settings.cache_size).unwrap_or(usize::MAX);
+    options.log_limit = settings.log_limit;
+    options.durability = match settings.durability {
+        Durability::Commit => sealdb::Durability::Commit,
+        Durability::Interval(interval) => sealdb::Durability::Interval(interval),
+    };
+    options.key_max_age = settings.key_max_age;
+    options.key_coast = settings.key_coast;
+    options
+}
+
+/// Shows the database's counters beside the server's.
+pub fn register(registry: &mut Registry, database: Database, settings: &DatabaseSettings) {
+    registry.register_collector(Box::new(Counters {
+        database,
+        cache_limit: settings.cache_size,
+    }));
+}
+
+#[derive(Debug)]
+struct Counters {
+    database: Database,
+    cache_limit: u64,
+}
+
+impl Collector for Counters {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let stats = self.database.stats();
+        let gauges = [
+            ("tables", "Tables", stats.tables),
+            ("items", "Items in all tables", stats.items),
+            (
+                "size_bytes",
+                "Size of all items by DynamoDB's rules",
+                stats.size_bytes,
+            ),
+            (
+                "cache_clean_bytes",
+                "Decrypted pages that can be read again",
+                stats.cache_clean_bytes,
+            ),
+            (
+                "cache_dirty_bytes",
+                "Decrypted pages that wait for a checkpoint",
+                stats.cache_dirty_bytes,
+            ),
+            ("cache_limit_bytes", "What both may take", self.cache_limit),
+            (
+                "page_file_bytes",
+                "Length of the page file",
+                stats.page_file_bytes,
+            ),
+            (
+                "page_used_bytes",
+                "Bytes of it that hold pages",
+                stats.page_used_bytes,
+            ),
+            (
+                "log_segment_bytes",
+                "Capacity of all log segments",
+                stats.log_segment_bytes,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(
+                &format!("sealdb_database_{name}"),
+                help,
+                None,
+                prometheus_client::metrics::MetricType::Gauge,
+            )?)?;
+        }
+        let counters = [
+            (
+                "sequence",
+                "Commits published, since the database was made",
+                stats.sequence,
+            ),
+            ("cache_misses", "Pages read and opened", stats.cache_misses),
+            (
+                "cache_evictions",
+                "Pages dropped to make room",
+                stats.cache_evictions,
+            ),
+            (
+                "page_bytes_written",
+                "Bytes written to pages",
+                stats.page_bytes_written,
+            ),
+            (
+                "log_bytes_written",
+                "Bytes written to the log",
+                stats.log_bytes_written,
+            ),
+            ("syncs", "Syncs of any file", stats.syncs),
+            (
+                "log_segments_recycled",
+                "Log segments used again",
+                stats.log_segments_recycled,
+            ),
+        ];
+        for (name, help, value) in counters {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(
+                &format!("sealdb_database_{name}"),
+                help,
+                None,
+                prometheus_client::metrics::MetricType::Counter,
+            )?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! The gRPC service `sealdb.v1.SealDb`: one thin method per operation, all measured in one place.
+
+mod call;
+
+use sealdb::Database;
+use sealdb::crypto::Caller;
+use sealdb_proto::v1::seal_db_server::{SealDb, SealDbServer};
+use sealdb_proto::v1::{
+    BatchWriteItemRequest, BatchWriteItemResponse, CreateTableRequest, CreateTableResponse,
+    DeleteItemRequest, DeleteItemResponse, DeleteTableRequest, DeleteTableResponse,
+    DescribeTableRequest, DescribeTableResponse, GetItemRequest, GetItemResponse,
+    ListTablesRequest, ListTablesResponse, PutItemRequest, PutItemResponse, QueryRequest,
+    QueryResponse, ScanRequest, ScanResponse,
+};
+use tonic::{Request, Response, Status};
+
+use crate::gate::Call;
+use crate::metrics::Metrics;
+
+/// The service over an open database.
+#[derive(Clone)]
+pub struct Service {
+    database: Database,
+    metrics: Metrics,
+}
+
+impl Service {
+    /// The service with bounded messages, ready for a tonic router.
+    pub fn new(
+        database: Database,
+        metrics: Metrics,
+        max_message_size: usize,
+    ) -> SealDbServer<Service> {
+        SealDbServer::new(Service { database, metrics })
+            .max_decoding_message_size(max_message_size)
+            .max_encoding_message_size(max_message_size)
+    }
+}
+
+/// In whose name the database asks the KMS, for the audit trail.
+fn caller(call: Option<&Call>) -> Caller {
+    match call {
+        Some(call) => Caller::with_request(call.principal.access_key_id(), &*call.request_id),
+        None => Caller::new("sealdb-server"),
+    }
+}
+
+/// One method per line: name of the method, of the operation, of the messages.
+macro_rules! operations {
+    ($($method:ident, $operation:literal, $request:ident, $response:ident;)*) => {
+        #[tonic::async_trait]
+        impl SealDb for Service {
+            /// The one operation that asks the KMS, in the caller's name.
+            async fn create_table(
+                &self,
+                request: Request<CreateTableRequest>,
+            ) -> Result<Response<CreateTableResponse>, Status> {
+                let database = self.database.for_caller(caller(request.extensions().get::<Call>()));
+                call::run(&self.metrics, "CreateTable", request, |input| async move {
+                    database.create_table(input).await
+                })
+                .await
+            }
+
+            $(
+                async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                    call::run(&self.metrics, $operation, request, |input| self.database.$method(input)).await
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    describe_table, "DescribeTable", DescribeTableRequest, DescribeTableResponse;
+    list_tables, "ListTables", ListTablesRequest, ListTablesResponse;
+    delete_table, "DeleteTable", DeleteTableRequest, DeleteTableResponse;
+    put_item, "PutItem", PutItemRequest, PutItemResponse;
+    get_item, "GetItem", GetItemRequest, GetItemResponse;
+    delete_item, "DeleteItem", DeleteItemRequest, DeleteItemResponse;
+    batch_write_item, "BatchWriteItem", BatchWriteItemRequest, BatchWriteItemResponse;
+    query, "Query", QueryRequest, QueryResponse;
+    scan, "Scan", ScanRequest, ScanResponse;
+}
