@@ -583,13 +583,16 @@ pub(crate) fn load(io: &TreeIo, need: Need) -> Result<(), Error> {
     }
 }
 
+/// Key and value.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// All entries of a tree in a range, in order.
 pub(crate) fn entries(
     tree: &Tree,
     io: &TreeIo,
     lower: Vec<u8>,
     upper: Vec<u8>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+) -> Result<Vec<Entry>, Error> {
     let mut cursor = tree.cursor(Bound::Included(lower), Bound::Excluded(upper), false);
     let mut out = Vec::new();
     loop {

@@ -180,14 +180,6 @@ impl Core {
         self.shared.keeper_tick();
     }
 
-    /// Gives trailing free space and spare log files back to the system. Blocks.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub(crate) fn trim(&self) -> Result<(), Error> {
-        self.shared.engine.trim().map_err(Error::from_engine)
-    }
-
     /// Ends in good order: what is queued is committed, a checkpoint is made, an end record written, threads end.
     ///
     /// # Errors
@@ -240,6 +232,7 @@ impl Core {
         }
     }
 
+    /// For the tools of a closed directory.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -530,13 +530,6 @@ impl Recovery<'_> {
                     self.deleted.push(replaying.table);
                 }
             }
-            SystemOutcome::KeyChanged(id, key) => {
-                if let Some(replaying) = self.tables.get(&id) {
-                    let mut slot = replaying.table.record.lock();
-                    slot.record.key = *key;
-                    slot.changed = true;
-                }
-            }
         }
         Ok(())
     }

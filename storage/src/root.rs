@@ -313,6 +313,11 @@ pub(crate) fn read_root(slot: &[u8]) -> Result<RawRoot<'_>, RootError> {
 }
 
 impl RawRoot<'_> {
+    #[cfg(test)]
+    pub(crate) fn body_len(&self) -> usize {
+        self.body.len()
+    }
+
     /// Opens the sealed part and compares the head with what it repeats.
     ///
     /// # Errors

@@ -484,6 +484,5 @@ pub(crate) fn open_table(
                 purpose: Purpose::Log,
             },
         ),
-        key,
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use sealdb_crypto::{Sealer, TableId, TableKey};
+use sealdb_crypto::{Sealer, TableId};
 use sealdb_model::{KeyBytes, KeySchema, TableName};
 use siphasher::sip::SipHasher24;
 
@@ -83,8 +83,6 @@ pub(crate) struct Counters {
 pub(crate) struct OpenTable {
     pub(crate) io: Arc<TreeIo>,
     pub(crate) log: Arc<dyn Sealer>,
-    /// Kept so that the sealers' key lives exactly as long as the table is open.
-    pub(crate) key: Arc<TableKey>,
 }
 
 /// The newest state, durable or not. Only in the seat.
@@ -378,11 +376,6 @@ impl Snapshot {
             View::Open(open) => open,
             View::Closed(_) => unreachable!("a snapshot is made from an open view only"),
         }
-    }
-
-    /// Counters at this moment.
-    pub(crate) fn counters(&self) -> Counters {
-        self.open().counters
     }
 
     /// Walks the stored keys between the bounds. What a scan brings into the cache does not displace what gets use.

@@ -29,8 +29,7 @@
 //!
 //! A carried part: pointer 28, segment id 16 and sequence 8 that it was sealed at.
 //!
-//! A system log part is a row of `1 ‖ length 4 ‖ table record` (created), `2 ‖ table id` (deleted) and
-//! `3 ‖ table id ‖ length 4 ‖ key record` (rewrapped).
+//! A system log part is a row of `1 ‖ length 4 ‖ table record` (created) and `2 ‖ table id` (deleted).
 
 #![deny(clippy::indexing_slicing)]
 
@@ -225,12 +224,10 @@ impl CarriedPart {
 pub(crate) enum SystemOutcome {
     Created(Box<TableRecord>),
     Deleted(TableId),
-    KeyChanged(TableId, Box<KeyRecord>),
 }
 
 const CREATED: u8 = 1;
 const DELETED: u8 = 2;
-const KEY_CHANGED: u8 = 3;
 
 impl SystemOutcome {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -242,11 +239,6 @@ impl SystemOutcome {
             SystemOutcome::Deleted(table) => {
                 out.put_u8(DELETED);
                 out.put_raw(table.as_bytes());
-            }
-            SystemOutcome::KeyChanged(table, key) => {
-                out.put_u8(KEY_CHANGED);
-                out.put_raw(table.as_bytes());
-                out.put_long_bytes(&key.encode());
             }
         }
     }
@@ -261,13 +253,6 @@ impl SystemOutcome {
                     r.long_bytes("created table")?,
                 )?)),
                 DELETED => SystemOutcome::Deleted(TableId::from_bytes(r.array("deleted table")?)),
-                KEY_CHANGED => SystemOutcome::KeyChanged(
-                    TableId::from_bytes(r.array("rewrapped table")?),
-                    Box::new(
-                        KeyRecord::decode(r.long_bytes("new key record")?)
-                            .map_err(|_| Malformed("new key record"))?,
-                    ),
-                ),
                 _ => return Err(Malformed("kind of a system outcome")),
             });
         }
@@ -348,7 +333,6 @@ mod tests {
             let outcomes = vec![
                 SystemOutcome::Created(Box::new(record.clone())),
                 SystemOutcome::Deleted(record.id),
-                SystemOutcome::KeyChanged(record.id, Box::new(record.key.clone())),
             ];
             for outcome in &outcomes {
                 outcome.encode(&mut part);

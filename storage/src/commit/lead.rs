@@ -222,7 +222,7 @@ impl Shared {
         } else {
             self.make_durable(group)
         };
-        answer(waiting, durable.as_ref().map(|()| ()));
+        answer(waiting, durable.as_ref().copied());
     }
 
     fn make_durable(self: &Arc<Self>, group: ClosedGroup) -> Result<(), Error> {
@@ -281,7 +281,6 @@ impl Shared {
                     self.remove_table(&table);
                     table.set_closed(ClosedReason::Deleted);
                 }
-                Effect::KeyChange(_) => {}
             }
         }
         published.tag = written.tag;

@@ -62,7 +62,6 @@ pub(super) struct Change {
 pub(super) enum Effect {
     Create(Arc<Table>),
     Delete(Arc<Table>),
-    KeyChange(Arc<Table>),
 }
 
 /// The bytes of an item as a mutation sees them.

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod faults;
 mod history;
+mod keys;
+mod opening;
 mod threads;
 
 use std::sync::Arc;

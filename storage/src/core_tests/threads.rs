@@ -221,6 +221,7 @@ fn threads_that_crash_into_a_failed_sync_all_get_an_answer() {
 /// Numbers for a person: `cargo test --release -p sealdb --lib measure -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures"]
+#[allow(clippy::print_stderr)]
 fn measure_durable_puts() {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
     for (clients, len) in [(1, 100), (32, 100), (32, 1000)] {

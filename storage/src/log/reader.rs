@@ -92,10 +92,7 @@ impl<'a> LogReader<'a> {
         };
         // A later segment that is known to begin with this record supersedes whatever stands elsewhere: the tail was copied into it,
         // maybe after it had been copied before.
-        match later()
-            .filter(|segment| segment.entry.first == expected)
-            .last()
-        {
+        match later().rfind(|segment| segment.entry.first == expected) {
             Some(copied) => places.push((copied, 0)),
             None => {
                 places.extend(
@@ -155,11 +152,6 @@ impl<'a> LogReader<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Sequence, tag and end of the last record that was read.
-    pub(crate) fn end(&self) -> (u64, BlockTag, LogPosition) {
-        (self.sequence, self.tag, self.at)
     }
 
     /// Looks at every boundary behind the end for a record that says that the log went on, or that names a root newer than
@@ -288,7 +280,8 @@ impl<'a> LogReader<'a> {
         let parts: u64 = frame.parts.iter().map(|part| u64::from(part.len)).sum();
         let parts_at = frame_at + u64::from(prefix.frame_len);
         let len = parts_at - offset + parts;
-        if len > MAX_RECORD || offset + len > capacity {
+        // The prefix is clear, but none of its bits may be another.
+        if len != u64::from(prefix.total_len) || len > MAX_RECORD || offset + len > capacity {
             return Ok(None);
         }
         Ok(Some(Record {
@@ -326,7 +319,7 @@ pub(crate) fn open_part<'b>(
     sealer: &dyn Sealer,
     entry_tag: &BlockTag,
     origin: LogPlace,
-    block: &'b mut Vec<u8>,
+    block: &'b mut [u8],
 ) -> Result<&'b [u8], Error> {
     let place = || Error::Corruption(format!("a part of log record {}", origin.sequence));
     let (head, tail) = (sealer.head_len(), sealer.tail_len());

@@ -220,11 +220,10 @@ impl LogWriter {
         }
         let next = self.segments.current().map(|segment| segment.entry.no);
         // A sync of the next segment says nothing about the one before.
-        if let (true, Some((segment, last))) = (self.last_segment != next, self.unsynced()) {
-            if shared.options.durability != Durability::Commit {
-                shared.engine.log_sync(segment)?;
-                self.synced(last);
-            }
+        let moves_on = self.last_segment != next && shared.options.durability != Durability::Commit;
+        if let (true, Some((segment, last))) = (moves_on, self.unsynced()) {
+            shared.engine.log_sync(segment)?;
+            self.synced(last);
         }
         let Some(current) = self.segments.current_mut() else {
             return Err(Error::corrupt("the log has no segment"));

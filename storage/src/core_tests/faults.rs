@@ -1,0 +1,189 @@
+//! Full disks, failed writes and syncs: what the caller is told, and that nothing is lost.
+
+use std::sync::Arc;
+
+use sealdb_crypto::Caller;
+use sealdb_engine::{Fault, FaultPoint, Faults, FaultyEngine, MemoryEngine};
+
+use super::{World, get, item, new_table, put, reopened, sizes};
+use crate::core::Core;
+use crate::error::Error;
+use crate::table::Table;
+
+struct Faulty {
+    world: World,
+    faults: Faults,
+    engine: Arc<FaultyEngine<MemoryEngine>>,
+    core: Core,
+    table: Arc<Table>,
+}
+
+fn faulty() -> Faulty {
+    let world = World::inline();
+    let faults = Faults::new();
+    let engine = Arc::new(FaultyEngine::new(
+        MemoryEngine::with_segments(sizes()),
+        faults.clone(),
+    ));
+    let core = world.open(engine.clone()).unwrap();
+    let table = core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    put(&core, &table, &item("a", "0", "first")).unwrap();
+    Faulty {
+        world,
+        faults,
+        engine,
+        core,
+        table,
+    }
+}
+
+impl Faulty {
+    fn reopen(self) -> (Core, Arc<Table>) {
+        drop(self.core);
+        let core = self.world.open(reopened(self.engine.inner())).unwrap();
+        let table = core.table("films").unwrap();
+        (core, table)
+    }
+}
+
+#[test]
+fn a_full_disk_fails_the_write_with_nothing_applied_and_writing_goes_on_once_there_is_space() {
+    let f = faulty();
+    f.faults.room(Some(0));
+    let value = "x".repeat(3000);
+    let mut written = 0;
+    let refused = loop {
+        match put(&f.core, &f.table, &item("b", &written.to_string(), &value)) {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 1000, "the log is never full");
+    };
+    assert!(matches!(refused, Error::StorageFull), "{refused}");
+    assert!(written > 3, "a segment was there");
+    assert_eq!(get(&f.table, "b", &written.to_string()).unwrap(), None);
+    assert!(get(&f.table, "b", "0").unwrap().is_some(), "reads go on");
+    assert!(matches!(
+        put(&f.core, &f.table, &item("b", "again", &value)),
+        Err(Error::StorageFull)
+    ));
+    assert!(matches!(f.core.checkpoint_now(), Err(Error::StorageFull)));
+    let counters = f.table.counters();
+    assert_eq!(counters.item_count, written + 1);
+
+    f.faults.room(None);
+    put(&f.core, &f.table, &item("b", "after", &value)).unwrap();
+    f.core.checkpoint_now().unwrap();
+    put(&f.core, &f.table, &item("b", "last", &value)).unwrap();
+    let (_core, table) = f.reopen();
+    assert_eq!(table.counters().item_count, written + 3);
+    assert!(
+        get(&table, "b", "last").unwrap().is_some() && get(&table, "b", "again").unwrap().is_none()
+    );
+}
+
+#[test]
+fn a_failed_sync_or_write_of_the_log_makes_it_read_only_until_reopened() {
+    for (point, fault) in [
+        (FaultPoint::LogSync, Fault::Sync),
+        (FaultPoint::LogSync, Fault::Io),
+        (FaultPoint::LogWrite, Fault::Io),
+        (FaultPoint::LogWrite, Fault::Short),
+    ] {
+        let f = faulty();
+        f.faults.fail_nth(point, 1, fault);
+        let error = put(&f.core, &f.table, &item("b", "1", "x")).unwrap_err();
+        assert!(matches!(error, Error::UnknownOutcome(_)), "{error}");
+        assert!(matches!(
+            put(&f.core, &f.table, &item("b", "2", "x")),
+            Err(Error::ReadOnly(_))
+        ));
+        assert_eq!(get(&f.table, "b", "1").unwrap(), None, "not published");
+        assert!(get(&f.table, "a", "0").unwrap().is_some(), "reads go on");
+        assert!(matches!(f.core.checkpoint_now(), Err(Error::ReadOnly(_))));
+        f.faults.clear();
+        let (core, table) = f.reopen();
+        assert!(
+            get(&table, "a", "0").unwrap().is_some() && get(&table, "b", "2").unwrap().is_none()
+        );
+        put(&core, &table, &item("b", "3", "x")).unwrap();
+    }
+}
+
+#[test]
+fn a_checkpoint_that_fails_anywhere_is_tried_again_and_nothing_is_lost() {
+    for point in [
+        FaultPoint::PageWrite,
+        FaultPoint::RootInstall,
+        FaultPoint::PageZero,
+        FaultPoint::LogRelease,
+    ] {
+        for fault in [Fault::Io, Fault::Full, Fault::Short] {
+            for nth in 1..4 {
+                let f = faulty();
+                f.core.checkpoint_now().unwrap();
+                for n in 0..40 {
+                    put(
+                        &f.core,
+                        &f.table,
+                        &item("b", &n.to_string(), &"y".repeat(n * 60)),
+                    )
+                    .unwrap();
+                }
+                f.faults.fail_nth(point, nth, fault);
+                let first = f.core.checkpoint_now();
+                put(&f.core, &f.table, &item("b", "between", "z")).unwrap();
+                f.faults.clear();
+                f.core.checkpoint_now().unwrap();
+                f.core.checkpoint_now().unwrap();
+                assert_eq!(
+                    f.core.stats().engine.rejected_frees,
+                    0,
+                    "{point:?} {fault:?} {nth} {first:?}"
+                );
+                put(&f.core, &f.table, &item("b", "after", "z")).unwrap();
+                let (_core, table) = f.reopen();
+                assert_eq!(
+                    table.counters().item_count,
+                    43,
+                    "{point:?} {fault:?} {nth} {first:?}"
+                );
+                for n in 0..40 {
+                    assert!(get(&table, "b", &n.to_string()).unwrap().is_some());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_fails_the_read_and_only_that() {
+    let f = faulty();
+    f.core.checkpoint_now().unwrap();
+    let Faulty {
+        world,
+        engine,
+        core,
+        ..
+    } = f;
+    drop(core);
+    let faults = Faults::new();
+    let engine = Arc::new(FaultyEngine::new(
+        MemoryEngine::from_image(engine.inner().image(), sizes()),
+        faults.clone(),
+    ));
+    let core = world.open(engine).unwrap();
+    let table = core.table("films").unwrap();
+    faults.fail_nth(FaultPoint::PageRead, 1, Fault::Io);
+    assert!(matches!(get(&table, "a", "0"), Err(Error::Engine(_))));
+    faults.fail_nth(FaultPoint::PageRead, 1, Fault::FlipBit);
+    let error = get(&table, "a", "0").unwrap_err();
+    assert!(matches!(error, Error::Corruption(_)), "{error}");
+    assert!(
+        get(&table, "a", "0").unwrap().is_some(),
+        "the next read finds it"
+    );
+    put(&core, &table, &item("a", "1", "x")).unwrap();
+}

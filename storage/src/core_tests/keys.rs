@@ -1,0 +1,355 @@
+//! The life of keys: refresh, coast, refusal, expiry, opening again; what is carried along meanwhile; deletion.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealdb_crypto::{BlockKind, Caller};
+use sealdb_engine::{Engine, MemoryEngine, PageAddr, UNIT};
+
+use super::{World, get, item, new_table, put, reopened, sizes};
+use crate::core::Core;
+use crate::error::{ClosedReason, Error};
+use crate::table::Table;
+use crate::testing::Answer;
+
+struct Setup {
+    world: World,
+    engine: Arc<MemoryEngine>,
+    core: Core,
+    films: Arc<Table>,
+    songs: Arc<Table>,
+}
+
+fn setup() -> Setup {
+    let world = World::inline();
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+    let core = world.open(engine.clone()).unwrap();
+    let films = core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    let songs = core
+        .create_table_blocking(new_table("songs"), &Caller::database())
+        .unwrap();
+    for table in [&films, &songs] {
+        for n in 0..30 {
+            put(
+                &core,
+                table,
+                &item("a", &n.to_string(), &"v".repeat(n * 30)),
+            )
+            .unwrap();
+        }
+    }
+    Setup {
+        world,
+        engine,
+        core,
+        films,
+        songs,
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn keys_are_refreshed_ahead_of_their_end_and_no_more_often() {
+    let s = setup();
+    let calls = s.world.kms.calls();
+    s.core.keeper_tick();
+    assert_eq!(s.world.kms.calls(), calls, "fresh: the KMS is not asked");
+    for _ in 0..30 {
+        s.world.clock.advance(MINUTE);
+        s.core.keeper_tick();
+        assert!(get(&s.films, "a", "1").unwrap().is_some());
+    }
+    let asked = s.world.kms.calls() - calls;
+    assert!(
+        (15..=30).contains(&asked),
+        "three keys, 30 minutes, every 4 to 5 minutes: {asked}"
+    );
+}
+
+#[test]
+fn a_table_coasts_while_its_kms_is_away_then_closes_then_opens_and_has_everything() {
+    let s = setup();
+    s.core.checkpoint_now().unwrap();
+    put(&s.core, &s.films, &item("late", "1", "in the log only")).unwrap();
+    let counters = s.films.counters();
+    s.world.kms.answer("films", Answer::Away);
+    s.world.clock.advance(4 * MINUTE + Duration::from_secs(1));
+    s.core.keeper_tick();
+    for _ in 0..30 {
+        s.world.clock.advance(MINUTE);
+        s.core.keeper_tick();
+        assert!(get(&s.films, "late", "1").unwrap().is_some(), "coasting");
+    }
+    s.world.clock.advance(MINUTE);
+    s.core.keeper_tick();
+    assert!(matches!(
+        s.films.closed_reason(),
+        Some(ClosedReason::Expired(_))
+    ));
+    assert!(matches!(
+        get(&s.films, "late", "1"),
+        Err(Error::TableInaccessible { .. })
+    ));
+    assert!(matches!(
+        put(&s.core, &s.films, &item("b", "1", "x")),
+        Err(Error::TableInaccessible { .. })
+    ));
+    assert!(
+        get(&s.songs, "a", "1").unwrap().is_some(),
+        "other tables never notice"
+    );
+    put(&s.core, &s.songs, &item("b", "1", "x")).unwrap();
+    // The log may go meanwhile.
+    s.core.checkpoint_now().unwrap();
+    s.core.checkpoint_now().unwrap();
+
+    s.world.kms.answer("films", Answer::Yes);
+    s.world.clock.advance(MINUTE);
+    s.core.keeper_tick();
+    assert!(s.films.closed_reason().is_none());
+    assert_eq!(s.films.counters(), counters);
+    assert!(get(&s.films, "late", "1").unwrap().is_some());
+    put(&s.core, &s.films, &item("b", "1", "x")).unwrap();
+    s.core.checkpoint_now().unwrap();
+    s.core.checkpoint_now().unwrap();
+    assert_eq!(s.core.stats().engine.rejected_frees, 0);
+    drop(s.core);
+    let core = s.world.open(reopened(&s.engine)).unwrap();
+    let films = core.table("films").unwrap();
+    assert_eq!(films.counters().item_count, counters.item_count + 1);
+    assert!(
+        get(&films, "late", "1").unwrap().is_some() && get(&films, "b", "1").unwrap().is_some()
+    );
+}
+
+#[test]
+fn a_kms_that_says_no_closes_the_table_and_what_it_had_in_the_log_survives_crashes() {
+    let mut s = setup();
+    let counters = s.films.counters();
+    s.world.kms.answer("films", Answer::No);
+    s.world.clock.advance(5 * MINUTE - Duration::from_secs(1));
+    s.core.keeper_tick();
+    assert!(matches!(
+        s.films.closed_reason(),
+        Some(ClosedReason::Denied(_))
+    ));
+    // Never checkpointed: all of it is carried, over crashes and checkpoints.
+    for round in 0..4 {
+        put(&s.core, &s.songs, &item("round", &round.to_string(), "x")).unwrap();
+        if round != 1 {
+            s.core.checkpoint_now().unwrap();
+        }
+        drop(s.core);
+        s.engine = reopened(&s.engine);
+        s.core = s.world.open(s.engine.clone()).unwrap();
+        s.songs = s.core.table("songs").unwrap();
+        let films = s.core.table("films").unwrap();
+        assert!(matches!(
+            films.closed_reason(),
+            Some(ClosedReason::Denied(_))
+        ));
+    }
+    let films = s.core.table("films").unwrap();
+    s.world.kms.answer("films", Answer::Yes);
+    s.world.clock.advance(MINUTE);
+    s.core.keeper_tick();
+    assert_eq!(films.counters(), counters);
+    for n in 0..30 {
+        assert_eq!(
+            get(&films, "a", &n.to_string()).unwrap(),
+            Some(item("a", &n.to_string(), &"v".repeat(n * 30)))
+        );
+    }
+    s.core.checkpoint_now().unwrap();
+    s.core.checkpoint_now().unwrap();
+    assert_eq!(s.core.stats().engine.rejected_frees, 0);
+    drop(s.core);
+    let core = s.world.open(reopened(&s.engine)).unwrap();
+    assert_eq!(core.table("films").unwrap().counters(), counters);
+    assert_eq!(core.table("songs").unwrap().counters().item_count, 34);
+}
+
+#[test]
+fn a_table_that_is_never_asked_about_closes_when_its_lease_runs_out() {
+    let s = setup();
+    s.world.clock.advance(6 * MINUTE);
+    s.core.keeper_tick();
+    // The KMS would say yes, but nobody asked in time; the system's key has run out in the same way.
+    assert!(matches!(
+        s.core.table("films"),
+        Err(Error::SystemKeyLost(_))
+    ));
+}
+
+#[test]
+fn without_the_system_key_the_database_is_closed_until_it_is_opened_again() {
+    let s = setup();
+    s.world.kms.answer("system", Answer::No);
+    s.world.clock.advance(4 * MINUTE + Duration::from_secs(1));
+    s.core.keeper_tick();
+    assert!(matches!(
+        s.core.table("films"),
+        Err(Error::SystemKeyLost(_))
+    ));
+    assert!(matches!(
+        get(&s.films, "a", "1"),
+        Err(Error::TableInaccessible { .. })
+    ));
+    assert!(matches!(
+        put(&s.core, &s.songs, &item("b", "1", "x")),
+        Err(Error::SystemKeyLost(_))
+    ));
+    s.core.close_blocking().unwrap();
+    drop(s.core);
+    assert!(matches!(
+        s.world.open(reopened(&s.engine)),
+        Err(Error::Key(_))
+    ));
+    s.world.kms.answer("system", Answer::Yes);
+    let core = s.world.open(reopened(&s.engine)).unwrap();
+    assert_eq!(core.table("films").unwrap().counters().item_count, 30);
+}
+
+/// Every block in pages, roots and log that opens under the system's keys, in clear.
+fn everything_that_opens(core: &Core, engine: &MemoryEngine) -> Vec<Vec<u8>> {
+    let shared = core.shared();
+    let system = shared.system_sealers().unwrap();
+    let mut out = Vec::new();
+    let mut try_block = |sealer: &dyn sealdb_crypto::Sealer, kind, at, bytes: &[u8]| {
+        let mut block = bytes.to_vec();
+        if sealer.open(kind, at, &mut block, None).is_ok() {
+            out.push(block);
+        }
+    };
+    let units = engine.stats().page_file_len / u64::from(UNIT);
+    for unit in 0..units {
+        for len in [2 * UNIT, UNIT, 4 * UNIT] {
+            let Ok(bytes) = engine.read_page_blocking(PageAddr(unit), len) else {
+                continue;
+            };
+            for kind in [BlockKind::Leaf, BlockKind::Inner, BlockKind::Value] {
+                try_block(&*system.catalog.sealer, kind, None, &bytes);
+            }
+        }
+    }
+    for (no, capacity) in engine.log_segments().unwrap() {
+        for offset in (0..capacity).step_by(UNIT as usize) {
+            let bytes = engine.log_read(no, offset, UNIT).unwrap();
+            let Some(prefix) = crate::log::frame::Prefix::decode(&bytes) else {
+                continue;
+            };
+            let frame_end = crate::log::frame::PREFIX_LEN + prefix.frame_len as usize;
+            let total = prefix
+                .total_len
+                .min(u32::try_from(capacity - offset).unwrap());
+            let bytes = engine.log_read(no, offset, total).unwrap();
+            let at = Some(prefix.place());
+            if let Some(rest) = bytes.get(frame_end..) {
+                // The system's part stands last, after parts of any length.
+                for start in 0..rest.len() {
+                    try_block(&*system.log, BlockKind::LogPart, at, &rest[start..]);
+                }
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn after_a_deletion_and_its_checkpoints_no_place_holds_the_key_record() {
+    let s = setup();
+    let wrapped = {
+        let slot = s.films.record.lock();
+        slot.record.key.encode()
+    };
+    let found = |core: &Core| {
+        let all = everything_that_opens(core, &s.engine);
+        assert!(!all.is_empty(), "the search finds something at all");
+        all.iter()
+            .filter(|block| block.windows(wrapped.len()).any(|window| window == wrapped))
+            .count()
+    };
+    // Old copies in freed catalog pages and in the log.
+    for n in 0..5 {
+        put(&s.core, &s.films, &item("more", &n.to_string(), "x")).unwrap();
+        assert!(found(&s.core) > 0, "it is there while the table is");
+        s.core.checkpoint_now().unwrap();
+    }
+    assert!(found(&s.core) > 0);
+    s.core.delete_table_blocking("films").unwrap();
+    assert_eq!(found(&s.core), 0);
+    assert!(matches!(
+        get(&s.films, "a", "1"),
+        Err(Error::TableNotFound(_))
+    ));
+    assert!(matches!(
+        s.core.table("films"),
+        Err(Error::TableNotFound(_))
+    ));
+    put(&s.core, &s.songs, &item("b", "1", "x")).unwrap();
+    drop(s.core);
+    let core = s.world.open(reopened(&s.engine)).unwrap();
+    assert!(matches!(core.table("films"), Err(Error::TableNotFound(_))));
+    assert_eq!(core.table("songs").unwrap().counters().item_count, 31);
+    // The name is free again.
+    let again = core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    assert_eq!(get(&again, "a", "1").unwrap(), None);
+}
+
+#[test]
+fn the_space_of_a_deleted_table_comes_back() {
+    let s = setup();
+    let value = "v".repeat(1500);
+    for n in 0..400 {
+        put(&s.core, &s.films, &item("bulk", &n.to_string(), &value)).unwrap();
+    }
+    s.core.checkpoint_now().unwrap();
+    let before = s.engine.stats().used_units;
+    s.core.delete_table_blocking("films").unwrap();
+    let after = s.engine.stats();
+    assert!(
+        after.used_units < before / 4,
+        "{} of {before}",
+        after.used_units
+    );
+    assert_eq!(after.rejected_frees, 0);
+}
+
+#[test]
+fn a_snapshot_holds_its_places_until_it_is_too_old() {
+    let s = setup();
+    s.core.checkpoint_now().unwrap();
+    let snapshot = s.films.read().unwrap();
+    let walk = |snapshot: &crate::table::Snapshot| {
+        use std::ops::Bound::Unbounded;
+        let mut cursor = snapshot.cursor(Unbounded, Unbounded, false, true);
+        let mut count = 0;
+        while cursor.next_blocking()?.is_some() {
+            count += 1;
+        }
+        Ok::<_, Error>(count)
+    };
+    let rewrite = || {
+        for n in 0..30 {
+            put(&s.core, &s.films, &item("a", &n.to_string(), "changed")).unwrap();
+        }
+        s.core.checkpoint_now().unwrap();
+    };
+    rewrite();
+    let held = s.engine.stats().used_units;
+    assert_eq!(walk(&snapshot).unwrap(), 30);
+    s.world.clock.advance(Duration::from_secs(61));
+    rewrite();
+    rewrite();
+    assert!(s.engine.stats().used_units < held + 10);
+    // Its pages are in memory still, or it is told to begin anew: never a wrong answer.
+    match walk(&snapshot) {
+        Ok(count) => assert_eq!(count, 30),
+        Err(error) => assert!(matches!(error, Error::SnapshotExpired)),
+    }
+}
