@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
 use sealdb_model::{AttributeValue, Item};
 use sealdb_proto::json;
 use serde_json::{Value, json};
@@ -128,10 +128,14 @@ fn plain_table() -> Table {
     table
 }
 
+/// Headings, one line, rows.
+const HEADED: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 fn headed_table() -> Table {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(HEADED)
         .set_content_arrangement(ContentArrangement::Dynamic);
     table
 }
