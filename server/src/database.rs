@@ -116,7 +116,7 @@ impl Collector for Counters {
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(
-                &format!("sealdb_database_{name}"),
+                &format!("database_{name}"),
                 help,
                 None,
                 prometheus_client::metrics::MetricType::Gauge,
@@ -154,7 +154,7 @@ impl Collector for Counters {
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(
-                &format!("sealdb_database_{name}"),
+                &format!("database_{name}"),
                 help,
                 None,
                 prometheus_client::metrics::MetricType::Counter,

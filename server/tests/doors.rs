@@ -296,8 +296,14 @@ async fn metrics_count_calls_and_name_no_table() {
         "sealdb_operation_duration_seconds_count{operation=\"DescribeTable\",outcome=\"ResourceNotFoundException\"} 1",
         "sealdb_calls_rejected_total{reason=\"malformed\"} 1",
         "sealdb_credentials 1",
+        "sealdb_database_tables 0",
+        "sealdb_database_cache_limit_bytes 134217728",
+        "sealdb_database_syncs_total ",
     ] {
-        assert!(page.contains(line), "{line} is missing in\n{page}");
+        assert!(
+            page.contains(&format!("\n{line}")),
+            "{line} is missing in\n{page}"
+        );
     }
     assert!(!page.contains("nowhere"));
     served.running.shutdown().await.unwrap();

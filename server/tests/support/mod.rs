@@ -124,6 +124,7 @@ async fn connect(address: SocketAddr, certificate: &Path) -> std::io::Result<Tls
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
     TlsConnector::from(Arc::new(config))
         .connect(ServerName::try_from("localhost").unwrap(), stream)
         .await
