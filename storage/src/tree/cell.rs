@@ -19,12 +19,13 @@ use super::pointer::{PagePtr, Place};
 const LEAF_HEAT: u8 = 1;
 const INNER_HEAT: u8 = 3;
 
-/// A page of the tree: in memory, on disk, or both.
+/// A page of the tree: in memory, on disk, or both. What a read touches comes first, in one cache line.
+#[repr(C)]
 pub(crate) struct Cell {
     pub(super) node: ArcSwapOption<Node>,
-    pub(super) place: Place,
-    pub(super) level: u8,
     heat: AtomicU8,
+    pub(super) level: u8,
+    pub(super) place: Place,
 }
 
 impl Cell {
@@ -114,6 +115,7 @@ impl Cell {
 }
 
 /// The contents of a page in memory. Counted by the cache from birth to drop.
+#[repr(C)]
 pub(crate) struct Node {
     pub(super) body: Body,
     cache: Arc<PageCache>,

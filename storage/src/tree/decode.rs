@@ -7,10 +7,8 @@
     clippy::panic
 )]
 
-use std::sync::Arc;
-
 use super::cell::Cell;
-use super::inner::{self, Inner, Separators};
+use super::inner::{self, Builder, Inner};
 use super::leaf::{self, Decoded, Frame, Leaf};
 use super::pointer::{LEAF, MAX_LEVEL, PagePtr, VALUE};
 
@@ -173,7 +171,7 @@ pub(super) fn inner(plain: &[u8], level: u8, max_key: usize) -> Result<Inner, Fl
     }
     let ends = pointers + PagePtr::LEN * count;
     let bytes = ends + 2 * (count - 1);
-    let mut separators = Separators::builder(prefix_bytes, count - 1);
+    let mut separators = Builder::new(prefix_bytes, count - 1);
     let mut start = 0;
     let mut last: Option<&[u8]> = None;
     for i in 0..count - 1 {
@@ -190,5 +188,5 @@ pub(super) fn inner(plain: &[u8], level: u8, max_key: usize) -> Result<Inner, Fl
         last = Some(suffix);
         start = end;
     }
-    Ok(Inner::new(level, children, Arc::new(separators)))
+    Ok(Inner::new(level, children, separators.build()))
 }

@@ -34,23 +34,33 @@ pub(super) const HEADER: usize = 8;
 /// Pages with fewer children grow instead of being divided, so that each half keeps at least 4.
 pub(super) const MIN_SPLIT: usize = 8;
 
-/// An inner page in memory.
+/// An inner page in memory. What a search needs stands in few cache lines: nearly every one ends with the heads.
 pub(super) struct Inner {
     level: u8,
+    separators: Separators,
     children: Vec<Arc<Cell>>,
-    /// Shared by copies: most copies differ in a child only.
-    separators: Arc<Separators>,
 }
 
-/// Sorted separators, packed.
-#[derive(Default)]
+/// Sorted separators. Shared by copies of a page: most differ in a child only.
+#[derive(Clone)]
 pub(super) struct Separators {
-    prefix: Vec<u8>,
     /// First 8 bytes of each after the prefix, zero-padded: a search looks at these first.
-    heads: Vec<u64>,
+    heads: Arc<[u64]>,
+    /// Length of the common prefix, and its first bytes.
+    prefix: u32,
+    front: [u8; FRONT],
+    rest: Arc<Rest>,
+}
+
+/// The part of the separators that a search rarely touches.
+struct Rest {
+    prefix: Vec<u8>,
     ends: Vec<u32>,
     bytes: Vec<u8>,
 }
+
+/// Bytes of the prefix that stand in the page itself.
+const FRONT: usize = 12;
 
 fn head_of(suffix: &[u8]) -> u64 {
     match suffix.first_chunk::<8>() {
@@ -63,93 +73,120 @@ fn head_of(suffix: &[u8]) -> u64 {
     }
 }
 
-impl Separators {
-    pub(super) fn builder(prefix: &[u8], count: usize) -> Self {
+/// Collects separators in order.
+pub(super) struct Builder {
+    heads: Vec<u64>,
+    rest: Rest,
+}
+
+impl Builder {
+    pub(super) fn new(prefix: &[u8], count: usize) -> Self {
+        let ends = Vec::with_capacity(count);
         Self {
-            prefix: prefix.to_vec(),
             heads: Vec::with_capacity(count),
-            ends: Vec::with_capacity(count),
-            bytes: Vec::new(),
+            rest: Rest {
+                prefix: prefix.to_vec(),
+                ends,
+                bytes: Vec::new(),
+            },
         }
     }
 
     pub(super) fn push_suffix(&mut self, suffix: &[u8]) {
         self.heads.push(head_of(suffix));
-        self.bytes.extend_from_slice(suffix);
-        self.ends.push(self.bytes.len() as u32);
+        self.rest.bytes.extend_from_slice(suffix);
+        self.rest.ends.push(self.rest.bytes.len() as u32);
     }
 
+    pub(super) fn build(self) -> Separators {
+        let prefix = &self.rest.prefix;
+        let mut front = [0; FRONT];
+        let n = prefix.len().min(FRONT);
+        front[..n].copy_from_slice(&prefix[..n]);
+        Separators {
+            heads: self.heads.into(),
+            prefix: prefix.len() as u32,
+            front,
+            rest: Arc::new(self.rest),
+        }
+    }
+}
+
+impl Separators {
     fn new(keys: &[Vec<u8>]) -> Self {
         let prefix = match keys {
             [first, .., last] => common(first, last),
             _ => 0,
         };
         let front = keys.first().map_or(&[][..], |key| &key[..prefix]);
-        let mut new = Self::builder(front, keys.len());
+        let mut new = Builder::new(front, keys.len());
         for key in keys {
             new.push_suffix(&key[prefix..]);
         }
-        new
+        new.build()
     }
 
     fn len(&self) -> usize {
-        self.ends.len()
+        self.heads.len()
+    }
+
+    fn prefix(&self) -> &[u8] {
+        self.front
+            .get(..self.prefix as usize)
+            .unwrap_or(&self.rest.prefix)
     }
 
     fn suffix(&self, i: usize) -> &[u8] {
-        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
-        &self.bytes[start..self.ends[i] as usize]
+        let start = if i == 0 {
+            0
+        } else {
+            self.rest.ends[i - 1] as usize
+        };
+        &self.rest.bytes[start..self.rest.ends[i] as usize]
     }
 
     fn key(&self, i: usize) -> Vec<u8> {
-        [self.prefix.as_slice(), self.suffix(i)].concat()
+        [self.prefix(), self.suffix(i)].concat()
     }
 
     /// How many separators are at most `key`: the index of the child that holds it.
     #[inline]
     fn find(&self, key: &[u8]) -> usize {
-        let Some((front, suffix)) = key.split_at_checked(self.prefix.len()) else {
-            return if key < self.prefix.as_slice() {
-                0
-            } else {
-                self.len()
-            };
-        };
-        if front != self.prefix {
-            return if front < self.prefix.as_slice() {
-                0
-            } else {
-                self.len()
-            };
+        let mut suffix = key;
+        if self.prefix > 0 {
+            let prefix = self.prefix();
+            match key.strip_prefix(prefix) {
+                Some(rest) => suffix = rest,
+                None => return if key < prefix { 0 } else { self.len() },
+            }
         }
         let head = head_of(suffix);
-        let mut i = self.heads.partition_point(|other| *other < head);
-        while i < self.len() && self.heads[i] == head {
-            // Few share 8 bytes after the prefix; where many do, halve.
-            let tail = &self.heads[i..];
-            if tail.len() > 8 && tail[8] == head {
-                let (mut low, mut high) = (i, i + tail.partition_point(|other| *other == head));
-                while low < high {
-                    let middle = low + (high - low) / 2;
-                    if self.suffix(middle) <= suffix {
-                        low = middle + 1;
-                    } else {
-                        high = middle;
-                    }
-                }
-                return low;
-            }
-            if self.suffix(i) > suffix {
-                break;
-            }
-            i += 1;
+        let i = self.heads.partition_point(|other| *other < head);
+        if i < self.len() && self.heads[i] == head {
+            return self.find_among_equal(i, head, suffix);
         }
         i
+    }
+
+    /// Goes on among the separators from `i` that share the key's head.
+    #[cold]
+    fn find_among_equal(&self, i: usize, head: u64, suffix: &[u8]) -> usize {
+        let mut low = i;
+        let mut high = i + self.heads[i..].partition_point(|other| *other == head);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.suffix(middle) <= suffix {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 }
 
 impl Inner {
-    pub(super) fn new(level: u8, children: Vec<Arc<Cell>>, separators: Arc<Separators>) -> Self {
+    pub(super) fn new(level: u8, children: Vec<Arc<Cell>>, separators: Separators) -> Self {
         Self {
             level,
             children,
@@ -160,7 +197,7 @@ impl Inner {
     /// From keys: one separator less than children.
     pub(super) fn from_parts(level: u8, children: Vec<Arc<Cell>>, keys: &[Vec<u8>]) -> Self {
         debug_assert_eq!(children.len(), keys.len() + 1);
-        Self::new(level, children, Arc::new(Separators::new(keys)))
+        Self::new(level, children, Separators::new(keys))
     }
 
     pub(super) fn copy(&self) -> Self {
@@ -212,7 +249,7 @@ impl Inner {
         let mut separators = self.keys();
         separators.splice(*range.start()..*range.end(), keys);
         let old = self.children.splice(range, new).collect();
-        self.separators = Arc::new(Separators::new(&separators));
+        self.separators = Separators::new(&separators);
         old
     }
 
@@ -222,14 +259,14 @@ impl Inner {
         if !separators.is_empty() {
             separators.remove(i.saturating_sub(1));
         }
-        self.separators = Arc::new(Separators::new(&separators));
+        self.separators = Separators::new(&separators);
         self.children.remove(i)
     }
 
     /// Bytes of the plain area that the page needs.
     pub(super) fn encoded(&self) -> usize {
         let s = &self.separators;
-        encoded_size(self.children.len(), s.prefix.len(), s.bytes.len())
+        encoded_size(self.children.len(), s.prefix as usize, s.rest.bytes.len())
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -237,10 +274,11 @@ impl Inner {
         // Per child: the reference, the cell, its counts.
         self.children.capacity() * 8
             + self.children.len() * (mem::size_of::<Cell>() + 16)
-            + s.prefix.capacity()
-            + s.bytes.capacity()
-            + s.ends.capacity() * 4
-            + s.heads.capacity() * 8
+            + s.rest.prefix.capacity()
+            + s.rest.bytes.capacity()
+            + s.rest.ends.capacity() * 4
+            + s.heads.len() * 8
+            + mem::size_of::<Rest>()
     }
 
     /// Writes the page as it lies on disk into `out`, a zeroed plain area of at least [`encoded`](Self::encoded) bytes.
@@ -256,16 +294,16 @@ impl Inner {
         };
         // Counts and ends fit: a page of more than 8 children is at most 4 KiB, one of fewer at most 28.
         put(&(self.children.len() as u16).to_le_bytes());
-        put(&(s.prefix.len() as u16).to_le_bytes());
+        put(&(s.prefix as u16).to_le_bytes());
         put(&[0, 0]);
-        put(&s.prefix);
+        put(s.prefix());
         for ptr in pointers {
             put(&ptr.encode());
         }
-        for end in &s.ends {
+        for end in &s.rest.ends {
             put(&(*end as u16).to_le_bytes());
         }
-        put(&s.bytes);
+        put(&s.rest.bytes);
     }
 }
 

@@ -225,6 +225,7 @@ impl Leaf {
         &self.plain()[self.cap - self.prefix..]
     }
 
+    #[inline]
     fn slot(&self, i: usize) -> (u32, usize) {
         let plain = self.plain();
         let at = HEADER + SLOT * i;
@@ -236,6 +237,7 @@ impl Leaf {
     }
 
     /// Length of the key's suffix, the part of it behind the slot's bytes, and the range of the stored value.
+    #[inline]
     fn entry(&self, offset: usize) -> (usize, Range<usize>, Range<usize>, bool) {
         let plain = self.plain();
         let klen = get_u16(plain, offset);
@@ -250,14 +252,13 @@ impl Leaf {
     #[inline]
     pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {
         let plain = self.plain();
-        let prefix = &plain[self.cap - self.prefix..];
-        let Some((front, suffix)) = key.split_at_checked(self.prefix) else {
-            return Err(if key < prefix { 0 } else { self.count });
-        };
-        match front.cmp(prefix) {
-            Ordering::Less => return Err(0),
-            Ordering::Greater => return Err(self.count),
-            Ordering::Equal => {}
+        let mut suffix = key;
+        if self.prefix > 0 {
+            let prefix = &plain[self.cap - self.prefix..];
+            match key.strip_prefix(prefix) {
+                Some(rest) => suffix = rest,
+                None => return Err(if key < prefix { 0 } else { self.count }),
+            }
         }
         let head = slot_head(suffix);
         let slots = &plain[HEADER..HEADER + SLOT * self.count];
@@ -288,6 +289,7 @@ impl Leaf {
     }
 
     /// Compares the key at `i` with one whose slot bytes are the same.
+    #[inline]
     fn compare_rest(&self, i: usize, suffix: &[u8]) -> Ordering {
         let (klen, key, _, _) = self.entry(self.slot(i).1);
         self.plain()[key]

@@ -49,8 +49,9 @@ fn load(io: &TreeIo, n: u64, len: usize, group: u64, dirty: usize) -> Tree {
     let (mut flushing, mut put_ns, start) = (0.0, 0.0, Instant::now());
     let mut lap = Instant::now();
     for i in 0..n {
-        until(io, || tree.warm(io, &key(i)));
-        put(&mut tree, io, &key(i), &value, &mut retired);
+        let key = key(i);
+        until(io, || tree.warm(io, &key));
+        put(&mut tree, io, &key, &value, &mut retired);
         if (i + 1).is_multiple_of(group) {
             published = tree.clone();
         }
