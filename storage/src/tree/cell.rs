@@ -114,8 +114,9 @@ impl Cell {
     }
 }
 
-/// The contents of a page in memory. Counted by the cache from birth to drop.
-#[repr(C)]
+/// The contents of a page in memory. Counted by the cache from birth to drop. Begins at a cache line: most searches need
+/// the first line only, and not the one with the reference counts.
+#[repr(C, align(64))]
 pub(crate) struct Node {
     pub(super) body: Body,
     cache: Arc<PageCache>,

@@ -50,7 +50,7 @@ pub(super) fn leaf(mut block: Vec<u8>, frame: Frame, max_key: usize) -> Result<L
         .len
         .checked_sub(frame.tail)
         .ok_or("the block is too short")?;
-    if block.len() != frame.len || frame.len > 1 << 16 {
+    if block.len() != frame.len || frame.len >= 1 << 16 {
         return Err("the block has another length than a leaf");
     }
     let plain = block

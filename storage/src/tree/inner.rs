@@ -35,10 +35,11 @@ pub(super) const HEADER: usize = 8;
 pub(super) const MIN_SPLIT: usize = 8;
 
 /// An inner page in memory. What a search needs stands in few cache lines: nearly every one ends with the heads.
+#[repr(C)]
 pub(super) struct Inner {
-    level: u8,
     separators: Separators,
     children: Vec<Arc<Cell>>,
+    level: u8,
 }
 
 /// Sorted separators. Shared by copies of a page: most differ in a child only.
@@ -149,6 +150,25 @@ impl Separators {
         [self.prefix(), self.suffix(i)].concat()
     }
 
+    /// The same with `keys` in the place of those in `range`. The prefix is kept where it still holds, be it the longest or not.
+    fn splice(&self, range: Range<usize>, keys: Vec<Vec<u8>>) -> Self {
+        let prefix = self.prefix();
+        if !keys.iter().all(|key| key.starts_with(prefix)) {
+            let mut all: Vec<_> = (0..self.len()).map(|i| self.key(i)).collect();
+            all.splice(range, keys);
+            return Self::new(&all);
+        }
+        let mut new = Builder::new(prefix, self.len() + keys.len() - range.len());
+        new.rest
+            .bytes
+            .reserve(self.rest.bytes.len() + 8 * keys.len());
+        (0..range.start).for_each(|i| new.push_suffix(self.suffix(i)));
+        keys.iter()
+            .for_each(|key| new.push_suffix(&key[prefix.len()..]));
+        (range.end..self.len()).for_each(|i| new.push_suffix(self.suffix(i)));
+        new.build()
+    }
+
     /// How many separators are at most `key`: the index of the child that holds it.
     #[inline]
     fn find(&self, key: &[u8]) -> usize {
@@ -246,20 +266,16 @@ impl Inner {
         keys: Vec<Vec<u8>>,
     ) -> Vec<Arc<Cell>> {
         debug_assert_eq!(new.len(), keys.len() + 1);
-        let mut separators = self.keys();
-        separators.splice(*range.start()..*range.end(), keys);
-        let old = self.children.splice(range, new).collect();
-        self.separators = Separators::new(&separators);
-        old
+        self.separators = self.separators.splice(*range.start()..*range.end(), keys);
+        self.children.splice(range, new).collect()
     }
 
     /// Takes child `i` and a separator beside it out.
     pub(super) fn remove(&mut self, i: usize) -> Arc<Cell> {
-        let mut separators = self.keys();
-        if !separators.is_empty() {
-            separators.remove(i.saturating_sub(1));
+        if self.separators.len() > 0 {
+            let beside = i.saturating_sub(1);
+            self.separators = self.separators.splice(beside..beside + 1, Vec::new());
         }
-        self.separators = Separators::new(&separators);
         self.children.remove(i)
     }
 
