@@ -32,11 +32,12 @@ fn joint(room: usize) -> usize {
 }
 
 /// A full leaf and its neighbour share their entries out if together they fill at most this. Else too little room is won,
-/// and the next insert would move entries again. A neighbour that would be written only for this must have more room: that
-/// keeps the bytes written per byte put near those of plain halving, and leaves well enough filled.
-fn shift(room: usize, is_on_disk: bool) -> usize {
-    let percent = if is_on_disk { 150 } else { 170 };
-    room * percent / 100
+/// and the next inserts would move entries again: each page must gain a twelfth, and room for an entry of mean size; half
+/// an entry more if the neighbour would be written only for this. (Measured, 500,000 items of 1 KiB, 16 MiB dirty: without the
+/// last rule 1.43 bytes on disk and 11.4 written per byte; with a whole entry more, 1.55 and 10.4.)
+fn shift(room: usize, entry: usize, is_on_disk: bool) -> usize {
+    let spare = if is_on_disk { entry * 3 / 2 } else { entry };
+    (2 * room).saturating_sub(2 * spare.max(room / 12))
 }
 
 /// What a change found out while it only looked.
@@ -504,11 +505,12 @@ impl Change<'_> {
         }
         let room = leaf.capacity();
         let wanted = leaf.used() + self.key.len() + self.value.as_ref().map_or(0, NewValue::stored);
+        let mean = wanted / (leaf.len() + 1);
         let neighbour = Self::neighbours(inner, child)
             .into_iter()
             .find(|(_, is_on_disk, node)| {
                 let used = node.leaf().map_or(room, Leaf::used);
-                used + wanted <= shift(room, *is_on_disk)
+                used + wanted <= shift(room, mean, *is_on_disk)
             });
         let (first, last) = match &neighbour {
             Some((i, ..)) => (child.min(*i), child.max(*i)),
