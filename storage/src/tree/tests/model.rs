@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sealdb_crypto::{BlockKind, BlockTag, LogPlace, OpenError, SealError, Sealer};
-use sealdb_engine::{Engine, Freed, MemoryEngine};
+use sealdb_engine::{Engine, Fault, FaultPoint, Faults, FaultyEngine, Freed, MemoryEngine};
 
 use super::super::{Cursor, Layout, MAX_KEY, PageCache, PagePtr, Retired, Tree, TreeError, TreeIo};
 use super::{get, put, remove, until, world};
@@ -80,7 +80,8 @@ impl Sealer for FailingSealer {
 
 struct History {
     dice: Dice,
-    engine: Arc<MemoryEngine>,
+    engine: Arc<FaultyEngine<MemoryEngine>>,
+    faults: Faults,
     sealer: Arc<FailingSealer>,
     io: TreeIo,
     tree: Tree,
@@ -124,7 +125,8 @@ impl History {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
         let budget = [64 << 10, 64 << 10, 256 << 10, 8 << 20][dice.below(4)];
-        let engine = Arc::new(MemoryEngine::new());
+        let faults = Faults::new();
+        let engine = Arc::new(FaultyEngine::new(MemoryEngine::new(), faults.clone()));
         let layout = Layout {
             run: 8192 << dice.below(4),
             ..Layout::default()
@@ -142,6 +144,7 @@ impl History {
             large_values: [0, 1, 5][dice.below(3)],
             dice,
             engine,
+            faults,
             io,
             tree: Tree::empty(),
             map: Map::new(),
@@ -229,9 +232,17 @@ impl History {
                 )
             })
             .collect();
-        self.sealer
-            .left
-            .store(fail_after.unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(n) = fail_after {
+            match n % 3 {
+                0 => self.sealer.left.store(n, Ordering::Relaxed),
+                1 => self
+                    .faults
+                    .fail_nth(FaultPoint::PageWrite, 1 + n / 3, Fault::Full),
+                _ => self
+                    .faults
+                    .fail_nth(FaultPoint::PageWrite, 1 + n / 3, Fault::Short),
+            }
+        }
         let Self {
             tree,
             map,
@@ -254,6 +265,7 @@ impl History {
             }
         });
         self.sealer.left.store(u64::MAX, Ordering::Relaxed);
+        self.faults.clear();
         let ptr = match done {
             Ok(ptr) => ptr,
             Err(error) => {
