@@ -156,6 +156,10 @@ impl Error {
             Error::Validation(error) => error.code(),
             Error::TableNotFound(_) => ErrorCode::ResourceNotFoundException,
             Error::TableExists(_) | Error::TableInUse(_) => ErrorCode::ResourceInUseException,
+            Error::TableInaccessible {
+                reason: ClosedReason::Damaged(_),
+                ..
+            } => ErrorCode::DataCorruptionException,
             Error::TableInaccessible { .. } | Error::Key(_) | Error::SystemKeyLost(_) => {
                 ErrorCode::InaccessibleEncryptionCredentialsException
             }
@@ -163,7 +167,10 @@ impl Error {
             Error::ReadOnly(_) => ErrorCode::ReadOnlyException,
             Error::UnknownOutcome(_) => ErrorCode::UnknownOutcomeException,
             Error::StorageFull => ErrorCode::StorageFullException,
-            Error::Corruption(_) | Error::NoRoot(_) | Error::MissingSegment(_) => {
+            Error::Corruption(_)
+            | Error::NoRoot(_)
+            | Error::MissingSegment(_)
+            | Error::Engine(EngineError::Truncated { .. } | EngineError::MissingFile { .. }) => {
                 ErrorCode::DataCorruptionException
             }
             Error::SnapshotExpired
@@ -178,6 +185,11 @@ impl Error {
             | Error::Seal(_)
             | Error::System(_) => ErrorCode::InternalServerError,
         }
+    }
+
+    /// Whether bytes on the disk are not what was written.
+    pub(crate) fn is_damage(&self) -> bool {
+        self.code() == ErrorCode::DataCorruptionException
     }
 
     /// Whether a write that failed with this certainly changed nothing, and may be sent again.

@@ -49,6 +49,7 @@ use crate::tree::{PageCache, Tree};
 pub(crate) fn open(mut parts: Parts) -> Result<Arc<Shared>, Error> {
     let roots = parts.engine.read_roots()?;
     if roots.iter().all(Option::is_none) {
+        refuse_remains(&*parts.engine)?;
         let database = DatabaseId::generate(parts.provider).map_err(system)?;
         parts.audit(database, Began::WithDatabase)?;
         create(parts, database)
@@ -59,6 +60,28 @@ pub(crate) fn open(mut parts: Parts) -> Result<Arc<Shared>, Error> {
 
 fn system(error: sealdb_crypto::ProviderError) -> Error {
     Error::System(error.to_string())
+}
+
+/// Two empty slots are a database whose creation was cut short, if nothing else is there: its first root comes before any page and any
+/// record. Otherwise somebody wiped the roots, and a new database would bury what is left.
+fn refuse_remains(engine: &dyn Engine) -> Result<(), Error> {
+    let remains =
+        || Error::NoRoot("both slots are empty, but there are pages or log records".into());
+    if engine.stats().page_file_len > 0 {
+        return Err(remains());
+    }
+    for (no, capacity) in engine.log_segments()? {
+        let mut offset = 0;
+        while offset < capacity {
+            let len = (1 << 20).min(capacity - offset);
+            let bytes = engine.log_read(no, offset, u32::try_from(len).unwrap_or(u32::MAX))?;
+            if bytes.iter().any(|&byte| byte != 0) {
+                return Err(remains());
+            }
+            offset += len;
+        }
+    }
+    Ok(())
 }
 
 fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, Error> {
@@ -221,7 +244,8 @@ fn choose_root(
                     head: raw.head,
                     body,
                     sealers,
-                    fallback: !unreadable.is_empty(),
+                    // A slot that gives no bytes may have held a newer root, too.
+                    fallback: !unreadable.is_empty() || roots.iter().any(Option::is_none),
                     asked,
                 });
             }
@@ -377,9 +401,11 @@ impl Recovery<'_> {
             let id = record.id;
             let mut replaying = self.table(record);
             if let Some(open) = &replaying.open {
-                replaying
-                    .state
-                    .apply_carried(&*self.parts.engine, (catalog, io), id, open)?;
+                let applied =
+                    replaying
+                        .state
+                        .apply_carried(&*self.parts.engine, (catalog, io), id, open);
+                unless_damaged(&self.keeper, &mut replaying, applied)?;
             }
             self.tables.insert(id, replaying);
         }
@@ -487,19 +513,21 @@ impl Recovery<'_> {
                     record.sequence, entry.table
                 )));
             };
-            match &replaying.open {
+            let applied = match &replaying.open {
                 Some(open) => {
-                    let plain = open_part(&*open.log, &entry.tag, entry.origin, &mut block)?;
-                    replaying
-                        .state
-                        .apply(entry.table, &open.io, record.sequence, plain)?;
+                    open_part(&*open.log, &entry.tag, entry.origin, &mut block).and_then(|plain| {
+                        let (state, io) = (&mut replaying.state, &open.io);
+                        state.apply(entry.table, io, record.sequence, plain)
+                    })
                 }
-                None => {
-                    replaying
-                        .table
-                        .logged_to
-                        .fetch_max(record.sequence, std::sync::atomic::Ordering::AcqRel);
-                }
+                None => Ok(()),
+            };
+            unless_damaged(&self.keeper, replaying, applied)?;
+            if replaying.open.is_none() {
+                replaying
+                    .table
+                    .logged_to
+                    .fetch_max(record.sequence, std::sync::atomic::Ordering::AcqRel);
             }
         }
         for outcome in system {
@@ -596,6 +624,25 @@ impl Recovery<'_> {
         shared.announce_log(body)?;
         Ok(shared)
     }
+}
+
+/// Damage in what belongs to one table closes that table, and no other: what the log has for it is carried along.
+fn unless_damaged(
+    keeper: &Keeper,
+    replaying: &mut Replaying,
+    applied: Result<(), Error>,
+) -> Result<(), Error> {
+    let error = match applied {
+        Err(error) if error.is_damage() => error,
+        other => return other,
+    };
+    let table = &replaying.table;
+    tracing::error!(table = %table.name, %error, "the table stays closed: what the log holds for it cannot be applied");
+    table.begin_closing(ClosedReason::Damaged(Arc::new(error)));
+    keeper.remove(table.id);
+    replaying.open = None;
+    replaying.state = Replayed::checkpointed(table);
+    Ok(())
 }
 
 /// Copies the records that nothing says were durable into a fresh segment, and syncs it. Frames are sealed anew; parts stay as they are

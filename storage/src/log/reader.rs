@@ -1,7 +1,7 @@
 //! Reading the log back, and telling its end from damage.
 //!
 //! Records are followed by sequence and by the tag of the one before. At the first that is not there the reader looks at every
-//! boundary behind it, in this and every other segment: a record that opens and says that the missing one was durable when it was
+//! boundary, of this and every other segment: a record that opens and says that the missing one was durable when it was
 //! written (`synced`), or that names a root newer than the one in use, means damage. Otherwise the log ends there: what
 //! follows was never acknowledged, or was lost before anything later was made durable.
 //!
@@ -154,7 +154,7 @@ impl<'a> LogReader<'a> {
         Ok(())
     }
 
-    /// Looks at every boundary behind the end for a record that says that the log went on, or that names a root newer than
+    /// Looks at every boundary for a record that says that the log went on, or that names a root newer than
     /// `root_counter`. `others` are segments that the root does not list.
     ///
     /// # Errors
@@ -165,22 +165,15 @@ impl<'a> LogReader<'a> {
         others: &[(SegmentNo, u64)],
     ) -> Result<(), Error> {
         let missing = self.sequence + 1;
-        let here = self
-            .segments
-            .iter()
-            .position(|segment| segment.entry.no == self.at.segment);
-        let mut places: Vec<(SegmentNo, u64, u64)> = Vec::new();
-        for (i, segment) in self.segments.iter().enumerate() {
-            let from = match here {
-                Some(here) if i < here => continue,
-                Some(here) if i == here => self.at.offset,
-                _ => 0,
-            };
-            places.push((segment.entry.no, segment.capacity, from));
-        }
+        // From the first byte of each: a segment may have been used again after the root that somebody put back.
+        // What the chain is made of is not opened again.
+        let own = self.segments.iter();
+        let mut places: Vec<(SegmentNo, u64, u64)> = own
+            .map(|segment| (segment.entry.no, segment.capacity, missing))
+            .collect();
         places.extend(others.iter().map(|(no, capacity)| (*no, *capacity, 0)));
-        for (no, capacity, from) in places {
-            self.scan(no, capacity, from, &mut |record| {
+        for (no, capacity, least) in places {
+            self.scan(no, capacity, least, &mut |record| {
                 if record.sequence >= missing && record.frame.synced >= missing {
                     return Err(Error::Corruption(format!(
                         "log record {missing} is missing or damaged, but record {} says that it was durable",
@@ -199,15 +192,16 @@ impl<'a> LogReader<'a> {
         Ok(())
     }
 
+    /// The records of a segment from this sequence on.
     fn scan(
         &self,
         no: SegmentNo,
         capacity: u64,
-        from: u64,
+        least: u64,
         found: &mut dyn FnMut(Record) -> Result<(), Error>,
     ) -> Result<(), Error> {
         const CHUNK: u64 = 256 * ALIGN;
-        let mut offset = from;
+        let mut offset = 0;
         while offset < capacity {
             let len = CHUNK.min(capacity - offset);
             let bytes = self
@@ -217,6 +211,9 @@ impl<'a> LogReader<'a> {
                 let Some(prefix) = unit.get(..PREFIX_LEN).and_then(Prefix::decode) else {
                     continue;
                 };
+                if prefix.sequence < least {
+                    continue;
+                }
                 let at = offset + i as u64 * ALIGN;
                 if let Some(record) = self.open_frame(no, capacity, at, &prefix)? {
                     found(record)?;
