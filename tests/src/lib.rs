@@ -1,1 +1,4 @@
-//! sealdb-tests.
+//! What the end-to-end tests share.
+
+pub mod disk;
+pub mod judge;

@@ -1,0 +1,177 @@
+//! What deletion leaves behind: no key record, and no space.
+//!
+//! The search for key records runs over databases of the null sealer too: there every remnant can be seen at any offset of any
+//! file, also where no block stands any more. Both kinds of database go through exactly the same code of storage.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sealdb::crypto::{
+    Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError, KmsIdentity, Wrapped,
+};
+use sealdb::model::ops::{CreateTableInput, DeleteTableInput, PutItemInput};
+use sealdb::model::{AttributeValue, Item, ScalarType};
+use sealdb::{Options, blocking};
+use sealdb_benches::null::NullSealing;
+use sealdb_tests::disk::{Files, Home, small};
+use zeroize::Zeroizing;
+
+/// Notes each wrapped key that it gives out: the heart of a key record.
+struct Noting {
+    inner: Arc<dyn Kms>,
+    wrapped: Mutex<Vec<(String, Vec<u8>)>>,
+}
+
+impl Noting {
+    /// The wrapped key of the newest table of this name.
+    fn of(&self, table: &str) -> Vec<u8> {
+        let wrapped = self.wrapped.lock();
+        let found = wrapped.iter().rev().find(|(name, _)| name == table);
+        found.expect("a table of this name was made").1.clone()
+    }
+}
+
+impl Kms for Noting {
+    fn identity(&self) -> KmsIdentity {
+        self.inner.identity()
+    }
+
+    fn generate_data_key(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, KmsError> {
+        let made = self.inner.generate_data_key(caller, key, context)?;
+        let name = context.get("sealdb:table-name").unwrap_or("(system)");
+        self.wrapped
+            .lock()
+            .push((name.to_owned(), made.wrapped.clone()));
+        Ok(made)
+    }
+
+    fn encrypt(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Wrapped, KmsError> {
+        self.inner.encrypt(caller, key, plaintext, context)
+    }
+
+    fn decrypt(
+        &self,
+        caller: &Caller,
+        key: &KeyRef,
+        ciphertext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+        self.inner.decrypt(caller, key, ciphertext, context)
+    }
+
+    fn re_encrypt(
+        &self,
+        caller: &Caller,
+        ciphertext: &[u8],
+        from: (&KeyRef, &EncryptionContext),
+        to: (&KeyRef, &EncryptionContext),
+    ) -> Result<Wrapped, KmsError> {
+        self.inner.re_encrypt(caller, ciphertext, from, to)
+    }
+
+    fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
+        self.inner.describe_key(caller, key)
+    }
+}
+
+struct World {
+    home: Home,
+    kms: Arc<Noting>,
+}
+
+impl World {
+    fn new() -> Self {
+        let home = Home::new();
+        let inner = Arc::new(home.keyring());
+        let kms = Arc::new(Noting {
+            inner,
+            wrapped: Mutex::default(),
+        });
+        World { home, kms }
+    }
+
+    fn open(&self, options: Options) -> blocking::Database {
+        sealdb::Database::builder(self.home.data())
+            .kms(self.kms.clone())
+            .options(options)
+            .sealing(Arc::new(NullSealing))
+            .open_sync()
+            .unwrap()
+    }
+
+    /// The files in which the key record of a table, or a part of it, stands.
+    fn holding(&self, wrapped: &[u8]) -> Vec<String> {
+        let files = Files::read(&self.home.data()).unwrap();
+        let mut found: Vec<String> = Vec::new();
+        // The first bytes are the format and the KMS key's id and version, which tables share.
+        for part in wrapped[21..].chunks_exact(12) {
+            found.extend(files.holding(part).into_iter().map(str::to_owned));
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+}
+
+fn table(name: &str) -> CreateTableInput {
+    CreateTableInput::new(name).partition_key("pk", ScalarType::S)
+}
+
+fn fill(db: &blocking::Database, table: &str, items: std::ops::Range<u32>) {
+    for n in items {
+        let item = Item::from([
+            ("pk", AttributeValue::from(format!("{n}"))),
+            ("payload", "x".repeat(300).into()),
+        ]);
+        db.put_item(PutItemInput::new(table, item)).unwrap();
+    }
+}
+
+fn delete(db: &blocking::Database, table: &str) {
+    db.delete_table(DeleteTableInput::new(table)).unwrap();
+    // What the deletion started may still be under way in the background; this waits for it.
+    db.checkpoint_now().unwrap();
+}
+
+#[test]
+fn a_deleted_tables_key_record_is_found_in_no_file() {
+    let world = World::new();
+    // A cache in which no checkpoint is due by itself: first the record stands in the log alone.
+    let db = world.open(Options {
+        cache_bytes: 16 << 20,
+        ..small()
+    });
+    for name in ["first", "doomed", "third"] {
+        db.create_table(table(name)).unwrap();
+        fill(&db, name, 0..100);
+    }
+    let doomed = world.kms.of("doomed");
+    let found = world.holding(&doomed);
+    assert!(
+        found.iter().any(|file| file.starts_with("log.")),
+        "{found:?}"
+    );
+    db.checkpoint_now().unwrap();
+    fill(&db, "doomed", 100..200);
+    db.checkpoint_now().unwrap();
+    let found = world.holding(&doomed);
+    assert!(found.contains(&"pages.seal".into()), "{found:?}");
+
+    delete(&db, "doomed");
+    assert_eq!(world.holding(&doomed), [""; 0]);
+    // The others' are where they belong.
+    assert!(!world.holding(&world.kms.of("first")).is_empty());
+    db.close().unwrap();
+    assert_eq!(world.holding(&doomed), [""; 0]);
+}

@@ -1,0 +1,7 @@
+//! What one who holds the disk can read, and what he can change unnoticed: nothing.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod canary;
+mod deletion;
+mod tamper;
