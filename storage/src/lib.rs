@@ -63,6 +63,7 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod testing;
+pub mod tools;
 mod wire;
 
 #[doc(hidden)]

@@ -170,17 +170,18 @@ fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, Error> {
 }
 
 /// A root that opened.
-struct ChosenRoot {
-    slot: usize,
-    head: RootHead,
-    body: RootBody,
-    sealers: SystemSealers,
+pub(crate) struct ChosenRoot {
+    pub(crate) slot: usize,
+    pub(crate) head: RootHead,
+    pub(crate) body: RootBody,
+    pub(crate) sealers: SystemSealers,
     /// The other slot holds something that does not open: it may have been newer.
-    fallback: bool,
+    pub(crate) fallback: bool,
     asked: Moment,
 }
 
-fn choose_root(
+/// The root that the database is opened from, with its keys. Writes nothing but the audit trail, if there is one.
+pub(crate) fn choose_root(
     parts: &mut Parts,
     cache: &Arc<PageCache>,
     roots: &[Option<Vec<u8>>; 2],
@@ -746,8 +747,8 @@ impl Shared {
             log.segments.listed(body.sequence, log.durable())
         };
         body.position = position_in(body.position, &listed)?;
+        // The places to be zeroed stay listed: the map of this root still calls them allocated.
         body.segments.clone_from(&listed);
-        body.scrub.clear();
         self.install_root(&mut root, body.clone())?;
         let over = self.log.lock().segments.installed(body.sequence, &listed);
         for entry in over {

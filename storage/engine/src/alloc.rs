@@ -8,6 +8,8 @@
 //! batch is written in runs, and the file does not grow while the space has a hole that fits. A block of more than an
 //! extent gets consecutive free extents; what is left of the last one serves the space.
 //!
+//! **While packing** a block goes to the lowest place that fits, in an extent of its space or a free one.
+//!
 //! # The map's bytes
 //! | field | encoding |
 //! |---|---|
@@ -69,6 +71,8 @@ pub(crate) struct Allocator {
     spaces: BTreeMap<SpaceId, Space>,
     used_units: u64,
     rejected_frees: u64,
+    /// While packing: for a space and a length, the extent below which no hole fits. Forgotten when something is freed.
+    packing: Option<BTreeMap<(SpaceId, u32), u64>>,
 }
 
 impl Allocator {
@@ -100,7 +104,12 @@ impl Allocator {
             return self.allocate_extents(space, units);
         }
         let want = units as u32; // at most 128
-        let (extent, unit) = match self.hole(space, want) {
+        let found = if self.packing.is_some() {
+            self.lowest_hole(space, want)
+        } else {
+            self.hole(space, want)
+        };
+        let (extent, unit) = match found {
             Some(place) => place,
             None => (self.take_extents(space, 1)?, 0),
         };
@@ -127,6 +136,25 @@ impl Allocator {
         Some((extent, unit))
     }
 
+    /// From now on, or no longer, the lowest place that fits.
+    pub(crate) fn pack(&mut self, low: bool) {
+        self.packing = low.then(BTreeMap::new);
+    }
+
+    /// The lowest hole of the space, unless a free extent lies lower.
+    fn lowest_hole(&mut self, space: SpaceId, want: u32) -> Option<(u64, u32)> {
+        let from = *self.packing.as_ref()?.get(&(space, want)).unwrap_or(&0);
+        let free = self.free.first_key_value().map_or(u64::MAX, |(no, _)| *no);
+        let (extent, unit) = self
+            .owned
+            .range(from..)
+            .take_while(|(no, _)| **no < free)
+            .filter(|(_, e)| e.space == space)
+            .find_map(|(no, e)| Some((*no, first_fit(!e.used, 0, want)?)))?;
+        self.packing.as_mut()?.insert((space, want), extent);
+        Some((extent, unit))
+    }
+
     fn allocate_extents(&mut self, space: SpaceId, units: u64) -> Result<PageAddr, EngineError> {
         let count = units.div_ceil(EXTENT_UNITS);
         let start = self.take_extents(space, count)?;
@@ -146,6 +174,7 @@ impl Allocator {
         let neighbour = self
             .spaces
             .get(&space)
+            .filter(|_| self.packing.is_none())
             .and_then(|s| s.cursor)
             .map(|(extent, _)| extent + 1);
         let start = neighbour
@@ -234,12 +263,20 @@ impl Allocator {
                 let before = e.used;
                 e.used &= !bits;
                 let after = e.used;
+                self.forget_packed();
                 self.used_units -= u64::from(bits.count_ones());
                 self.rank(f.space, extent, before, after);
                 if after == 0 {
                     self.give_back(f.space, extent);
                 }
             }
+        }
+    }
+
+    /// There may be lower holes than before.
+    fn forget_packed(&mut self) {
+        if let Some(packing) = &mut self.packing {
+            packing.clear();
         }
     }
 
@@ -258,6 +295,7 @@ impl Allocator {
 
     /// Adds a free range and joins it with its neighbours.
     fn add_free(&mut self, mut start: u64, mut len: u64) {
+        self.forget_packed();
         if let Some((&before, &before_len)) = self.free.range(..start).next_back()
             && before + before_len == start
         {
@@ -410,6 +448,44 @@ impl Allocator {
         }
         Ok(a)
     }
+}
+
+/// A row of units that one space has in use, inside one extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allocated {
+    /// Whose they are.
+    pub space: SpaceId,
+    /// The first unit.
+    pub addr: PageAddr,
+    /// How many.
+    pub units: u32,
+}
+
+/// What an allocation map says, for whoever compares it with what is really used: rows ascending by place, adjacent ones of
+/// one extent joined. The bytes are treated as foreign, as in [`restore_allocation_map`](crate::Engine::restore_allocation_map).
+///
+/// # Errors
+/// [`EngineError::InvalidMap`].
+pub fn allocated(map: &[u8]) -> Result<Vec<Allocated>, EngineError> {
+    let mut rows = Vec::new();
+    for (no, extent) in Allocator::decode(map)?.owned {
+        let mut unit = 0;
+        while unit < 128 {
+            let rest = extent.used >> unit;
+            if rest == 0 {
+                break;
+            }
+            unit += rest.trailing_zeros();
+            let units = (extent.used >> unit).trailing_ones();
+            rows.push(Allocated {
+                space: extent.space,
+                addr: PageAddr(no * EXTENT_UNITS + u64::from(unit)),
+                units,
+            });
+            unit += units;
+        }
+    }
+    Ok(rows)
 }
 
 /// `n` bits from `unit` on.

@@ -92,6 +92,10 @@ pub trait Engine: Send + Sync {
     /// Zeros behind the map are ignored, so the caller may reserve a place for it before it is taken.
     fn restore_allocation_map(&self, map: &[u8]) -> Result<(), EngineError>;
 
+    /// From now on places are given out as low as possible, to be followed by `trim`: for a caller that rewrites what lies high.
+    /// Slower than the usual way, which keeps neighbours together. Ends when told so, and with `restore_allocation_map`.
+    fn pack(&self, low: bool);
+
     /// Gives trailing free space, and released log segments beyond the engine's reserve, back to the system.
     /// Every free place may be lost with its bytes; no allocated one is touched.
     fn trim(&self) -> Result<(), EngineError>;
@@ -186,6 +190,10 @@ macro_rules! delegate_engine {
             fn restore_allocation_map(&self, map: &[u8]) -> Result<(), $crate::EngineError> {
                 let $me = self;
                 $inner.restore_allocation_map(map)
+            }
+            fn pack(&self, low: bool) {
+                let $me = self;
+                $inner.pack(low)
             }
             fn trim(&self) -> Result<(), $crate::EngineError> {
                 let $me = self;

@@ -110,7 +110,7 @@ pub enum EngineError {
 
 impl EngineError {
     /// An error of the system, with "disk full" and "quota exceeded" told apart from the rest.
-    pub(crate) fn io(action: &'static str, place: impl Into<String>, source: io::Error) -> Self {
+    pub fn io(action: &'static str, place: impl Into<String>, source: io::Error) -> Self {
         let place = place.into();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { place },

@@ -389,6 +389,10 @@ impl<E: Engine> Engine for FaultyEngine<E> {
         self.inner.restore_allocation_map(map)
     }
 
+    fn pack(&self, low: bool) {
+        self.inner.pack(low);
+    }
+
     fn trim(&self) -> Result<(), EngineError> {
         self.faults.check(Failed::Pages)?;
         self.simple(FaultPoint::Trim, "shorten", "pages")?;

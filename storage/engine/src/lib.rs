@@ -37,6 +37,7 @@ mod runs;
 mod segments;
 mod types;
 
+pub use alloc::{Allocated, allocated};
 pub use crash::{CrashEngine, History, Survival};
 pub use engine::{BoxFuture, Engine, PageRead};
 pub use error::EngineError;

@@ -217,6 +217,10 @@ impl<D: Device> Engine for Core<D> {
         Ok(())
     }
 
+    fn pack(&self, low: bool) {
+        self.state.write().alloc.pack(low);
+    }
+
     fn trim(&self) -> Result<(), EngineError> {
         let state = &mut *self.state.write();
         let len = state.alloc.trim() * u64::from(UNIT);

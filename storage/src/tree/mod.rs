@@ -54,7 +54,7 @@ pub(crate) use cell::Cell;
 pub(crate) use cursor::{Cursor, KeyRef};
 pub(crate) use io::{Layout, Need, TreeError, TreeIo};
 pub(crate) use pointer::{PagePtr, Retired};
-pub(crate) use verify::{PageVisit, TreeReport};
+pub(crate) use verify::{PageVisit, Survey, TreeReport};
 
 use cell::{Body, Node};
 use leaf::Stored;

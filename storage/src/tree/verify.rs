@@ -51,26 +51,61 @@ impl Tree {
         io: &TreeIo,
         visit: &mut dyn FnMut(PageVisit<'_>),
     ) -> Result<TreeReport, TreeError> {
+        let survey = self.survey(io, visit, &mut |_, _| {});
+        match survey.flaws.into_iter().next() {
+            Some(flaw) => Err(flaw),
+            None => Ok(survey.report),
+        }
+    }
+
+    /// The same, but a block that is damaged ends the walk only for what lies below it: all others are still looked at. Shows
+    /// each entry, key and value, to `entry`.
+    pub(crate) fn survey(
+        &self,
+        io: &TreeIo,
+        visit: &mut dyn FnMut(PageVisit<'_>),
+        entry: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Survey {
         let mut walk = Walk {
             io,
             visit,
+            entry,
+            key: Vec::new(),
             report: TreeReport::default(),
+            flaws: Vec::new(),
         };
         if let Some(root) = &self.root {
-            if root.level == VALUE {
-                return Err(flaw(root.ptr(), "the root is a value"));
-            }
             walk.report.height = u32::from(root.level) + 1;
-            walk.page(root, None, None)?;
+            if root.level == VALUE {
+                walk.flaws.push(flaw(root.ptr(), "the root is a value"));
+            } else {
+                walk.below(root, None, None);
+            }
         }
-        Ok(walk.report)
+        Survey {
+            report: walk.report,
+            flaws: walk.flaws,
+        }
     }
+}
+
+/// What a walk found that went on behind damage.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// Counts of what could be read.
+    pub(crate) report: TreeReport,
+    /// In the order of the walk.
+    pub(crate) flaws: Vec<TreeError>,
 }
 
 struct Walk<'a> {
     io: &'a TreeIo,
     visit: &'a mut dyn FnMut(PageVisit<'_>),
+    entry: &'a mut dyn FnMut(&[u8], &[u8]),
+    /// Of the value out of line that is being looked at.
+    key: Vec<u8>,
     report: TreeReport,
+    flaws: Vec<TreeError>,
 }
 
 fn flaw(ptr: Option<&PagePtr>, what: &'static str) -> TreeError {
@@ -81,6 +116,13 @@ fn flaw(ptr: Option<&PagePtr>, what: &'static str) -> TreeError {
 }
 
 impl Walk<'_> {
+    /// A page and what is below it; damage is noted.
+    fn below(&mut self, cell: &Arc<Cell>, lower: Option<&[u8]>, upper: Option<&[u8]>) {
+        if let Err(flaw) = self.page(cell, lower, upper) {
+            self.flaws.push(flaw);
+        }
+    }
+
     fn page(
         &mut self,
         cell: &Arc<Cell>,
@@ -168,13 +210,14 @@ impl Walk<'_> {
                         .and_then(|i| keys.get(i))
                         .map(Vec::as_slice);
                     let right = keys.get(i).map(Vec::as_slice);
-                    self.page(child, left.or(lower), right.or(upper))?;
+                    self.below(child, left.or(lower), right.or(upper));
                 }
                 Ok(())
             }
             Body::Value(blob) => {
                 self.report.values += 1;
                 self.report.value_bytes += blob.bytes().len() as u64;
+                (self.entry)(&self.key, blob.bytes());
                 Ok(())
             }
         }
@@ -209,11 +252,21 @@ impl Walk<'_> {
                 ));
             }
             self.report.key_bytes += key.len() as u64;
-            std::mem::swap(&mut key, &mut before);
             match leaf.value(i) {
-                Stored::Inline(range) => self.report.value_bytes += range.len() as u64,
-                Stored::OutOfLine(cell) => self.page(cell, None, None)?,
+                Stored::Inline(range) => {
+                    self.report.value_bytes += range.len() as u64;
+                    let value = leaf
+                        .block()
+                        .get(range)
+                        .ok_or_else(|| flaw(ptr.as_ref(), "a value lies outside"))?;
+                    (self.entry)(&key, value);
+                }
+                Stored::OutOfLine(cell) => {
+                    self.key.clone_from(&key);
+                    self.below(cell, None, None);
+                }
             }
+            std::mem::swap(&mut key, &mut before);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ enum Op {
     FreeMany { from: usize, step: usize },
     Drop { space: u64 },
     Trim,
+    Pack(bool),
     Reopen,
 }
 
@@ -28,6 +29,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (any::<usize>(), 1usize..5).prop_map(|(from, step)| Op::FreeMany { from, step }),
         1 => (0u64..4).prop_map(|space| Op::Drop { space }),
         1 => Just(Op::Trim),
+        1 => any::<bool>().prop_map(Op::Pack),
         1 => Just(Op::Reopen),
     ];
     proptest::collection::vec(op, 1..200)
@@ -41,6 +43,25 @@ struct Model {
 }
 
 impl Model {
+    /// Unit by unit, the first place that the rules allow: inside one extent of the space or a free one, or, if it is longer,
+    /// at the start of consecutive free ones (those at the end may be beyond it).
+    fn lowest(&self, a: &Allocator, space: SpaceId, len: u32) -> PageAddr {
+        let units = units_of(len);
+        let free = |extent: u64| !a.owned.contains_key(&extent);
+        if units > EXTENT_UNITS {
+            let count = units.div_ceil(EXTENT_UNITS);
+            let fits = |start: &u64| (*start..start + count).all(free);
+            return PageAddr((0..).find(fits).unwrap() * EXTENT_UNITS);
+        }
+        let fits = |at: &u64| {
+            let (extent, unit) = (at / EXTENT_UNITS, at % EXTENT_UNITS);
+            let mine = free(extent) || a.owned[&extent].space == space;
+            mine && unit + units <= EXTENT_UNITS
+                && (*at..at + units).all(|unit| !self.units.contains_key(&unit))
+        };
+        PageAddr((0..).find(fits).unwrap())
+    }
+
     fn forget(&mut self, gone: impl Fn(&Freed) -> bool) {
         let units = &mut self.units;
         self.blocks.retain(|b| {
@@ -76,6 +97,11 @@ fn assert_agrees(a: &Allocator, model: &Model) {
             assert_eq!(owner, (e.used >> bit & 1 == 1).then_some(&e.space));
         }
     }
+    let rows = allocated(&a.map_without(&[], &[])).unwrap();
+    let units = rows.iter().flat_map(|row| {
+        (row.addr.0..row.addr.0 + u64::from(row.units)).map(|unit| (unit, row.space))
+    });
+    assert_eq!(units.collect::<BTreeMap<_, _>>(), model.units);
     let free_extents: u64 = a.free.values().sum();
     assert_eq!(free_extents + a.owned.len() as u64, a.end);
     assert_eq!(a.rejected_frees(), 0);
@@ -92,7 +118,9 @@ proptest! {
             match op {
                 Op::Allocate { space, len } => {
                     let space = SpaceId(space);
+                    let lowest = a.packing.is_some().then(|| model.lowest(&a, space, len));
                     let addr = a.allocate(space, len).unwrap();
+                    prop_assert!(lowest.is_none_or(|lowest| lowest == addr), "packing: {:?}, not {:?}", addr, lowest);
                     for unit in addr.0..addr.0 + units_of(len) {
                         prop_assert!(unit < a.end_units());
                         prop_assert_eq!(model.units.insert(unit, space), None, "given out twice");
@@ -121,6 +149,7 @@ proptest! {
                     assert_same(&a, &Allocator::decode(&map).unwrap());
                     model.forget(|b| b.space == space);
                 }
+                Op::Pack(low) => a.pack(low),
                 Op::Trim => {
                     let end = a.trim();
                     let last = model.units.last_key_value().map_or(0, |(unit, _)| unit + 1);

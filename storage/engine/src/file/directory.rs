@@ -233,6 +233,14 @@ pub(super) fn exists(path: &Path) -> bool {
     path.join(ROOT).exists()
 }
 
+/// The root file's bytes, read without a lock.
+pub(super) fn peek_root(path: &Path) -> Result<Vec<u8>, EngineError> {
+    if !exists(path) {
+        return Err(missing_root(path));
+    }
+    DurableFile::new(open_file(&path.join(ROOT), OFlags::RDONLY)?, ROOT).read_exact_at(0, AREA_LEN)
+}
+
 /// Makes the directory, owner-only, and its name durable. One that exists is taken as it is.
 fn create_directory(path: &Path) -> Result<(), EngineError> {
     if path.is_dir() {

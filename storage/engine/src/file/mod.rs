@@ -129,10 +129,29 @@ impl FileEngine {
         directory::exists(dir.as_ref())
     }
 
+    /// The root slots of a directory as they lie, without a lock, also while somebody has it open: then a slot that is just
+    /// being written may be torn.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] or [`EngineError::MissingFile`] if there is no database; the system's errors.
+    pub fn peek_roots(dir: impl AsRef<Path>) -> Result<[Option<Vec<u8>>; 2], EngineError> {
+        Ok(decode_area(&directory::peek_root(dir.as_ref())?))
+    }
+
     /// The directory, as the system names it.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Names of the files that hold the database, for a copy; the last one is the root file.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let segments = self.segments.lock().list();
+        let mut names = vec![PAGES.to_owned()];
+        names.extend(segments.into_iter().map(|(no, _)| log_name(no)));
+        names.push(ROOT.to_owned());
+        names
     }
 
     /// Refuses a forked child: it shares the lock with its parent, but not what the parent changes in memory.
@@ -276,6 +295,10 @@ impl Engine for FileEngine {
         let restored = Allocator::decode(map)?;
         *self.alloc.lock() = restored;
         Ok(())
+    }
+
+    fn pack(&self, low: bool) {
+        self.alloc.lock().pack(low);
     }
 
     fn trim(&self) -> Result<(), EngineError> {

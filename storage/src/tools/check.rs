@@ -1,0 +1,738 @@
+//! `check`: verifies everything that a closed database consists of, and writes nothing.
+//!
+//! | what | how |
+//! |---|---|
+//! | roots | the one in use opens; the other one too, unless a crash may have torn it |
+//! | catalog and tables | every block reachable from the root is read, opened with its key and looked through; every item decodes and stands under the key that it has |
+//! | counters | the catalog's item count and size against what the tree holds |
+//! | log | every record behind the root: opened, chained, its parts opened and decoded; its end told from damage |
+//! | allocation map | every reachable block lies in a place of its own that the map calls allocated, and nothing else is allocated |
+//! | audit trail | every record opens and follows the one before |
+//!
+//! Damage in one place does not end the check: what can still be read is verified. A table whose KMS says no is no damage: its blocks
+//! are counted by their heads, which stand in the clear.
+//!
+//! Not done: the log is verified, not applied, so items and pages are those of the last checkpoint. Not noticed: what no
+//! database without an anchor outside can notice (SECURITY.md). The KMS is asked for keys, and the provider may record that; the
+//! database's own trail, which nothing is written to here, does not.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use sealdb_crypto::{
+    AuditTrail, BlockHead, BlockKind, Caller, DatabaseId, KeyRecordError, Kms, KmsError,
+    RootKeySource, Sealer, TableId, TrailAccess,
+};
+use sealdb_engine::{Freed, PageAddr, SegmentNo, SpaceId, allocated};
+use sealdb_model::codec;
+
+use super::places::Places;
+use crate::catalog::record::{CarriedPart, SystemOutcome, TableRecord};
+use crate::checkpoint::VALUE_LEVEL;
+use crate::database::TRAIL_FILE;
+use crate::error::{ClosedReason, Error};
+use crate::keeper::table_context;
+use crate::log::frame::{Outcome, Outcomes};
+use crate::log::reader::{LogReader, ReadSegment, Record, open_part};
+use crate::pins::Pins;
+use crate::recovery::{ChosenRoot, choose_root};
+use crate::root::{RootBody, read_root};
+use crate::shared::{CARRIED_SPACE, CATALOG_SPACE, MAP_SPACE, Parts, Published, open_table};
+use crate::table::{Counters, OpenTable, Table};
+use crate::tree::{PageCache, PagePtr, Tree, TreeReport};
+
+/// Memory for the catalog's pages; the walk itself holds one page a level.
+const CACHE: usize = 1 << 20;
+
+/// What a check found.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// All tables of the catalog and of the log behind it, by name.
+    pub tables: Vec<CheckedTable>,
+    /// Log records behind the root.
+    pub log_records: u64,
+    /// Records of the audit trail.
+    pub audit_records: u64,
+    /// What is damaged: place and kind, never content. Empty: nothing is.
+    pub damages: Vec<String>,
+    /// What is no damage, but worth knowing.
+    pub remarks: Vec<String>,
+}
+
+/// One table of a [`CheckReport`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckedTable {
+    /// Its name.
+    pub name: String,
+    /// Whether it is as it should be.
+    pub state: TableState,
+    /// Items in the last checkpoint; as the catalog counts them if the table is inaccessible.
+    pub items: u64,
+    /// Blocks of its tree, values out of line included.
+    pub pages: u64,
+    /// Bytes that they take on the disk.
+    pub page_bytes: u64,
+}
+
+/// The state of a checked table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TableState {
+    /// Every block of it is as it was written.
+    Sound,
+    /// Something of it is damaged.
+    Damaged,
+    /// Its KMS does not give the key.
+    Inaccessible,
+    /// Deleted since the last checkpoint.
+    Deleted,
+}
+
+impl fmt::Display for TableState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TableState::Sound => "sound",
+            TableState::Damaged => "damaged",
+            TableState::Inaccessible => "inaccessible",
+            TableState::Deleted => "deleted",
+        })
+    }
+}
+
+/// Verifies a closed database with a local keyring. See the module for what that means.
+///
+/// # Errors
+/// If there is no database, somebody has it open, the keyring does not open or is another one, no root can be read, or the system
+/// key is not at hand. Damage is no error: it stands in the report.
+pub fn check(
+    data_dir: impl AsRef<Path>,
+    keyring_dir: impl AsRef<Path>,
+    root_key: RootKeySource,
+) -> Result<CheckReport, Error> {
+    check_with(data_dir, super::keyring(keyring_dir.as_ref(), root_key)?)
+}
+
+/// The same with any KMS.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(data_dir: impl AsRef<Path>, kms: Arc<dyn Kms>) -> Result<CheckReport, Error> {
+    let data_dir = data_dir.as_ref();
+    let engine = Arc::new(super::read_only(data_dir)?);
+    let mut parts = super::parts(engine, kms);
+    parts.trail = Some(data_dir.join(TRAIL_FILE));
+    check_parts(parts)
+}
+
+/// The same over any engine and sealing: only reads. For tests.
+///
+/// # Errors
+/// As [`check`].
+#[doc(hidden)]
+pub fn check_parts(mut parts: Parts) -> Result<CheckReport, Error> {
+    let roots = parts.engine.read_roots()?;
+    if roots.iter().all(Option::is_none) {
+        return Err(Error::NoRoot("no slot holds one".into()));
+    }
+    // Whatever opens a root would append to the trail.
+    let trail = parts.trail.take();
+    let cache = PageCache::new(CACHE);
+    let chosen = choose_root(&mut parts, &cache, &roots)?;
+    let mut check = Check {
+        database: chosen.head.database,
+        parts: &parts,
+        cache,
+        tables: BTreeMap::new(),
+        carried: Vec::new(),
+        complete: HashMap::new(),
+        report: CheckReport::default(),
+    };
+    let mut places = check.map(&chosen);
+    check.catalog(&chosen, &mut places);
+    for id in check.tables.keys().copied().collect::<Vec<_>>() {
+        check.table(id, &mut places);
+    }
+    check.carried_parts(&mut places);
+    check.space(&chosen.body, places);
+    let ended = check.log(&chosen);
+    check.other_root(&chosen, &roots, ended);
+    if let Some(trail) = trail {
+        check.trail(&trail);
+    }
+    let mut report = check.report;
+    report.tables = check
+        .tables
+        .into_values()
+        .map(|held| held.checked)
+        .collect();
+    report.tables.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(report)
+}
+
+struct Check<'p> {
+    database: DatabaseId,
+    parts: &'p Parts,
+    cache: Arc<PageCache>,
+    tables: BTreeMap<TableId, Held>,
+    carried: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Spaces of which every use is known, so that what else is allocated there is lost.
+    complete: HashMap<SpaceId, bool>,
+    report: CheckReport,
+}
+
+/// A table under check.
+struct Held {
+    record: TableRecord,
+    open: Option<OpenTable>,
+    checked: CheckedTable,
+}
+
+impl Check<'_> {
+    fn damage(&mut self, what: impl Into<String>) {
+        self.report.damages.push(what.into());
+    }
+
+    fn table_damage(&mut self, id: TableId, what: &str) {
+        let name = match self.tables.get_mut(&id) {
+            Some(held) => {
+                held.checked.state = TableState::Damaged;
+                held.checked.name.clone()
+            }
+            None => id.to_string(),
+        };
+        self.damage(format!("table {name}: {what}"));
+    }
+
+    // ---- places
+
+    /// The allocation map, and the place that it lies in itself.
+    fn map(&mut self, chosen: &ChosenRoot) -> Option<Places> {
+        let ptr = chosen.body.free_map?;
+        let rows = self
+            .block(&*chosen.sealers.catalog.sealer, BlockKind::FreeMap, &ptr)
+            .and_then(|plain| Ok(allocated(&plain)?));
+        match rows {
+            Ok(rows) => {
+                let mut places = Places::new(&rows);
+                self.claim(
+                    &mut Some(&mut places),
+                    MAP_SPACE,
+                    &ptr,
+                    "the allocation map",
+                );
+                Some(places)
+            }
+            Err(error) => {
+                self.damage(format!("the allocation map at {}: {error}", ptr.addr.0));
+                None
+            }
+        }
+    }
+
+    fn claim(
+        &mut self,
+        places: &mut Option<&mut Places>,
+        space: SpaceId,
+        ptr: &PagePtr,
+        what: &str,
+    ) {
+        if let Some(places) = places
+            && let Err(clash) = places.claim(space, ptr)
+        {
+            self.damage(format!("{what} at {}: {clash}", ptr.addr.0));
+        }
+    }
+
+    /// Whatever is allocated and was not met is lost space.
+    fn space(&mut self, body: &RootBody, places: Option<Places>) {
+        let Some(mut places) = places else { return };
+        for freed in &body.scrub {
+            // Still allocated in the map, and to be zeroed: not met by the walk.
+            let ptr = PagePtr {
+                addr: freed.addr,
+                len: freed.len,
+                level: VALUE_LEVEL,
+                tag: body.tag,
+            };
+            let Freed { space, .. } = *freed;
+            self.claim(&mut Some(&mut places), space, &ptr, "a place to be zeroed");
+        }
+        for (space, leak) in places.leaks() {
+            if self.complete.get(&space) == Some(&false) {
+                continue;
+            }
+            self.damage(format!(
+                "{} units of space {} are allocated and hold nothing (the first is {})",
+                leak.units, space.0, leak.first.0
+            ));
+        }
+    }
+
+    // ---- blocks and trees
+
+    /// The plaintext of a block that is no page.
+    fn block(&self, sealer: &dyn Sealer, kind: BlockKind, ptr: &PagePtr) -> Result<Vec<u8>, Error> {
+        let mut block = self.parts.engine.read_page_blocking(ptr.addr, ptr.len)?;
+        sealer
+            .open(kind, None, &mut block, Some(&ptr.tag))
+            .map_err(|_| Error::corrupt("it is not the block that its pointer names"))?;
+        let end = block.len().saturating_sub(sealer.tail_len());
+        Ok(block
+            .get(sealer.head_len()..end)
+            .unwrap_or_default()
+            .to_vec())
+    }
+
+    /// Walks the catalog, and asks for the keys of its tables.
+    fn catalog(&mut self, chosen: &ChosenRoot, places: &mut Option<Places>) {
+        let io = &chosen.sealers.catalog;
+        let (mut pointers, mut entries) = (Vec::new(), Vec::new());
+        let survey = Tree::open(chosen.body.catalog).survey(
+            io,
+            &mut |page| pointers.extend(page.ptr),
+            &mut |key, value| entries.push((key.to_vec(), value.to_vec())),
+        );
+        for ptr in &pointers {
+            self.claim(
+                &mut places.as_mut(),
+                CATALOG_SPACE,
+                ptr,
+                "a page of the catalog",
+            );
+        }
+        for flaw in &survey.flaws {
+            self.damage(format!("catalog: {flaw}"));
+        }
+        let whole = survey.flaws.is_empty();
+        self.complete.insert(CATALOG_SPACE, whole);
+        // With a part of the catalog unread, tables and carried parts may be unknown.
+        self.complete.insert(CARRIED_SPACE, whole);
+        for (key, value) in entries {
+            match key.first() {
+                Some(b't') => match TableRecord::decode(&value) {
+                    Ok(record) if TableRecord::catalog_key(&record.name) == key => {
+                        self.hold(record, whole);
+                    }
+                    Ok(_) => self.damage("catalog: a record under another name"),
+                    Err(what) => self.damage(format!("catalog: {what}")),
+                },
+                Some(b'c') => self.carried.push((key, value)),
+                _ => self.damage("catalog: an entry of an unknown kind"),
+            }
+        }
+        if !whole {
+            self.report.remarks.push(
+                "a part of the catalog cannot be read: there may be tables that are not listed"
+                    .into(),
+            );
+        }
+    }
+
+    /// Takes a table in, with its key if the KMS gives it.
+    fn hold(&mut self, record: TableRecord, catalog_whole: bool) {
+        let (id, space, name) = (record.id, record.space, record.name.to_string());
+        self.complete.insert(space, catalog_whole);
+        let mut checked = CheckedTable {
+            name: name.clone(),
+            state: TableState::Sound,
+            items: 0,
+            pages: 0,
+            page_bytes: 0,
+        };
+        let context = table_context(self.database, id, record.name.as_str(), &record.key);
+        let unwrapped = record
+            .key
+            .unwrap(&*self.parts.kms, &Caller::database(), &context);
+        let open = match unwrapped {
+            Ok(key) => {
+                let p = self.parts;
+                Some(open_table(
+                    &p.engine,
+                    &p.sealing,
+                    &self.cache,
+                    self.database,
+                    id,
+                    space,
+                    key,
+                ))
+            }
+            Err(error) => {
+                checked.state = TableState::Inaccessible;
+                checked.items = record.item_count;
+                if is_refusal(&error) {
+                    self.report
+                        .remarks
+                        .push(format!("table {name} is inaccessible: {error}"));
+                } else {
+                    checked.state = TableState::Damaged;
+                    self.damage(format!("table {name}: its key record: {error}"));
+                }
+                None
+            }
+        };
+        let held = Held {
+            record,
+            open,
+            checked,
+        };
+        self.tables.insert(id, held);
+    }
+
+    fn table(&mut self, id: TableId, places: &mut Option<Places>) {
+        let Some(held) = self.tables.get(&id) else {
+            return;
+        };
+        let record = held.record.clone();
+        let space = record.space;
+        let Some(open) = held.open.clone() else {
+            self.heads(id, space, places);
+            return;
+        };
+        let lookup = self.lookup(&record);
+        let (mut pointers, mut found, mut odd) = (Vec::new(), Counters::default(), 0u64);
+        let survey = Tree::open(record.root).survey(
+            &open.io,
+            &mut |page| pointers.extend(page.ptr),
+            &mut |key, value| {
+                found.item_count += 1;
+                match item_size(&lookup, key, value) {
+                    Some(size) => found.size_bytes += size,
+                    None => odd += 1,
+                }
+            },
+        );
+        let name = record.name.to_string();
+        for ptr in &pointers {
+            self.claim(
+                &mut places.as_mut(),
+                space,
+                ptr,
+                &format!("table {name}: a block"),
+            );
+        }
+        for flaw in &survey.flaws {
+            self.table_damage(id, &flaw.to_string());
+        }
+        if odd > 0 {
+            self.table_damage(
+                id,
+                &format!("{odd} items do not decode, or stand under a key that is not theirs"),
+            );
+        }
+        let counted = Counters {
+            item_count: record.item_count,
+            size_bytes: record.size_bytes,
+        };
+        if !survey.flaws.is_empty() {
+            self.complete.insert(space, false);
+        } else if odd == 0 && counted != found {
+            self.table_damage(
+                id,
+                &format!(
+                    "the catalog counts {} items of {} bytes, its tree holds {} of {}",
+                    counted.item_count, counted.size_bytes, found.item_count, found.size_bytes
+                ),
+            );
+        }
+        if let Some(held) = self.tables.get_mut(&id) {
+            let TreeReport {
+                leaves,
+                inner,
+                values,
+                disk_bytes,
+                ..
+            } = survey.report;
+            held.checked.items = found.item_count;
+            held.checked.pages = leaves + inner + values;
+            held.checked.page_bytes = disk_bytes;
+        }
+    }
+
+    /// A table without its key: its blocks by their heads.
+    fn heads(&mut self, id: TableId, space: SpaceId, places: &mut Option<Places>) {
+        let Some(places) = places else { return };
+        let units = places.take_all(space);
+        let mut pages = 0;
+        for addr in &units {
+            let head = self
+                .parts
+                .engine
+                .read_page_blocking(*addr, sealdb_crypto::block::HEAD_LEN as u32);
+            match head {
+                Ok(head) if BlockHead::parse(&head).is_ok() => pages += 1,
+                Ok(_) => {}
+                Err(error) => self.table_damage(id, &format!("the block at {}: {error}", addr.0)),
+            }
+        }
+        if let Some(held) = self.tables.get_mut(&id) {
+            held.checked.pages = pages;
+            held.checked.page_bytes = units.len() as u64 * u64::from(sealdb_engine::UNIT);
+        }
+    }
+
+    /// A table as the database has it, to find out under which key an item belongs.
+    fn lookup(&self, record: &TableRecord) -> Arc<Table> {
+        let origin = crate::root::LogPosition {
+            segment: SegmentNo(0),
+            offset: 0,
+        };
+        let published = Published::new(0, sealdb_crypto::BlockTag::from_bytes([0; 16]), origin);
+        let options = &self.parts.options;
+        let pins = Pins::new(self.parts.clock.clone(), options.pin_max_age);
+        Table::closed(record.clone(), ClosedReason::Deleted, pins, &published)
+    }
+
+    // ---- log
+
+    /// What is carried along in the catalog for tables that were closed.
+    fn carried_parts(&mut self, places: &mut Option<Places>) {
+        for (key, value) in std::mem::take(&mut self.carried) {
+            let part = match CarriedPart::decode(&value) {
+                Ok(part) => part,
+                Err(what) => {
+                    self.damage(format!("catalog: {what}"));
+                    continue;
+                }
+            };
+            self.claim(
+                &mut places.as_mut(),
+                CARRIED_SPACE,
+                &part.place,
+                "a carried log part",
+            );
+            let id = key
+                .get(1..17)
+                .and_then(|id| <[u8; 16]>::try_from(id).ok())
+                .map(TableId::from_bytes);
+            let Some(id) = id.filter(|id| self.tables.contains_key(id)) else {
+                self.damage("catalog: a carried log part of no table");
+                continue;
+            };
+            let PagePtr { addr, len, tag, .. } = part.place;
+            let place = |addr: PageAddr| format!("a carried log part at {}", addr.0);
+            match self.parts.engine.read_page_blocking(addr, len) {
+                Err(error) => self.table_damage(id, &format!("{}: {error}", place(addr))),
+                Ok(mut block) => {
+                    let open = self.tables.get(&id).and_then(|held| held.open.clone());
+                    let opened = match open {
+                        Some(open) => open_part(&*open.log, &tag, part.origin, &mut block)
+                            .map_err(|error| error.to_string())
+                            .and_then(|plain| decode_part(plain).map_err(str::to_owned)),
+                        None => match BlockHead::parse(&block) {
+                            Ok(_) => Ok(()),
+                            Err(_) => Err("it is no block".into()),
+                        },
+                    };
+                    if let Err(what) = opened {
+                        self.table_damage(id, &format!("{}: {what}", place(addr)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Follows the log from the root. Whether it ends with a clean close.
+    fn log(&mut self, chosen: &ChosenRoot) -> bool {
+        let engine = &*self.parts.engine;
+        let existing: HashMap<SegmentNo, u64> = match engine.log_segments() {
+            Ok(segments) => segments.into_iter().collect(),
+            Err(error) => {
+                self.damage(format!("log: {error}"));
+                return false;
+            }
+        };
+        let body = &chosen.body;
+        let mut listed = Vec::new();
+        for entry in body.segments.iter().filter(|entry| !entry.retiring) {
+            match existing.get(&entry.no) {
+                Some(capacity) => listed.push(ReadSegment {
+                    entry: *entry,
+                    capacity: *capacity,
+                }),
+                None => self.damage(format!("log segment {} is missing", entry.no.0)),
+            }
+        }
+        let others: Vec<(SegmentNo, u64)> = existing
+            .iter()
+            .filter(|(no, _)| !body.segments.iter().any(|entry| entry.no == **no))
+            .map(|(no, capacity)| (*no, *capacity))
+            .collect();
+        let mut reader = LogReader::new(
+            engine,
+            &*chosen.sealers.log,
+            listed,
+            body.position,
+            body.sequence,
+            body.tag,
+        );
+        if chosen.fallback
+            && let Err(error) = reader.confirm_beginnings()
+        {
+            self.damage(format!("log: {error}"));
+        }
+        let mut ended = false;
+        loop {
+            match reader.next() {
+                Ok(Some(record)) => {
+                    ended = record.frame.end;
+                    self.report.log_records += 1;
+                    self.record(chosen, &record);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.damage(format!("log: {error}"));
+                    return false;
+                }
+            }
+        }
+        if let Err(error) = reader.confirm_end(chosen.head.counter, &others) {
+            self.damage(format!("log: {error}"));
+            return false;
+        }
+        ended
+    }
+
+    fn record(&mut self, chosen: &ChosenRoot, record: &Record) {
+        let counter = chosen.head.counter;
+        if record.frame.root_counter > counter {
+            self.damage(format!(
+                "log: root {counter} is in use, but record {} was written under root {}",
+                record.sequence, record.frame.root_counter
+            ));
+        }
+        let mut system = Vec::new();
+        for (entry, block) in &record.parts {
+            let mut block = block.clone();
+            if entry.table == TableId::SYSTEM {
+                let outcomes =
+                    open_part(&*chosen.sealers.log, &entry.tag, entry.origin, &mut block).and_then(
+                        |plain| {
+                            SystemOutcome::decode_all(plain).map_err(|what| {
+                                Error::malformed_part(TableId::SYSTEM, record.sequence, what)
+                            })
+                        },
+                    );
+                match outcomes {
+                    Ok(outcomes) => system = outcomes,
+                    Err(error) => self.damage(format!("log: {error}")),
+                }
+                continue;
+            }
+            let Some(held) = self.tables.get(&entry.table) else {
+                self.damage(format!(
+                    "log: record {} has a part of table {}, which the catalog does not know",
+                    record.sequence, entry.table
+                ));
+                continue;
+            };
+            let Some(open) = held.open.clone() else {
+                continue;
+            };
+            let opened = open_part(&*open.log, &entry.tag, entry.origin, &mut block)
+                .map_err(|error| error.to_string())
+                .and_then(|plain| decode_part(plain).map_err(str::to_owned));
+            if let Err(what) = opened {
+                self.table_damage(
+                    entry.table,
+                    &format!("log record {}: {what}", record.sequence),
+                );
+            }
+        }
+        for outcome in system {
+            match outcome {
+                SystemOutcome::Created(record) => {
+                    if !self.tables.contains_key(&record.id) {
+                        self.hold(*record, true);
+                    }
+                }
+                SystemOutcome::Deleted(id) => {
+                    if let Some(held) = self.tables.get_mut(&id)
+                        && held.checked.state != TableState::Damaged
+                    {
+                        held.checked.state = TableState::Deleted;
+                    }
+                }
+            }
+        }
+    }
+
+    // ---- root and trail
+
+    /// The root that is not in use. A crash may have torn it, but not if the database was closed after it was written.
+    fn other_root(
+        &mut self,
+        chosen: &ChosenRoot,
+        roots: &[Option<Vec<u8>>; 2],
+        cleanly_closed: bool,
+    ) {
+        let slot = 1 - chosen.slot;
+        let opens = match roots.get(slot).and_then(Option::as_deref) {
+            // A new database that was never closed has one root only.
+            None => !cleanly_closed,
+            Some(bytes) => {
+                read_root(bytes).is_ok_and(|raw| raw.open(&*chosen.sealers.root).is_ok())
+            }
+        };
+        let what = format!("the root in slot {slot}, which is not in use, does not open");
+        if !opens && cleanly_closed {
+            self.damage(what);
+        } else if !opens {
+            self.report.remarks.push(format!(
+                "{what}: a crash cut it short while it was written, or it is damaged"
+            ));
+        }
+    }
+
+    fn trail(&mut self, path: &Path) {
+        let access = TrailAccess {
+            kms: self.parts.kms.clone(),
+            sealing: self.parts.sealing.clone(),
+            clock: self.parts.clock.clone(),
+            database: self.database,
+            caller: Caller::database(),
+        };
+        let records = match AuditTrail::open_read_only(path, &access) {
+            Ok(records) => records,
+            Err(error) => return self.damage(format!("audit trail: {error}")),
+        };
+        for record in records {
+            match record {
+                Ok(_) => self.report.audit_records += 1,
+                // The reader gives the same error for ever.
+                Err(error) => return self.damage(format!("audit trail: {error}")),
+            }
+        }
+    }
+}
+
+/// Whether the KMS does not give the key, or cannot be asked: no damage of ours.
+fn is_refusal(error: &KeyRecordError) -> bool {
+    matches!(
+        error,
+        KeyRecordError::Kms(KmsError::Denied { .. }) | KeyRecordError::OtherProvider { .. }
+    ) || error.is_transient()
+}
+
+/// AWS's size of an item that decodes and stands under its own key.
+fn item_size(table: &Table, key: &[u8], value: &[u8]) -> Option<u64> {
+    let item = codec::decode_item(value).ok()?;
+    let own = table.schema.key_of_item(&item).ok()?;
+    if table.stored_key(&own) != key {
+        return None;
+    }
+    codec::encoded_item_size(value).ok().map(|size| size as u64)
+}
+
+/// Reads the outcomes of a part.
+fn decode_part(plain: &[u8]) -> Result<(), &'static str> {
+    for outcome in Outcomes::new(plain) {
+        if let Outcome::Put { item, .. } = outcome.map_err(|what| what.0)? {
+            codec::decode_item(item).map_err(|_| "an item that does not decode")?;
+        }
+    }
+    Ok(())
+}
