@@ -48,17 +48,18 @@ pub async fn open(config: &Config, keyring: Arc<Keyring>) -> Result<Database, Er
 }
 
 fn options(settings: &DatabaseSettings) -> Options {
-    let mut options = Options::default();
-    // More than the address space holds is as much as there is.
-    options.cache_bytes = usize::try_from(settings.cache_size).unwrap_or(usize::MAX);
-    options.log_limit = settings.log_limit;
-    options.durability = match settings.durability {
-        Durability::Commit => sealdb::Durability::Commit,
-        Durability::Interval(interval) => sealdb::Durability::Interval(interval),
-    };
-    options.key_max_age = settings.key_max_age;
-    options.key_coast = settings.key_coast;
-    options
+    Options {
+        // More than the address space holds is as much as there is.
+        cache_bytes: usize::try_from(settings.cache_size).unwrap_or(usize::MAX),
+        log_limit: settings.log_limit,
+        durability: match settings.durability {
+            Durability::Commit => sealdb::Durability::Commit,
+            Durability::Interval(interval) => sealdb::Durability::Interval(interval),
+        },
+        key_max_age: settings.key_max_age,
+        key_coast: settings.key_coast,
+        ..Options::default()
+    }
 }
 
 /// Shows the database's counters beside the server's.
