@@ -74,8 +74,6 @@ pub(crate) enum Command {
     Endpoint(EndpointArgs),
     /// Verify every block of a closed database, and its trees.
     Check(ClosedArgs),
-    /// Give the free space of a closed database back.
-    Compact(ClosedArgs),
     /// Copy a closed database, sealed as it is.
     Copy(CopyArgs),
     /// Print completions for a shell.
@@ -356,6 +354,16 @@ pub(crate) struct DatabaseArgs {
     pub(crate) keyring: KeyringArgs,
 }
 
+/// Which server's credentials.
+#[derive(Debug, Args)]
+pub(crate) struct CredentialArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Directory of the server's credentials [default: DATA_DIR.run].
+    #[arg(long, env = "SEALDB_RUN_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) run_dir: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum CredentialCommand {
     /// Create an access key. Its secret is shown once.
@@ -364,19 +372,19 @@ pub(crate) enum CredentialCommand {
         #[arg(long, default_value = "")]
         description: String,
         #[command(flatten)]
-        database: DatabaseArgs,
+        server: CredentialArgs,
     },
     /// List access keys, without secrets.
     List {
         #[command(flatten)]
-        database: DatabaseArgs,
+        server: CredentialArgs,
     },
     /// Revoke an access key. A running server refuses it within a second.
     Revoke {
         /// The access key id.
         access_key_id: String,
         #[command(flatten)]
-        database: DatabaseArgs,
+        server: CredentialArgs,
     },
 }
 
@@ -412,10 +420,12 @@ pub(crate) struct ClosedArgs {
     pub(crate) keyring: KeyringArgs,
 }
 
+/// No key is needed: the copy is as sealed as the original.
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    #[command(flatten)]
-    pub(crate) from: ClosedArgs,
+    /// Directory of the database.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: PathBuf,
     /// The new directory; must not exist or be empty.
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) to: PathBuf,

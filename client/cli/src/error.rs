@@ -48,6 +48,15 @@ pub(crate) enum CliError {
     /// The KMS said no.
     #[error(transparent)]
     Kms(#[from] sealdb_crypto::kms::KmsError),
+    /// A closed database.
+    #[error(transparent)]
+    Database(#[from] sealdb::Error),
+    /// `check` found damage; it has been printed.
+    #[error("the database is damaged in {0} places, named above")]
+    Damaged(usize),
+    /// The server's credentials.
+    #[error(transparent)]
+    Credential(#[from] sealdb_server::credentials::CredentialError),
     /// The audit trail.
     #[error(transparent)]
     Trail(#[from] sealdb_crypto::AuditError),

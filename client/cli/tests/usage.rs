@@ -33,7 +33,6 @@ fn help_names_every_command() {
         "audit",
         "endpoint",
         "check",
-        "compact",
         "copy",
         "completions",
     ] {

@@ -1,5 +1,8 @@
 //! What each command does, one file each.
 
+mod audit;
+mod closed;
+mod credential;
 mod endpoint;
 mod export;
 mod import;
@@ -24,11 +27,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         // Work on directories: no server, no runtime.
         Command::Key(command) => key::run(command, output),
-        Command::Credential(_)
-        | Command::Audit(_)
-        | Command::Check(_)
-        | Command::Compact(_)
-        | Command::Copy(_) => Err(CliError::usage("not yet")),
+        Command::Credential(command) => credential::run(command, output),
+        Command::Audit(command) => audit::run(&command, output),
+        Command::Check(args) => closed::check(&args, output),
+        Command::Copy(args) => closed::copy(&args, output),
         Command::Endpoint(args) => endpoint::run(&global, &args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

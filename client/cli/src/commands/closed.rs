@@ -1,0 +1,65 @@
+//! `sealdb check`, `compact` and `copy`: work on a closed database. A running one is refused by its lock.
+
+use sealdb::tools;
+use serde_json::json;
+
+use crate::args::{ClosedArgs, CopyArgs};
+use crate::error::CliError;
+use crate::output::{Output, bytes};
+
+pub(crate) fn check(args: &ClosedArgs, output: Output) -> Result<(), CliError> {
+    let place = args.place()?;
+    let report = tools::check(&args.data_dir, &place.directory, place.root)?;
+    for remark in &report.remarks {
+        output.remark(&format!("note: {remark}"))?;
+    }
+    for damage in &report.damages {
+        output.remark(&format!("damaged: {damage}"))?;
+    }
+    let rows: Vec<Vec<String>> = report
+        .tables
+        .iter()
+        .map(|table| {
+            vec![
+                table.name.clone(),
+                table.state.to_string(),
+                table.items.to_string(),
+                table.pages.to_string(),
+                bytes(table.page_bytes),
+            ]
+        })
+        .collect();
+    let value = json!({
+        "tables": report.tables.iter().map(|table| json!({
+            "name": table.name, "state": table.state.to_string(), "items": table.items, "pages": table.pages, "page_bytes": table.page_bytes,
+        })).collect::<Vec<_>>(),
+        "log_records": report.log_records,
+        "damages": report.damages,
+        "remarks": report.remarks,
+    });
+    output.rows(
+        &["table", "state", "items", "pages", "bytes of pages"],
+        &rows,
+        &value,
+    )?;
+    match report.damages.len() {
+        0 => output.done(&format!(
+            "{} pages and {} log records verified, each opened with its key: no damage",
+            report.tables.iter().map(|table| table.pages).sum::<u64>(),
+            report.log_records
+        )),
+        damaged => Err(CliError::Damaged(damaged)),
+    }
+}
+
+pub(crate) fn copy(args: &CopyArgs, output: Output) -> Result<(), CliError> {
+    let report = tools::copy(&args.data_dir, &args.to)?;
+    if output.json {
+        return output.value(&json!({ "bytes": report.bytes }));
+    }
+    output.done(&format!(
+        "copied {} to {}, sealed as it was; it opens with the same keyring",
+        bytes(report.bytes),
+        args.to.display()
+    ))
+}
