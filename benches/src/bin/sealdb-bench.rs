@@ -1,0 +1,128 @@
+//! `sealdb-bench`: what sealing costs, measured. See the crate's documentation for how.
+
+use std::io::{IsTerminal, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use sealdb::Options;
+use sealdb_benches::compare::{self, Outcome, Plan};
+use sealdb_benches::machine::Machine;
+use sealdb_benches::report;
+use sealdb_benches::store::{Failure, Settings};
+
+/// Compares a sealed database with a plain one, interleaved in one run, embedded, over real files.
+///
+/// The plain one uses the same code with a block transform that seals nothing; it exists in this program only. Beside each
+/// ratio of sealed to plain stands that of two plain databases: what is smaller says nothing.
+#[derive(Debug, Parser)]
+#[command(name = "sealdb-bench", version)]
+struct Args {
+    /// Five seconds in total, one item size, single calls only.
+    #[arg(long)]
+    demo: bool,
+    /// Sizes of items in bytes by DynamoDB's rules, a run each.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "100,1024",
+        value_name = "BYTES"
+    )]
+    sizes: Vec<usize>,
+    /// Items in a database. Default: as many as take 20 MB, at most 100,000.
+    #[arg(long)]
+    items: Option<u64>,
+    /// Seconds of rounds for each size, after the filling.
+    #[arg(long, default_value_t = 24.0)]
+    seconds: f64,
+    /// Memory for pages of each of the three databases.
+    #[arg(long, default_value_t = 128, value_name = "MIB")]
+    cache: usize,
+    /// Where the databases are made, and removed afterwards. Default: the system's temporary directory.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Write machine, commit, settings and every round to this file too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Args {
+    fn plans(&self) -> Vec<Plan> {
+        let sizes: &[usize] = if self.demo { &[100] } else { &self.sizes };
+        sizes
+            .iter()
+            .map(|&item_bytes| {
+                let default = match self.demo {
+                    true => 10_000,
+                    false => (20_000_000 / item_bytes.max(1) as u64).min(100_000),
+                };
+                Plan {
+                    settings: Settings {
+                        items: self.items.unwrap_or(default).max(1),
+                        item_bytes,
+                        options: Options {
+                            cache_bytes: self.cache << 20,
+                            ..Options::default()
+                        },
+                    },
+                    time: match self.demo {
+                        true => Duration::from_millis(4_800),
+                        false => Duration::from_secs_f64(self.seconds.clamp(0.1, 1e5)),
+                    },
+                    rates: !self.demo,
+                }
+            })
+            .collect()
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "sealdb-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let machine = Machine::look(&dir);
+    let mut stdout = std::io::stdout();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for plan in args.plans() {
+        let outcome = compare::run(&dir, &plan, &mut |step| progress(&plan, step))?;
+        clear();
+        if !outcomes.is_empty() {
+            writeln!(stdout)?;
+        }
+        write!(stdout, "{}", report::table(&machine, &outcome))?;
+        stdout.flush()?;
+        outcomes.push(outcome);
+    }
+    if let Some(file) = &args.json {
+        let text = serde_json::to_string_pretty(&report::json(&machine, &outcomes))?;
+        std::fs::write(file, text + "\n")?;
+    }
+    Ok(())
+}
+
+fn progress(plan: &Plan, step: &str) {
+    let mut stderr = std::io::stderr();
+    let text = format!("items of {} B: {step} ...", plan.settings.item_bytes);
+    let _ = match stderr.is_terminal() {
+        true => write!(stderr, "\r\x1b[K{text}"),
+        false => writeln!(stderr, "{text}"),
+    };
+    let _ = stderr.flush();
+}
+
+fn clear() {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[K");
+        let _ = stderr.flush();
+    }
+}
