@@ -34,14 +34,16 @@ pub(crate) fn run(command: &AuditCommand, output: Output) -> Result<(), CliError
     for record in newest.iter().skip(newest.len().saturating_sub(*lines)) {
         print(&line(record.sequence, &record.event, output))?;
     }
-    while *follow {
+    if !*follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(POLL);
         for record in trail.by_ref() {
             let record = record?;
             print(&line(record.sequence, &record.event, output))?;
         }
     }
-    Ok(())
 }
 
 fn line(sequence: u64, event: &AuditEvent, output: Output) -> String {
