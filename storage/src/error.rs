@@ -160,6 +160,19 @@ impl Error {
                 reason: ClosedReason::Damaged(_),
                 ..
             } => ErrorCode::DataCorruptionException,
+            Error::Trail(error) if matches!(**error, AuditError::Key(_)) => {
+                ErrorCode::InaccessibleEncryptionCredentialsException
+            }
+            Error::Trail(error)
+                if matches!(
+                    **error,
+                    AuditError::Corrupt { .. }
+                        | AuditError::Damaged { .. }
+                        | AuditError::NotATrail { .. }
+                ) =>
+            {
+                ErrorCode::DataCorruptionException
+            }
             Error::TableInaccessible { .. } | Error::Key(_) | Error::SystemKeyLost(_) => {
                 ErrorCode::InaccessibleEncryptionCredentialsException
             }

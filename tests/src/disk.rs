@@ -200,3 +200,84 @@ pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     }
     false
 }
+
+/// A small file system in memory, mounted for one test and unmounted when dropped. Needs the rights to mount.
+#[derive(Debug)]
+pub struct SmallDisk {
+    dir: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts one of this size. `None`, and a loud line, where that is not allowed.
+    ///
+    /// # Panics
+    /// If the system gives no temporary directory.
+    #[allow(clippy::print_stderr)]
+    pub fn new(bytes: u64) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .arg(dir.path())
+            .output();
+        let why = match mounted {
+            Ok(output) if output.status.success() => return Some(Self { dir }),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        eprintln!(
+            "SKIPPED: no small file system can be mounted here: {}",
+            why.trim()
+        );
+        None
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.dir.path().join("ballast")
+    }
+
+    /// Takes all the space there is.
+    ///
+    /// # Panics
+    /// If a file cannot be made.
+    pub fn fill(&self) {
+        use std::io::Write;
+        let mut file = std::fs::File::create(self.ballast()).expect("a file on the small disk");
+        for size in [64 << 10, 4096, 1] {
+            while file.write_all(&vec![0xAA; size]).is_ok() {}
+        }
+    }
+
+    /// Makes the file system larger.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn grow(&self, bytes: u64) {
+        let grown = std::process::Command::new("mount")
+            .args(["-o", &format!("remount,size={bytes}")])
+            .arg(self.dir.path())
+            .status();
+        assert!(grown.is_ok_and(|status| status.success()), "remounted");
+    }
+
+    /// Gives the space back.
+    ///
+    /// # Panics
+    /// If it was not taken.
+    pub fn free(&self) {
+        std::fs::remove_file(self.ballast()).expect("the disk was filled");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.dir.path())
+            .status();
+    }
+}

@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use sealdb::crypto::{
     Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError, KmsIdentity, Wrapped,
 };
-use sealdb::model::ops::{CreateTableInput, DeleteTableInput, PutItemInput};
+use sealdb::model::ops::{
+    BatchWriteItemInput, CreateTableInput, DeleteTableInput, PutItemInput, ScanInput, Select,
+};
 use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::{Options, blocking};
 use sealdb_benches::null::NullSealing;
@@ -174,4 +176,78 @@ fn a_deleted_tables_key_record_is_found_in_no_file() {
     assert!(!world.holding(&world.kms.of("first")).is_empty());
     db.close().unwrap();
     assert_eq!(world.holding(&doomed), [""; 0]);
+}
+
+#[test]
+fn after_nine_of_ten_items_are_deleted_live_pages_fall_below_a_fifth() {
+    let items: i64 = std::env::var("SEALDB_TAMPER_ITEMS").map_or(100_000, |n| n.parse().unwrap());
+    let home = Home::fast();
+    let db = home
+        .builder()
+        .options(Options {
+            cache_bytes: 64 << 20,
+            ..Options::default()
+        })
+        .open_sync()
+        .unwrap();
+    db.create_table(
+        CreateTableInput::new("many")
+            .partition_key("pk", ScalarType::S)
+            .sort_key("sk", ScalarType::N),
+    )
+    .unwrap();
+    let key = |n: i64| {
+        Item::from([
+            ("pk", AttributeValue::from(format!("p{}", n % 1000))),
+            ("sk", n.into()),
+        ])
+    };
+    let batches = |all: Vec<i64>, put: bool| {
+        for batch in all.chunks(25) {
+            let input = batch.iter().fold(BatchWriteItemInput::new(), |input, n| {
+                let mut item = key(*n);
+                if !put {
+                    return input.delete("many", item);
+                }
+                item.insert(
+                    "payload",
+                    AttributeValue::from(
+                        "some hundred bytes or so, as many items have them. ".repeat(2),
+                    ),
+                );
+                input.put("many", item)
+            });
+            assert!(
+                db.batch_write_item(input)
+                    .unwrap()
+                    .unprocessed_items
+                    .is_empty()
+            );
+        }
+    };
+    let used = || {
+        for _ in 0..3 {
+            db.checkpoint_now().unwrap();
+        }
+        db.stats().page_used_bytes
+    };
+    batches((0..items).collect(), true);
+    let before = used();
+    batches((0..items).filter(|n| n % 10 != 3).collect(), false);
+    let after = used();
+    println!("{items} items: {before} bytes of live pages, {after} after the deletion");
+    assert!(after * 5 < before, "{before} before, {after} after");
+    let mut left = 0;
+    let mut input = ScanInput::new("many").select(Select::Count);
+    loop {
+        let page = db.scan(input.clone()).unwrap();
+        left += i64::from(page.count);
+        match page.last_evaluated_key {
+            Some(last) => input = input.exclusive_start_key(last),
+            None => break,
+        }
+    }
+    assert_eq!(left, items / 10);
+    assert_eq!(db.stats().rejected_frees, 0);
+    db.close().unwrap();
 }
