@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use sealdb::model::ops::{CreateTableInput, PutItemInput};
+use sealdb::model::ops::{
+    BatchWriteItemInput, CreateTableInput, GetItemInput, PutItemInput, ScanInput, Select,
+    WriteRequest,
+};
 use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::tools::{self, CheckReport, TableState};
 use sealdb::{Error, RootKeySource, blocking};
@@ -229,4 +233,155 @@ fn refusals_are_named() {
     let error = check(dir, "data").unwrap_err().to_string();
     assert!(error.contains("open"), "{error}");
     drop(db);
+}
+
+fn bytes_in(dir: &Path) -> u64 {
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+#[test]
+fn a_database_from_which_nine_tenths_were_deleted_shrinks_to_its_live_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let db = open(dir, "data");
+    db.create_table(CreateTableInput::new("big").partition_key("id", ScalarType::S))
+        .unwrap();
+    let batches = |keep: &dyn Fn(usize) -> bool, write: &dyn Fn(usize) -> WriteRequest| {
+        let chosen: Vec<usize> = (0..10_000).filter(|n| keep(*n)).collect();
+        for chunk in chosen.chunks(25) {
+            let input = chunk.iter().fold(BatchWriteItemInput::new(), |input, n| {
+                input.request("big", write(*n))
+            });
+            let out = db.batch_write_item(input).unwrap();
+            assert!(out.unprocessed_items.is_empty());
+        }
+    };
+    batches(&|_| true, &|n| WriteRequest::Put(item(n, 1500 + n % 400)));
+    batches(&|n| n % 10 != 0, &|n| {
+        WriteRequest::Delete(Item::from([(
+            "id",
+            AttributeValue::from(format!("item {n:06}")),
+        )]))
+    });
+    db.close().unwrap();
+    drop(db);
+
+    let place = || (dir.join("data"), dir.join("keyring"), root_key(dir));
+    let (data, keyring, key) = place();
+    let report = tools::compact(&data, &keyring, key).unwrap();
+    assert_eq!(report.bytes_after, bytes_in(&data));
+    assert!(report.bytes_before > 17 << 20, "{report:?}");
+    // 1,000 items of 1.7 KiB, the log of 1 MiB, the trail's reserve of 1.25 MiB, and an extent for each of three spaces.
+    assert!(report.bytes_after < 8 << 20, "{report:?}");
+    let checked = check(dir, "data").unwrap();
+    assert_eq!(checked.damages, Vec::<String>::new());
+    assert_eq!(checked.tables[0].items, 1000);
+    let again = tools::compact(&data, &keyring, root_key(dir)).unwrap();
+    assert!(
+        again.bytes_after <= report.bytes_after + (1 << 19),
+        "{again:?}"
+    );
+
+    let db = open(dir, "data");
+    let found = db
+        .scan(ScanInput::new("big").select(Select::Count))
+        .unwrap();
+    assert!(found.count > 0);
+    db.put_item(PutItemInput::new("big", item(1, 10))).unwrap();
+    let (_, keyring, key) = place();
+    assert!(tools::compact(&data, keyring, key).is_err(), "it is open");
+    db.close().unwrap();
+}
+
+#[test]
+fn a_copy_is_whole_owner_only_and_opens_with_the_same_keyring() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    filled(dir, 20);
+    // With something in the log.
+    let db = open(dir, "data");
+    db.put_item(PutItemInput::new("left", item(999, 10)))
+        .unwrap();
+    assert!(tools::copy(dir.join("data"), dir.join("copy")).is_err());
+    assert!(!dir.join("copy").exists());
+    drop(db);
+
+    let report = tools::copy(dir.join("data"), dir.join("a/copy")).unwrap();
+    let mut original = contents(&dir.join("data"));
+    original.remove(&dir.join("data/lock"));
+    let copied = contents(&dir.join("a/copy"));
+    assert_eq!(
+        original.values().collect::<Vec<_>>(),
+        copied.values().collect::<Vec<_>>()
+    );
+    assert_eq!(report.bytes, bytes_in(&dir.join("a/copy")));
+    for path in copied.keys() {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+    let mode = fs::metadata(dir.join("a/copy"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(check(dir, "a/copy").unwrap().damages, Vec::<String>::new());
+
+    // Not onto something, and not into itself; nothing is left of an attempt.
+    assert!(tools::copy(dir.join("data"), dir.join("a/copy")).is_err());
+    assert_eq!(contents(&dir.join("a/copy")), copied);
+    assert!(tools::copy(dir.join("data"), dir.join("data/inside")).is_err());
+    assert!(!dir.join("data/inside").exists());
+    assert!(matches!(
+        tools::copy(dir.join("a"), dir.join("b")),
+        Err(Error::NoDatabase(_))
+    ));
+
+    // Copy and original go their own ways.
+    let key = || Item::from([("id", AttributeValue::from("item 000999"))]);
+    let copy = open(dir, "a/copy");
+    let got = copy.get_item(GetItemInput::new("left", key())).unwrap();
+    assert_eq!(got.item, Some(item(999, 10)));
+    copy.put_item(PutItemInput::new("left", item(999, 20)))
+        .unwrap();
+    copy.close().unwrap();
+    let db = open(dir, "data");
+    let got = db.get_item(GetItemInput::new("left", key())).unwrap();
+    assert_eq!(got.item, Some(item(999, 10)));
+    db.close().unwrap();
+}
+
+#[test]
+fn the_trail_can_be_read_while_the_database_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let db = open(dir, "data");
+    let mut trail =
+        tools::read_trail(dir.join("data"), dir.join("keyring"), root_key(dir)).unwrap();
+    let names = |trail: &mut tools::TrailReader| -> Vec<String> {
+        trail
+            .map(|record| record.unwrap().event.event_name)
+            .collect()
+    };
+    assert_eq!(
+        names(&mut trail),
+        ["GenerateDataKey"; 2],
+        "trail and system"
+    );
+    db.create_table(CreateTableInput::new("table").partition_key("id", ScalarType::S))
+        .unwrap();
+    assert_eq!(names(&mut trail), ["GenerateDataKey"], "goes on");
+    db.close().unwrap();
+    assert_eq!(names(&mut trail), Vec::<String>::new());
+    drop(db);
+    let other = tempfile::tempdir().unwrap();
+    filled(other.path(), 1);
+    let wrong = tools::read_trail(
+        dir.join("data"),
+        other.path().join("keyring"),
+        root_key(other.path()),
+    );
+    assert!(matches!(wrong, Err(Error::Keyring(_))));
 }

@@ -4,6 +4,7 @@
 //! Each exists for a local keyring and, as `*_with`, for any other [`Kms`].
 
 mod check;
+mod compact;
 mod copy;
 mod places;
 #[cfg(test)]
@@ -26,6 +27,9 @@ use crate::shared::Parts;
 #[doc(hidden)]
 pub use check::check_parts;
 pub use check::{CheckReport, CheckedTable, TableState, check, check_with};
+#[doc(hidden)]
+pub use compact::compact_parts;
+pub use compact::{CompactReport, compact, compact_with};
 pub use copy::{CopyReport, copy};
 pub use sealdb_crypto::TrailReader;
 pub use trail::{read_trail, read_trail_with};
