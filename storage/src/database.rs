@@ -49,6 +49,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     engine: Option<Arc<dyn Engine>>,
     sealing: Option<Arc<dyn Sealing>>,
+    provider: &'static Provider,
     existing_only: bool,
 }
 
@@ -117,6 +118,14 @@ impl Builder {
         self
     }
 
+    /// Other primitives and randomness than the default, for tests that replay a run exactly.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn provider(mut self, provider: &'static Provider) -> Self {
+        self.provider = provider;
+        self
+    }
+
     /// Opens the database, or makes a new one if there is none.
     ///
     /// # Errors
@@ -162,7 +171,7 @@ impl Builder {
                 Arc::new(FileEngine::open(&self.dir, options).map_err(Error::from_engine)?)
             }
         };
-        let provider = Provider::default_provider();
+        let provider = self.provider;
         let sealing = self
             .sealing
             .unwrap_or_else(|| Arc::new(Aes256Gcm::new(provider, self.epochs, self.clock.clone())));
@@ -212,6 +221,7 @@ impl Database {
             clock: Arc::new(SystemClock),
             engine: None,
             sealing: None,
+            provider: Provider::default_provider(),
             existing_only: false,
         }
     }

@@ -276,7 +276,7 @@ struct Recovery<'p> {
     pins: Arc<Pins>,
     published: Arc<Published>,
     keeper: Keeper,
-    tables: HashMap<TableId, Replaying>,
+    tables: BTreeMap<TableId, Replaying>,
     deleted: Vec<Arc<Table>>,
     next_space: u64,
 }
@@ -320,7 +320,7 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
         pins: Pins::new(parts.clock.clone(), parts.options.pin_max_age),
         published: published.clone(),
         keeper: Keeper::new(&parts.options),
-        tables: HashMap::new(),
+        tables: BTreeMap::new(),
         deleted: Vec::new(),
         next_space: body.next_space,
     };

@@ -12,7 +12,7 @@
 //! | `published` | the leader while it publishes, a checkpoint while it takes its snapshot |
 //! | `log` | the leader while it writes a record; others for a moment |
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -142,7 +142,8 @@ pub(crate) struct PublishedInner {
     pub(crate) dropped: Vec<SpaceId>,
     /// Deleted tables that the catalog on the disk may still have.
     pub(crate) deleted: Vec<Arc<Table>>,
-    pub(crate) tables: HashMap<TableId, Arc<Table>>,
+    /// In an order that does not change from run to run: it is the order of checkpoints' writes.
+    pub(crate) tables: BTreeMap<TableId, Arc<Table>>,
 }
 
 /// Places that a group gave up in a table.
@@ -162,7 +163,7 @@ impl Published {
                 retired: Vec::new(),
                 dropped: Vec::new(),
                 deleted: Vec::new(),
-                tables: HashMap::new(),
+                tables: BTreeMap::new(),
             }),
         })
     }

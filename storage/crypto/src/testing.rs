@@ -1,5 +1,6 @@
-//! Doubles for tests of every room: a KMS that fails on command, and a trail in memory.
+//! Doubles for tests of every room: a KMS that fails on command, a trail in memory, chance that repeats itself.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use crate::kms::{
     Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError,
     KmsIdentity, Wrapped,
 };
+use crate::provider::{Provider, ProviderError, aws_lc};
 
 /// A KMS in front of another: can be unreachable, can deny single keys, and counts calls.
 ///
@@ -197,4 +199,50 @@ impl AuditSink for MemoryTrail {
         self.events.lock().push(event.clone());
         Ok(())
     }
+}
+
+/// The default provider with ids, salts and keys from a generator that a seed starts, one per thread: what is sealed with it is
+/// open to everybody, and a run repeats itself to the last placement of a page. Nonces stay the system's.
+///
+/// ```
+/// use sealdb_crypto::testing::{SEEDED_PROVIDER, seed_this_thread};
+///
+/// seed_this_thread(7);
+/// let mut first = [0; 16];
+/// SEEDED_PROVIDER.random(&mut first)?;
+/// seed_this_thread(7);
+/// let mut again = [0; 16];
+/// SEEDED_PROVIDER.random(&mut again)?;
+/// assert_eq!(first, again);
+/// # Ok::<(), sealdb_crypto::ProviderError>(())
+/// ```
+pub static SEEDED_PROVIDER: Provider = Provider {
+    name: "seeded, for tests",
+    random: seeded,
+    ..aws_lc::PROVIDER
+};
+
+thread_local! {
+    static CHANCE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What [`SEEDED_PROVIDER`] gives on this thread from here on.
+pub fn seed_this_thread(seed: u64) {
+    CHANCE.set(seed);
+}
+
+/// SplitMix64.
+fn seeded(out: &mut [u8]) -> Result<(), ProviderError> {
+    for chunk in out.chunks_mut(8) {
+        let state = CHANCE.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        CHANCE.set(state);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        for (to, from) in chunk.iter_mut().zip(z.to_le_bytes()) {
+            *to = from;
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,523 @@
+//! One history: what is done to the database and to the model, step by step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealdb::model::ops::{
+    BatchWriteItemInput, DeleteItemInput, DeleteTableInput, GetItemInput, PutItemInput, ReturnValue,
+};
+use sealdb::{Error, ErrorCode, blocking};
+use sealdb_engine::Survival;
+
+use crate::check::everything;
+use crate::counters::Counters;
+use crate::draw::Draw;
+use crate::model::{Change, Key, Model, Shape};
+use crate::rng::Rng;
+use crate::world::{Keys, World};
+
+/// Bytes of one piece of a batch, which is written whole or not at all.
+const PIECE_BYTES: usize = 512 << 10;
+
+/// A history under way.
+pub struct Run<'k> {
+    pub draw: Draw,
+    pub rng: Rng,
+    pub world: World<'k>,
+    pub db: Option<blocking::Database>,
+    /// What was acknowledged.
+    pub model: Model,
+    pub counters: Counters,
+    /// Every decision is printed.
+    pub trace: bool,
+    /// Numbers items.
+    written: u64,
+    bytes: usize,
+}
+
+impl<'k> Run<'k> {
+    pub fn new(keys: &'k Keys, seed: u64, draw: Draw, rng: Rng, trace: bool) -> Self {
+        if trace {
+            println!("seed {seed}: {draw:?}");
+        }
+        let world = World::new(keys, seed, draw.clone());
+        Run {
+            draw,
+            rng,
+            world,
+            db: None,
+            model: Model::default(),
+            counters: Counters::default(),
+            trace,
+            written: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The whole history.
+    pub fn go(&mut self) {
+        if self.world.crash_engine().is_some() && self.rng.one_in(4) {
+            // In the first moments of a new database.
+            self.arm(12);
+        }
+        self.reopen(Vec::new());
+        for step in 0..self.draw.steps {
+            if self.trace {
+                print!("{step}: ");
+            }
+            self.step();
+            if self.bytes > self.draw.bytes {
+                break;
+            }
+        }
+        self.close();
+        self.reopen(Vec::new());
+        self.verify("at the end");
+        self.close();
+    }
+
+    pub fn db(&self) -> &blocking::Database {
+        self.db.as_ref().expect("open between steps")
+    }
+
+    fn note(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{}", what());
+        }
+    }
+
+    pub fn step(&mut self) {
+        if self.model.tables.is_empty() {
+            return self.create_table();
+        }
+        match self.rng.below(100) {
+            0..45 => self.put_or_delete(),
+            45..55 => self.batch(),
+            55..63 => self.get(),
+            63..75 => self.query(),
+            75..79 => self.scan(),
+            79..81 => self.create_table(),
+            81 => self.delete_table(),
+            82..87 => self.checkpoint(),
+            87..89 => self.tick(),
+            89..91 => self.close_and_reopen(),
+            91..93 => self.drop_and_reopen(),
+            93 => self.verify_step(),
+            _ => self.plan_crash(),
+        }
+    }
+
+    // ---- opening and closing
+
+    /// Makes the engine crash at one of its next `within` operations.
+    fn arm(&mut self, within: usize) {
+        let n = self.rng.between(1, within) as u64;
+        if let Some(engine) = self.world.crash_engine() {
+            engine.crash_at(engine.operations() + n);
+        }
+    }
+
+    fn plan_crash(&mut self) {
+        if self.world.crash_engine().is_none() {
+            return self.put_or_delete();
+        }
+        let within = self.rng.pick(&[1, 4, 20, 60]);
+        self.note(|| format!("a crash within {within} operations"));
+        self.arm(within);
+    }
+
+    /// Opens what survived, crashes on the way included, and decides which of the possible states it is: the model,
+    /// or one of `others`.
+    fn reopen(&mut self, others: Vec<Model>) {
+        loop {
+            let before = self.world.crash_engine().map(|engine| engine.operations());
+            match self.world.open() {
+                Ok(db) => {
+                    self.db = Some(db);
+                    self.counters.add("opens", 1);
+                }
+                Err(error) if self.world.crashed() => {
+                    self.note(|| format!("crash while opening ({error})"));
+                    self.counters.add("crashes while opening", 1);
+                    self.lose_power();
+                    continue;
+                }
+                Err(Error::NoRoot(_)) if self.written == 0 && self.model == Model::default() => {
+                    // Its creation was cut short: there is no database yet.
+                    self.counters.add("cut creations", 1);
+                    self.world.wiped();
+                    continue;
+                }
+                Err(error) => panic!("cannot open after {before:?} operations: {error}"),
+            }
+            let found = match everything(self.db()) {
+                Ok(found) => found,
+                Err(error) => {
+                    assert!(self.world.crashed(), "cannot read after opening: {error}");
+                    self.crash_and_drop();
+                    continue;
+                }
+            };
+            if found == self.model {
+                return;
+            }
+            if let Some(at) = others.iter().position(|other| *other == found) {
+                self.note(|| format!("the unacknowledged write is there ({at})"));
+                self.counters.add("unacknowledged writes found", 1);
+                self.model = found;
+                return;
+            }
+            panic!(
+                "opened, but neither what was acknowledged nor one of {} more:\n  {}",
+                others.len(),
+                self.model.difference(&found)
+            );
+        }
+    }
+
+    fn take_db(&mut self) -> Option<blocking::Database> {
+        let db = self.db.take()?;
+        let stats = db.stats();
+        assert_eq!(
+            stats.rejected_frees, 0,
+            "places freed twice, or never taken"
+        );
+        self.counters.add_stats(&stats);
+        Some(db)
+    }
+
+    /// The disk as it is after a loss of power.
+    fn lose_power(&mut self) {
+        let survival = match self.rng.below(8) {
+            0 => Survival::Nothing,
+            1 => Survival::Everything,
+            _ => Survival::Seeded(self.rng.next()),
+        };
+        self.note(|| format!("after the crash: {survival:?}"));
+        self.world.power_failed(survival);
+        self.counters.add("crashes", 1);
+        // And perhaps again while it recovers.
+        if self.rng.one_in(4) {
+            self.arm(25);
+        }
+    }
+
+    fn crash_and_drop(&mut self) {
+        drop(self.take_db());
+        self.lose_power();
+    }
+
+    /// A step failed because of a crash: what is found may be the model or one of `others`.
+    fn recover(&mut self, error: &Error, others: Vec<Model>) {
+        let crashed = self.world.crashed();
+        let at = self
+            .world
+            .crash_engine()
+            .map(|engine| engine.last_operation());
+        assert!(crashed, "failed without a crash: {error}");
+        self.note(|| format!("crash at {at:?}: {error}"));
+        self.crash_and_drop();
+        self.reopen(others);
+    }
+
+    fn close(&mut self) {
+        let Some(db) = self.take_db() else { return };
+        if let Err(error) = db.close() {
+            drop(db);
+            assert!(
+                self.world.crashed(),
+                "close failed without a crash: {error}"
+            );
+            self.lose_power();
+            return;
+        }
+        drop(db);
+        if self.world.crashed() {
+            self.lose_power();
+        } else {
+            self.world.process_died();
+        }
+    }
+
+    fn close_and_reopen(&mut self) {
+        self.note(|| "close and reopen".into());
+        self.close();
+        self.counters.add("reopenings", 1);
+        self.reopen(Vec::new());
+    }
+
+    fn drop_and_reopen(&mut self) {
+        self.note(|| "drop and reopen".into());
+        drop(self.take_db());
+        if self.world.crashed() {
+            self.lose_power();
+        } else {
+            self.world.process_died();
+        }
+        self.counters.add("reopenings", 1);
+        self.reopen(Vec::new());
+    }
+
+    // ---- writes
+
+    /// Applies pieces that are each whole or absent, in order, by one call.
+    fn write<T>(
+        &mut self,
+        pieces: &[Vec<Change>],
+        call: impl FnOnce(&blocking::Database) -> Result<T, Error>,
+    ) -> Option<T> {
+        match call(self.db()) {
+            Ok(answer) => {
+                for change in pieces.iter().flatten() {
+                    self.model.apply(change);
+                }
+                Some(answer)
+            }
+            Err(error) => {
+                let mut possible = Vec::new();
+                let mut model = self.model.clone();
+                for piece in pieces {
+                    model = model.with(piece);
+                    possible.push(model.clone());
+                }
+                self.recover(&error, possible);
+                None
+            }
+        }
+    }
+
+    fn any_table(&mut self) -> (String, Shape) {
+        let n = self.rng.below(self.model.tables.len());
+        let (name, table) = self
+            .model
+            .tables
+            .iter()
+            .nth(n)
+            .expect("n is below their count");
+        (name.clone(), table.shape)
+    }
+
+    /// A key of the table, of an item that exists or of any.
+    pub fn any_key(&mut self, table: &str, shape: Shape) -> Key {
+        let items = &self.model.tables[table].items;
+        if !items.is_empty() && self.rng.one_in(2) {
+            let n = self.rng.below(items.len());
+            return items.keys().nth(n).expect("n is below their count").clone();
+        }
+        self.draw.key(&mut self.rng, shape)
+    }
+
+    fn any_change(&mut self, table: &str, shape: Shape) -> Change {
+        let key = self.any_key(table, shape);
+        if self.rng.one_in(self.draw.delete_one_in) {
+            return Change::Delete(table.to_owned(), key);
+        }
+        self.written += 1;
+        let item = self.draw.item(&mut self.rng, &key, self.written);
+        self.bytes += sealdb::model::item_size(&item);
+        Change::Put(table.to_owned(), key, item)
+    }
+
+    pub fn put_or_delete(&mut self) {
+        let (table, shape) = self.any_table();
+        let change = self.any_change(&table, shape);
+        let want_old = self.rng.one_in(3);
+        let returns = if want_old {
+            ReturnValue::AllOld
+        } else {
+            ReturnValue::None
+        };
+        let (key, answer) = match &change {
+            Change::Put(_, key, item) => {
+                self.note(|| format!("put {table} {key:?} {}", sealdb::model::item_size(item)));
+                let input = PutItemInput::new(&table, (**item).clone()).return_values(returns);
+                let call = |db: &blocking::Database| Ok(db.put_item(input)?.attributes);
+                (key.clone(), self.old_of(&change, key, call))
+            }
+            Change::Delete(_, key) => {
+                self.note(|| format!("delete {table} {key:?}"));
+                let input =
+                    DeleteItemInput::new(&table, Shape::key_map(key)).return_values(returns);
+                let call = |db: &blocking::Database| Ok(db.delete_item(input)?.attributes);
+                (key.clone(), self.old_of(&change, key, call))
+            }
+            _ => unreachable!("any_change changes an item"),
+        };
+        if let Some((old, expected)) = answer {
+            let expected = expected.filter(|_| want_old);
+            assert_eq!(old.as_ref(), expected.as_deref(), "the old item of {key:?}");
+        }
+    }
+
+    /// Makes the change by the call; what the call and what the model gives as the former item.
+    #[allow(clippy::type_complexity)]
+    fn old_of(
+        &mut self,
+        change: &Change,
+        key: &Key,
+        call: impl FnOnce(&blocking::Database) -> Result<Option<sealdb::model::Item>, Error>,
+    ) -> Option<(
+        Option<sealdb::model::Item>,
+        Option<Arc<sealdb::model::Item>>,
+    )> {
+        let (Change::Put(table, ..) | Change::Delete(table, _)) = change else {
+            unreachable!("a change of an item")
+        };
+        let before = self.model.tables[table].items.get(key).cloned();
+        let old = self.write(&[vec![change.clone()]], call)?;
+        Some((old, before))
+    }
+
+    fn batch(&mut self) {
+        let many = self.rng.between(1, 25);
+        let mut changes: Vec<Change> = Vec::new();
+        for _ in 0..many {
+            let (table, shape) = self.any_table();
+            let change = self.any_change(&table, shape);
+            let place = place_of(&change);
+            // One request per key.
+            if !changes.iter().any(|other| place_of(other) == place) {
+                changes.push(change);
+            }
+        }
+        // As the request keeps them: by table.
+        changes.sort_by(|a, b| place_of(a).0.cmp(place_of(b).0));
+        let mut input = BatchWriteItemInput::new();
+        let mut pieces: Vec<Vec<Change>> = Vec::new();
+        let mut bytes = usize::MAX;
+        for change in &changes {
+            let (table, request) = change.request();
+            input = input.request(table, request);
+            let shape = self.model.tables[table].shape;
+            let size = match change {
+                Change::Put(_, key, item) => shape.stored_bytes(key, Some(item)),
+                Change::Delete(_, key) => shape.stored_bytes(key, None),
+                _ => 0,
+            };
+            bytes = bytes.saturating_add(size);
+            if bytes > PIECE_BYTES {
+                bytes = size;
+                pieces.push(Vec::new());
+            }
+            if let Some(piece) = pieces.last_mut() {
+                piece.push(change.clone());
+            }
+        }
+        self.note(|| format!("batch of {} in {} pieces", changes.len(), pieces.len()));
+        self.counters.add("batches", 1);
+        self.counters
+            .add("batches in pieces", u64::from(pieces.len() > 1));
+        let crashed = self.world.crashed();
+        let answer = self.write(&pieces, |db| {
+            let unprocessed = db.batch_write_item(input)?.unprocessed_items;
+            assert!(
+                unprocessed.is_empty() || !crashed,
+                "unprocessed after a crash"
+            );
+            Ok(unprocessed)
+        });
+        if let Some(unprocessed) = answer {
+            assert!(unprocessed.is_empty(), "unprocessed items without a reason");
+        }
+    }
+
+    fn create_table(&mut self) {
+        let name = format!("table-{}", self.rng.below(self.draw.tables));
+        let shape = Shape::draw(&mut self.rng);
+        self.note(|| format!("create {name} {shape:?}"));
+        if self.model.tables.contains_key(&name) {
+            let error = self.db().create_table(shape.create(&name)).unwrap_err();
+            if error.code() != ErrorCode::ResourceInUseException {
+                self.recover(&error, Vec::new());
+            }
+            return;
+        }
+        self.counters.add("tables created", 1);
+        self.write(&[vec![Change::Create(name.clone(), shape)]], |db| {
+            db.create_table(shape.create(&name))
+        });
+    }
+
+    fn delete_table(&mut self) {
+        let (name, _) = self.any_table();
+        self.note(|| format!("delete table {name}"));
+        self.counters.add("tables deleted", 1);
+        self.write(&[vec![Change::Drop(name.clone())]], |db| {
+            db.delete_table(DeleteTableInput::new(&name))
+        });
+    }
+
+    // ---- the rest
+
+    fn get(&mut self) {
+        let (table, shape) = self.any_table();
+        let key = self.any_key(&table, shape);
+        let input = GetItemInput::new(&table, Shape::key_map(&key));
+        self.note(|| format!("get {table} {key:?}"));
+        match self.db().get_item(input) {
+            Ok(got) => {
+                let expected = self.model.tables[&table].items.get(&key);
+                assert_eq!(got.item.as_ref(), expected.map(|i| &**i), "{table} {key:?}");
+            }
+            Err(error) => self.recover(&error, Vec::new()),
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        self.note(|| "checkpoint".into());
+        self.counters.add("checkpoints asked for", 1);
+        if let Err(error) = self.db().checkpoint_now() {
+            self.recover(&error, Vec::new());
+        }
+    }
+
+    fn tick(&mut self) {
+        // Less than a key's life: nobody refreshes it in between.
+        let seconds = self.rng.pick(&[1, 30, 100, 250]);
+        self.note(|| format!("{seconds} seconds pass"));
+        self.world.clock.advance(Duration::from_secs(seconds));
+        self.db().keeper_tick();
+    }
+
+    fn verify_step(&mut self) {
+        self.note(|| "verify everything".into());
+        match everything(self.db()) {
+            Ok(found) => self.compare(&found, "in the middle"),
+            Err(error) => self.recover(&error, Vec::new()),
+        }
+    }
+
+    /// Reads everything and compares.
+    pub fn verify(&mut self, when: &str) {
+        match everything(self.db()) {
+            Ok(found) => self.compare(&found, when),
+            Err(error) => panic!("cannot read everything {when}: {error}"),
+        }
+    }
+
+    fn compare(&self, found: &Model, when: &str) {
+        let difference = || self.model.difference(found);
+        assert!(*found == self.model, "{when}:\n  {}", difference());
+    }
+
+    /// A read failed, which only a crash explains.
+    pub fn read_failed(&mut self, error: &Error) {
+        self.recover(error, Vec::new());
+    }
+
+    pub fn say(&self, what: impl FnOnce() -> String) {
+        self.note(what);
+    }
+
+    pub fn some_table(&mut self) -> (String, Shape) {
+        self.any_table()
+    }
+}
+
+/// Which item a change changes.
+fn place_of(change: &Change) -> (&str, &Key) {
+    match change {
+        Change::Put(table, key, _) | Change::Delete(table, key) => (table, key),
+        _ => unreachable!("a change of an item"),
+    }
+}
