@@ -74,7 +74,7 @@ impl Replayed {
                     item,
                 ) {
                     Ok(()) => break,
-                    Err(TxnError::Load(need)) => need.load_blocking()?,
+                    Err(TxnError::Load(need)) => drop(need.load_blocking()?),
                     Err(TxnError::Fail(error)) => return Err(error),
                 }
             }

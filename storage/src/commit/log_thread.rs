@@ -55,9 +55,12 @@ impl Shared {
     pub(crate) fn serve_orphans(self: &Arc<Self>) -> bool {
         let orphans = std::mem::take(&mut *self.orphans.lock());
         let any = !orphans.is_empty();
-        for orphan in orphans {
+        for mut orphan in orphans {
             match orphan.need.load_blocking() {
-                Ok(()) => self.requeue(orphan.mutation),
+                Ok(page) => {
+                    orphan.mutation.hold(page);
+                    self.requeue(orphan.mutation);
+                }
                 Err(error) => orphan.mutation.answer(Err(&error)),
             }
         }

@@ -17,11 +17,14 @@ use super::seat::{Applied, Seat};
 use super::txn::{PageNeed, Txn, TxnError};
 use crate::error::Error;
 use crate::shared::Shared;
+use crate::tree::PageHold;
 
 /// A mutation that waits for the seat, or for its group to be durable.
 pub(crate) trait Pending: Send {
     /// Runs in the seat. Answers by itself only if a page is missing.
     fn run(self: Box<Self>, seat: &mut Seat) -> Ran;
+    /// Keeps a page that it needs in memory until it has run.
+    fn hold(&mut self, page: Option<PageHold>);
     /// The group is durable (`Ok`), or it is not.
     fn answer(self: Box<Self>, durable: Result<(), &Error>);
 }
@@ -45,7 +48,7 @@ pub(crate) struct Orphan {
 /// What a caller gets back.
 pub(super) enum Reply<F, R> {
     Done(Result<R, Error>),
-    Load(F, PageNeed),
+    Load(F, Vec<PageHold>, PageNeed),
 }
 
 enum To<F, R> {
@@ -70,6 +73,8 @@ impl<F, R> To<F, R> {
 
 struct Mutation<F, R> {
     f: F,
+    /// The pages that were loaded for it so far.
+    held: Vec<PageHold>,
     to: To<F, R>,
 }
 
@@ -88,10 +93,14 @@ where
             Applied::Yes(result) => Ok(result),
             Applied::No(error) => Err(error),
             Applied::Load(need) => {
-                return match self.to.send(Reply::Load(self.f, need)) {
-                    Err(Reply::Load(f, need)) => Ran::Orphan(Orphan {
+                return match self.to.send(Reply::Load(self.f, self.held, need)) {
+                    Err(Reply::Load(f, held, need)) => Ran::Orphan(Orphan {
                         need,
-                        mutation: Box::new(Mutation { f, to: To::Nobody }),
+                        mutation: Box::new(Mutation {
+                            f,
+                            held,
+                            to: To::Nobody,
+                        }),
                     }),
                     _ => Ran::HandedBack,
                 };
@@ -101,6 +110,10 @@ where
             result,
             to: self.to,
         }))
+    }
+
+    fn hold(&mut self, page: Option<PageHold>) {
+        self.held.extend(page);
     }
 
     fn answer(self: Box<Self>, durable: Result<(), &Error>) {
@@ -119,6 +132,8 @@ where
     fn run(self: Box<Self>, _: &mut Seat) -> Ran {
         Ran::Waits(self)
     }
+
+    fn hold(&mut self, _: Option<PageHold>) {}
 
     fn answer(self: Box<Self>, durable: Result<(), &Error>) {
         let result = match durable {
@@ -225,20 +240,22 @@ impl Shared {
         F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
         R: Send + 'static,
     {
+        let mut held = Vec::new();
         loop {
             self.accepts_writes()?;
             let (sender, receiver) = oneshot::channel();
             self.queue.push(Box::new(Mutation {
                 f,
+                held,
                 to: To::Task(sender),
             }));
             self.combine();
             self.kick();
             match receiver.await {
                 Ok(Reply::Done(result)) => return result,
-                Ok(Reply::Load(back, need)) => {
-                    need.load().await?;
-                    f = back;
+                Ok(Reply::Load(back, pages, need)) => {
+                    (f, held) = (back, pages);
+                    held.extend(need.load().await?);
                 }
                 Err(_) => return Err(Error::Closed),
             }
@@ -254,19 +271,21 @@ impl Shared {
         F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
         R: Send + 'static,
     {
+        let mut held = Vec::new();
         loop {
             self.accepts_writes()?;
             let slot = Slot::new();
             self.queue.push(Box::new(Mutation {
                 f,
+                held,
                 to: To::Thread(slot.clone()),
             }));
             self.combine();
             match self.await_slot(&slot) {
                 Reply::Done(result) => return result,
-                Reply::Load(back, need) => {
-                    need.load_blocking()?;
-                    f = back;
+                Reply::Load(back, pages, need) => {
+                    (f, held) = (back, pages);
+                    held.extend(need.load_blocking()?);
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::table::Table;
-use crate::tree::{Cell, Need, TreeIo, Value};
+use crate::tree::{Cell, Need, PageHold, TreeIo, Value};
 
 /// Why a mutation did not run to its end.
 pub(crate) enum TxnError {
@@ -18,19 +18,22 @@ pub(crate) enum TxnError {
     Fail(Error),
 }
 
-/// A page that is not in memory.
+/// A page that is not in memory. Once loaded it is held until the mutation has run: one that touches more pages than the cache
+/// has room for would otherwise load them in turns for ever.
 pub(crate) struct PageNeed {
     pub(crate) io: Arc<TreeIo>,
     pub(crate) cell: Arc<Cell>,
 }
 
 impl PageNeed {
-    pub(crate) async fn load(&self) -> Result<(), Error> {
-        Ok(self.io.load(&self.cell).await?)
+    pub(crate) async fn load(&self) -> Result<Option<PageHold>, Error> {
+        self.io.load(&self.cell).await?;
+        Ok(self.cell.hold())
     }
 
-    pub(crate) fn load_blocking(&self) -> Result<(), Error> {
-        Ok(self.io.load_blocking(&self.cell)?)
+    pub(crate) fn load_blocking(&self) -> Result<Option<PageHold>, Error> {
+        self.io.load_blocking(&self.cell)?;
+        Ok(self.cell.hold())
     }
 }
 

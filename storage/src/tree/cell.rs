@@ -69,6 +69,11 @@ impl Cell {
         self.node.load().is_some()
     }
 
+    /// Keeps the page in memory for as long as the answer lives, if it is there.
+    pub(crate) fn hold(&self) -> Option<PageHold> {
+        self.node.load_full().map(PageHold)
+    }
+
     /// Notes a use. Writes to memory only if the hand has passed since the last one.
     #[inline]
     pub(super) fn touch(&self) {
@@ -113,6 +118,9 @@ impl Cell {
         }
     }
 }
+
+/// A page that is not evicted while this lives.
+pub(crate) struct PageHold(#[allow(dead_code)] Arc<Node>);
 
 /// The contents of a page in memory. Counted by the cache from birth to drop. Begins at a cache line: most searches need
 /// the first line only, and not the one with the reference counts.

@@ -50,7 +50,7 @@ use std::sync::Arc;
 use arc_swap::Guard;
 
 pub(crate) use cache::{CacheStats, PageCache, Use};
-pub(crate) use cell::Cell;
+pub(crate) use cell::{Cell, PageHold};
 pub(crate) use cursor::{Cursor, KeyRef};
 pub(crate) use io::{Layout, Need, TreeError, TreeIo};
 pub(crate) use pointer::{PagePtr, Retired};

@@ -34,8 +34,11 @@ impl Counters {
     }
 
     /// # Panics
-    /// If one of these is 0.
+    /// If one of these is 0 after many seeds.
     pub fn require(&self, names: &[&str]) {
+        if self.get("seeds") < 2 {
+            return;
+        }
         let missing: Vec<_> = names.iter().filter(|name| self.get(name) == 0).collect();
         assert!(missing.is_empty(), "never happened: {missing:?}; {self}");
     }
