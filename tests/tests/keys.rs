@@ -286,6 +286,7 @@ impl Kms for Slow {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)] // The one test that runs on the system's time.
 fn the_keepers_own_thread_refreshes_in_time_one_call_at_a_time_and_nobody_waits_for_it() {
     let mut world = World::new();
     world.filled().close().unwrap();
