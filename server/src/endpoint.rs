@@ -20,7 +20,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// Writes `endpoint.json` into the run directory and, if asked to, makes the pointer name it.
+    /// Writes `endpoint.json` into the run directory; if asked to, makes the pointer name it before that.
     ///
     /// A pointer that cannot be written is a warning: clients can still be given the file by name.
     pub fn write(
@@ -42,7 +42,8 @@ impl Published {
             address: address.to_string(),
             pin,
         };
-        published.renew(credential)?;
+        // The pointer first: whoever waits for the endpoint file can then rely on both. Until it is there, clients that
+        // follow the pointer are told that no server answers, which is true.
         if point {
             let pointed =
                 last_endpoint_pointer(|name| std::env::var_os(name)).and_then(|pointer| {
@@ -56,6 +57,12 @@ impl Published {
                     "clients do not find this server by themselves; name its endpoint file with --endpoint-file"
                 ),
             }
+        }
+        if let Err(error) = published.renew(credential) {
+            if let Some(pointer) = &published.pointer {
+                let _ = std::fs::remove_file(pointer);
+            }
+            return Err(error);
         }
         Ok(published)
     }

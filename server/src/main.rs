@@ -51,9 +51,17 @@ fn main() -> ExitCode {
 
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut signals = Signals::install()?;
+    let mut start = std::pin::pin!(server::start(config.clone()));
     let mut running = tokio::select! {
-        started = server::start(config.clone()) => started?,
-        name = signals.next() => return Err(format!("{name} during the start").into()),
+        started = &mut start => started?,
+        // The start is not torn apart midway: it comes to its end, and the stop follows at once.
+        name = signals.next() => {
+            tracing::info!(signal = name, "asked to stop during the start");
+            tokio::select! {
+                started = &mut start => return Ok(started?.shutdown().await?),
+                name = signals.next() => return Err(format!("{name} during the start").into()),
+            }
+        }
     };
     say(&mut std::io::stdout(), &server::greeting(&running, &config));
     tokio::select! {
