@@ -51,7 +51,7 @@ impl Output {
         let mut table = plain_table();
         for name in columns(std::slice::from_ref(item), first) {
             if let Some(value) = item.get(&name) {
-                table.add_row([Cell::new(&name), Cell::new(text(value))]);
+                table.add_row([Cell::new(escaped(&name)), Cell::new(text(value))]);
             }
         }
         print(&table.to_string())

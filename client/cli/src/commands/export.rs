@@ -36,7 +36,7 @@ pub(crate) async fn run(args: ExportArgs, global: &Global, output: Output) -> Re
     } else {
         Some(Target::create(&args.file)?)
     };
-    let failed = |source| CliError::file(&args.file, source);
+    let failed = |source| write_error(&args.file, source);
 
     let mut out: Box<dyn Write> = match &target {
         None => Box::new(BufWriter::new(io::stdout())),
@@ -100,7 +100,7 @@ async fn csv(
         .chain(others.into_iter().filter(|name| !first.contains(name)))
         .collect();
 
-    let failed = |error: csv::Error| CliError::file(&args.file, error.into());
+    let failed = |error: csv::Error| write_error(&args.file, error.into());
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(&columns).map_err(failed)?;
     let count = each_page(client, &args.table, |items| {
@@ -115,8 +115,17 @@ async fn csv(
     .await?;
     writer
         .flush()
-        .map_err(|source| CliError::file(&args.file, source))?;
+        .map_err(|source| write_error(&args.file, source))?;
     Ok(count)
+}
+
+/// stdout may have a reader that goes early; a file has none.
+fn write_error(path: &Path, source: io::Error) -> CliError {
+    if path == Path::new("-") {
+        CliError::Output(source)
+    } else {
+        CliError::file(path, source)
+    }
 }
 
 async fn each_page(
