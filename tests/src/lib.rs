@@ -1,4 +1,11 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: real `sealdb-server` processes and the command line, a raw gRPC channel, a search for
+//! data that must not be found, and files of a database looked at from outside.
+//!
+//! Everything here panics when something is not as it should be: it serves tests only.
+#![allow(clippy::unwrap_used)]
 
+pub mod canary;
 pub mod disk;
 pub mod judge;
+pub mod raw;
+pub mod server;

@@ -1,0 +1,194 @@
+//! Import and export.
+
+use std::fs;
+
+use sealdb_tests::server::Home;
+use serde_json::json;
+
+/// The first airports of the demo's file, header included.
+fn airports(lines: usize) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo/data/airports.csv");
+    let text = fs::read_to_string(path).unwrap();
+    text.split_inclusive('\n').take(lines + 1).collect()
+}
+
+#[test]
+fn airports_go_in_as_csv_and_come_out_in_every_format() {
+    let home = Home::new();
+    let _server = home.start();
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    home.sealdb(&[
+        "table",
+        "create",
+        "airports",
+        "--pk",
+        "country:S",
+        "--sk",
+        "icao:S",
+    ])
+    .ok();
+    let csv = path("airports.csv");
+    fs::write(&csv, airports(500)).unwrap();
+    let said = home
+        .sealdb(&[
+            "import",
+            "airports",
+            &csv,
+            "--number",
+            "elevation,lat,lon",
+            "--skip-empty",
+        ])
+        .ok();
+    assert!(
+        said.starts_with("imported 500 items in ") && said.contains("/s)"),
+        "{said}"
+    );
+    assert_eq!(home.sealdb(&["scan", "airports", "--count"]).ok(), "500\n");
+
+    // JSON lines in DynamoDB's notation: nothing is lost.
+    let lines = path("airports.jsonl");
+    let said = home.sealdb(&["export", "airports", &lines]).ok();
+    assert!(
+        said.contains("exported 500 items") && said.contains("no longer sealed"),
+        "{said}"
+    );
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(
+        fs::metadata(&lines).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let exported = fs::read_to_string(&lines).unwrap();
+    assert_eq!(exported.lines().count(), 500);
+    home.sealdb(&[
+        "table",
+        "create",
+        "copy",
+        "--pk",
+        "country:S",
+        "--sk",
+        "icao:S",
+    ])
+    .ok();
+    let counted = home
+        .sealdb(&["import", "copy", &lines, "--typed", "--json"])
+        .json();
+    assert_eq!(counted["Count"], 500);
+    let out = home.sealdb(&["export", "copy", "-"]);
+    assert!(out.stderr.contains("exported 500 items"), "{}", out.stderr);
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&out.ok()), sorted(&exported));
+
+    // Plain JSON, for people.
+    let plain = home
+        .sealdb(&["export", "airports", "-", "--plain", "--quiet"])
+        .ok();
+    let first: serde_json::Value = serde_json::from_str(plain.lines().next().unwrap()).unwrap();
+    assert!(
+        first["elevation"].is_number() && first["country"].is_string(),
+        "{first}"
+    );
+
+    // CSV: the key first.
+    let csv = path("again.csv");
+    home.sealdb(&["export", "airports", &csv, "--json"]).json();
+    let text = fs::read_to_string(&csv).unwrap();
+    assert!(
+        text.starts_with("country,icao,"),
+        "{}",
+        text.lines().next().unwrap()
+    );
+    home.sealdb(&[
+        "table",
+        "create",
+        "third",
+        "--pk",
+        "country:S",
+        "--sk",
+        "icao:S",
+    ])
+    .ok();
+    home.sealdb(&[
+        "import",
+        "third",
+        &csv,
+        "--number",
+        "elevation,lat,lon",
+        "--skip-empty",
+    ])
+    .ok();
+    assert_eq!(
+        sorted(&home.sealdb(&["export", "third", "-"]).ok()),
+        sorted(&exported)
+    );
+
+    // What is there is not overwritten.
+    let said = home.sealdb(&["export", "airports", &csv]).refused(2);
+    assert!(said.contains("exists"), "{said}");
+    assert_eq!(fs::read_to_string(&csv).unwrap(), text);
+}
+
+#[test]
+fn a_line_that_is_no_item_is_named_and_what_was_written_is_told() {
+    let home = Home::new();
+    let _server = home.start();
+    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
+        .ok();
+    let mut lines: String = (0..60)
+        .map(|id| format!("{}\n", json!({"id": format!("{id}")})))
+        .collect();
+    lines.push_str("{\"id\": 7}\n");
+    let said = home
+        .sealdb_with_input(&["import", "table", "-", "--format", "jsonl"], &lines)
+        .refused(1);
+    assert!(said.contains("line 61") && said.contains("id"), "{said}");
+    assert!(said.contains("items were written before this"), "{said}");
+    let count = home.sealdb(&["scan", "table", "--count"]).ok();
+    assert!(
+        said.contains(&format!("{} items were written", count.trim())),
+        "{said}, {count}"
+    );
+    for (input, part) in [
+        ("id,n\na,b\n", "column n"),
+        ("name,n\na,1\n", "no column id"),
+        ("id,n\na,1,2\n", "line 2"),
+    ] {
+        let said = home
+            .sealdb_with_input(
+                &["import", "table", "-", "--format", "csv", "--number", "n"],
+                input,
+            )
+            .stderr;
+        assert!(said.contains(part), "{input:?}: {said}");
+    }
+    let said = home.sealdb(&["import", "table", "nowhere.csv"]).refused(1);
+    assert!(said.contains("nowhere.csv"), "{said}");
+    let said = home
+        .sealdb_with_input(&["import", "table", "-"], "")
+        .refused(2);
+    assert!(said.contains("--format"), "{said}");
+}
+
+#[test]
+fn the_last_of_equal_keys_wins() {
+    let home = Home::new();
+    let _server = home.start();
+    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
+        .ok();
+    let lines: String = (0..500)
+        .map(|line| format!("{}\n", json!({"id": format!("{}", line % 7), "line": line})))
+        .collect();
+    home.sealdb_with_input(&["import", "table", "-", "--format", "jsonl"], &lines)
+        .ok();
+    for id in 0..7 {
+        let last = (0..500).rev().find(|line| line % 7 == id).unwrap();
+        let got = home
+            .sealdb(&["item", "get", "table", "--pk", &id.to_string(), "--json"])
+            .json();
+        assert_eq!(got["line"]["N"], last.to_string());
+    }
+}
