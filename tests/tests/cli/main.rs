@@ -1,5 +1,11 @@
 //! The command line, end to end: the real `sealdb` against a real server, as a person or a script calls it.
-#![allow(clippy::unwrap_used, missing_docs)]
+// Tests of real processes wait on the real clock, and print what they counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod files;
 mod items;

@@ -1,5 +1,11 @@
 //! The server, end to end: a real `sealdb-server` process, spoken to over the network and killed without warning.
-#![allow(clippy::unwrap_used, missing_docs)]
+// Tests of real processes wait on the real clock, and print what they counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod bad_input;
 mod canary;
