@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Endpoint(EndpointArgs),
     /// Verify every block of a closed database, and its trees.
     Check(ClosedArgs),
+    /// Give the free space of a closed database back.
+    Compact(ClosedArgs),
     /// Copy a closed database, sealed as it is.
     Copy(CopyArgs),
     /// Print completions for a shell.

@@ -24,7 +24,7 @@ pub(crate) fn run(command: &AuditCommand, output: Output) -> Result<(), CliError
     let place = database.place()?;
     let mut trail = tools::read_trail(&database.data_dir, &place.directory, place.root)?;
     // The trail is chained: its end is trusted only after everything before it was opened.
-    let mut newest = VecDeque::with_capacity(*lines);
+    let mut newest = VecDeque::new();
     for record in trail.by_ref() {
         if newest.len() == *lines {
             newest.pop_front();

@@ -52,6 +52,21 @@ pub(crate) fn check(args: &ClosedArgs, output: Output) -> Result<(), CliError> {
     }
 }
 
+pub(crate) fn compact(args: &ClosedArgs, output: Output) -> Result<(), CliError> {
+    let place = args.place()?;
+    let report = tools::compact(&args.data_dir, &place.directory, place.root)?;
+    if output.json {
+        return output.value(
+            &json!({ "bytes_before": report.bytes_before, "bytes_after": report.bytes_after }),
+        );
+    }
+    output.done(&format!(
+        "compacted from {} to {}",
+        bytes(report.bytes_before),
+        bytes(report.bytes_after)
+    ))
+}
+
 pub(crate) fn copy(args: &CopyArgs, output: Output) -> Result<(), CliError> {
     let report = tools::copy(&args.data_dir, &args.to)?;
     if output.json {

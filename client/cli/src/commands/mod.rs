@@ -30,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
         Command::Credential(command) => credential::run(command, output),
         Command::Audit(command) => audit::run(&command, output),
         Command::Check(args) => closed::check(&args, output),
+        Command::Compact(args) => closed::compact(&args, output),
         Command::Copy(args) => closed::copy(&args, output),
         Command::Endpoint(args) => endpoint::run(&global, &args, output),
         Command::Completions { shell } => {
