@@ -33,6 +33,7 @@ fn help_names_every_command() {
         "audit",
         "endpoint",
         "check",
+        "compact",
         "copy",
         "completions",
     ] {
