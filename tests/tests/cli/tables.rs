@@ -154,7 +154,7 @@ fn servers_are_found_by_name_by_environment_and_by_the_last_start() {
         .spawn()
         .unwrap();
     let begun = std::time::Instant::now();
-    while one.sealdb(&["table", "list"]).stdout != "" {
+    while !one.sealdb(&["table", "list"]).stdout.is_empty() {
         assert!(begun.elapsed().as_secs() < 30, "{}", two.log());
     }
     let file = one.endpoint_file();

@@ -62,10 +62,10 @@ impl Part {
             ScalarType::S => Part::S(text(n, many, longest)),
             ScalarType::B => {
                 let mut bytes = text(n, many, longest).into_bytes();
-                if n % 5 == 0 {
+                if n.is_multiple_of(5) {
                     bytes[0] = 0xff;
                 }
-                if n % 7 == 0 {
+                if n.is_multiple_of(7) {
                     let end = bytes.len() - 1;
                     bytes[end] = 0;
                     bytes.truncate(longest);
@@ -87,7 +87,7 @@ fn text(n: usize, many: usize, longest: usize) -> String {
         long.push_str(&"x".repeat(longest - long.len() - 4 - (n % 3)));
         return long;
     }
-    if many > 20 && n % 2 == 0 {
+    if many > 20 && n.is_multiple_of(2) {
         format!("{family}{n:04}")
     } else {
         format!("{family}{n}")
