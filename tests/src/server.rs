@@ -193,7 +193,15 @@ impl Home {
 ///
 /// # Panics
 /// It takes longer than a minute.
-pub fn run(mut command: Command, input: &str) -> Ran {
+pub fn run(command: Command, input: &str) -> Ran {
+    run_within(command, input, 2 * PATIENCE)
+}
+
+/// The same with another limit, for a program that is built first.
+///
+/// # Panics
+/// It takes longer than that.
+pub fn run_within(mut command: Command, input: &str, limit: Duration) -> Ran {
     use std::io::{Read, Write};
     let shown = format!("{command:?}");
     let mut child = command
@@ -217,7 +225,7 @@ pub fn run(mut command: Command, input: &str) -> Ran {
     }
     let stdout = reader(child.stdout.take().unwrap());
     let stderr = reader(child.stderr.take().unwrap());
-    let Some(status) = wait(&mut child, 2 * PATIENCE) else {
+    let Some(status) = wait(&mut child, limit) else {
         let _ = child.kill();
         panic!("{shown} did not end in time");
     };
