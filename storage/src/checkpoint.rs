@@ -110,6 +110,11 @@ impl Checkpoints {
         self.progress.wait_for(&mut signal, at_most);
     }
 
+    /// How many were made.
+    pub(crate) fn done(&self) -> u64 {
+        self.signal.lock().done
+    }
+
     /// What the last checkpoint failed with, if it did.
     pub(crate) fn failed(&self) -> Option<Error> {
         self.signal.lock().failed.clone()
@@ -310,7 +315,14 @@ impl Shared {
         snapshot: &Snapshot,
     ) -> Result<(), Error> {
         for table in &snapshot.deleted {
-            state.catalog_remove(&system.catalog, &TableRecord::catalog_key(&table.name))?;
+            // A table of the same name that was made since takes the record's place, or has taken it in a checkpoint that failed.
+            if !snapshot
+                .tables
+                .iter()
+                .any(|(other, _)| other.name == table.name)
+            {
+                state.catalog_remove(&system.catalog, &TableRecord::catalog_key(&table.name))?;
+            }
             state.drop_carried(&system.catalog, table.id)?;
         }
         self.carry_closed(state, system, snapshot.sequence, &snapshot.tables)?;

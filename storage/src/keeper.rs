@@ -203,21 +203,23 @@ impl Shared {
         tracing::warn!(table = %table.name, %reason, "table closed");
         table.begin_closing(reason.clone());
         let _ddl = self.ddl.lock();
-        // A running checkpoint may still be sealing pages under the key.
-        let mut checkpoint = self.checkpoints.hold();
-        loop {
+        let mut checkpoint = loop {
+            // A running checkpoint may still be sealing pages under the key.
+            let checkpoint = self.checkpoints.hold();
             let seat = self.seat.lock();
             if !seat.touches(table.id) {
                 table.set_closed(reason);
-                break;
+                break checkpoint;
             }
             drop(seat);
+            // Who leads may be waiting for one.
+            drop(checkpoint);
             // The open group was applied before: it goes its way first.
             self.lead_if_free();
             if self.options.background == Background::Threads {
                 std::thread::sleep(Duration::from_micros(200));
             }
-        }
+        };
         checkpoint.forget_retired(table.id);
         self.published
             .lock()
@@ -243,10 +245,11 @@ impl Shared {
         }
         match record.unwrap(&*self.kms, &Caller::database(), context) {
             Ok(key) => match self.reopen_table(table, key) {
-                Ok(()) => {
+                Ok(true) => {
                     self.keeper.insert(table.id, now);
                     tracing::info!(table = %table.name, "table opened");
                 }
+                Ok(false) => {}
                 Err(error) => {
                     tracing::error!(table = %table.name, %error, "what was carried along for the table cannot be applied");
                     table.begin_closing(ClosedReason::Damaged(Arc::new(error)));
@@ -256,15 +259,21 @@ impl Shared {
         }
     }
 
-    fn reopen_table(self: &Arc<Self>, table: &Arc<Table>, key: TableKey) -> Result<(), Error> {
+    /// False if the table has been deleted meanwhile.
+    fn reopen_table(self: &Arc<Self>, table: &Arc<Table>, key: TableKey) -> Result<bool, Error> {
         let _ddl = self.ddl.lock();
-        let checkpoint = self.checkpoints.hold();
-        // A record that touches the table may still be on its way.
+        if self
+            .table(table.name.as_str())
+            .is_none_or(|other| other.id != table.id)
+        {
+            return Ok(false);
+        }
+        // A record that touches the table may still be on its way. Before checkpoints are kept away: who leads may wait for one.
         while self.published.sequence() < table.logged_to.load(Ordering::Acquire) {
             self.writable()?;
-            self.lead_if_free();
             std::thread::yield_now();
         }
+        let checkpoint = self.checkpoints.hold();
         let system = self.system_sealers()?;
         let space = table.record.lock().record.space;
         let open = self.open_table(table.id, space, key);
@@ -276,12 +285,14 @@ impl Shared {
             retired: replayed.retired,
         });
         table.set_open(open, replayed.tree, replayed.counters, replayed.sequence);
-        Ok(())
+        Ok(true)
     }
 
     fn lose_system_key(self: &Arc<Self>, reason: ClosedReason) {
         tracing::error!(%reason, "the system key is lost: the database is closed");
         self.set_system_key_lost(reason.clone());
+        // In the seat: a leader that found the database writable closes its group there, with the parts of all its tables.
+        let _seat = self.seat.lock();
         for table in self.tables().values() {
             table.begin_closing(reason.clone());
             table.set_closed(reason.clone());

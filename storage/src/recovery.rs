@@ -344,6 +344,7 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
     reader.confirm_end(head.counter, &others)?;
 
     // Crash from here on: nothing that the root needs is touched; the next open starts from it again.
+    repeat_scrub(&*engine, &body)?;
     for entry in &retiring {
         engine
             .log_release(entry.no, true)
@@ -356,7 +357,7 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
     recovery.finish(head, body, sealers, catalog, log, replayed)
 }
 
-/// Restores the allocation, and repeats the zeroing that a crash may have cut short.
+/// Restores the allocation.
 fn restore_map(engine: &dyn Engine, sealer: &dyn Sealer, body: &RootBody) -> Result<(), Error> {
     let Some(map) = body.free_map else {
         return Ok(());
@@ -369,8 +370,14 @@ fn restore_map(engine: &dyn Engine, sealer: &dyn Sealer, body: &RootBody) -> Res
         .get(sealer.head_len()..block.len().saturating_sub(sealer.tail_len()))
         .unwrap_or_default();
     engine.restore_allocation_map(plain)?;
+    Ok(())
+}
+
+/// Repeats the zeroing that a crash may have cut short. The root goes on to list the places: its map calls them allocated.
+fn repeat_scrub(engine: &dyn Engine, body: &RootBody) -> Result<(), Error> {
     if !body.scrub.is_empty() {
         engine.zero_pages(&body.scrub).map_err(Error::from_engine)?;
+        engine.sync_pages().map_err(Error::from_engine)?;
         engine.free(&body.scrub);
     }
     Ok(())
@@ -587,6 +594,7 @@ impl Recovery<'_> {
         log: LogWriter,
         replayed: ReplayedLog,
     ) -> Result<Arc<Shared>, Error> {
+        let deletions = !self.deleted.is_empty();
         {
             let mut published = self.published.lock();
             published.tag = log.tag();
@@ -623,6 +631,10 @@ impl Recovery<'_> {
             },
         );
         shared.announce_log(body)?;
+        if deletions {
+            // A crash cut short what the deletion had started.
+            shared.scrub_after(replayed.end);
+        }
         Ok(shared)
     }
 }

@@ -224,7 +224,8 @@ impl Shared {
                 slot.changed = true;
             }
         }
-        Ok(())
+        // What cannot be read must not be let go as if it had been carried.
+        reader.expect_reached(sequence)
     }
 
     /// The newest state of a closed table whose key is at hand again: its last checkpoint, what was carried, and the log.
@@ -259,6 +260,7 @@ impl Shared {
                     }
                 }
             }
+            reader.expect_reached(published)?;
         }
         Ok(replayed)
     }

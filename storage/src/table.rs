@@ -195,6 +195,8 @@ impl Table {
         let mut working = self.working.lock();
         working.closing = true;
         working.closed = Some(reason.clone());
+        // Before the view shows it: a checkpoint that finds the table closed asks what it has to carry along.
+        self.logged_to.fetch_max(working.sequence, Ordering::AcqRel);
         let counters = self.counters();
         self.view
             .store(Arc::new(View::Closed(ClosedView { reason, counters })));

@@ -38,6 +38,8 @@ impl Shared {
                 self.log.lock().synced(sequence);
                 Ok(())
             }
+            // A checkpoint made it durable in the pages meanwhile, and may have let the segment go.
+            Err(_) if self.log.lock().durable() >= sequence => Ok(()),
             Err(error) => {
                 let error = Error::from(error);
                 self.set_read_only(error.clone());

@@ -154,11 +154,13 @@ pub(super) struct Slot<T> {
 struct SlotState<T> {
     reply: Option<T>,
     lead: bool,
+    /// The reply was taken: its thread does not wait here any more.
+    left: bool,
 }
 
 /// A waiting thread that can be asked to lead.
 pub(super) trait Sleeper: Send + Sync {
-    /// False if it has its answer already.
+    /// False if it has its answer already, taken or not.
     fn promote(&self) -> bool;
 }
 
@@ -168,6 +170,7 @@ impl<T> Slot<T> {
             state: Mutex::new(SlotState {
                 reply: None,
                 lead: false,
+                left: false,
             }),
             changed: Condvar::new(),
         })
@@ -179,7 +182,7 @@ impl<T> Slot<T> {
     }
 
     fn take(&self) -> Option<T> {
-        self.state.lock().reply.take()
+        self.state.lock().take()
     }
 
     /// Waits for an answer or a call to lead. The flag tells that a call came.
@@ -188,14 +191,22 @@ impl<T> Slot<T> {
         while state.reply.is_none() && !state.lead {
             self.changed.wait(&mut state);
         }
-        (state.reply.take(), std::mem::take(&mut state.lead))
+        (state.take(), std::mem::take(&mut state.lead))
+    }
+}
+
+impl<T> SlotState<T> {
+    fn take(&mut self) -> Option<T> {
+        let reply = self.reply.take();
+        self.left |= reply.is_some();
+        reply
     }
 }
 
 impl<T: Send> Sleeper for Slot<T> {
     fn promote(&self) -> bool {
         let mut state = self.state.lock();
-        if state.reply.is_some() {
+        if state.reply.is_some() || state.left {
             return false;
         }
         state.lead = true;
@@ -240,7 +251,7 @@ impl Shared {
         F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
         R: Send + 'static,
     {
-        let mut held = Vec::new();
+        let (mut held, mut failed) = (Vec::new(), None);
         loop {
             self.accepts_writes()?;
             let (sender, receiver) = oneshot::channel();
@@ -255,7 +266,11 @@ impl Shared {
                 Ok(Reply::Done(result)) => return result,
                 Ok(Reply::Load(back, pages, need)) => {
                     (f, held) = (back, pages);
-                    held.extend(need.load().await?);
+                    need.unless_failed(failed.take())?;
+                    match need.load().await {
+                        Ok(page) => held.extend(page),
+                        Err(error) => failed = Some((need, error)),
+                    }
                 }
                 Err(_) => return Err(Error::Closed),
             }
@@ -271,7 +286,7 @@ impl Shared {
         F: FnMut(&mut Txn) -> Result<R, TxnError> + Send + 'static,
         R: Send + 'static,
     {
-        let mut held = Vec::new();
+        let (mut held, mut failed) = (Vec::new(), None);
         loop {
             self.accepts_writes()?;
             let slot = Slot::new();
@@ -285,7 +300,11 @@ impl Shared {
                 Reply::Done(result) => return result,
                 Reply::Load(back, pages, need) => {
                     (f, held) = (back, pages);
-                    held.extend(need.load_blocking()?);
+                    need.unless_failed(failed.take())?;
+                    match need.load_blocking() {
+                        Ok(page) => held.extend(page),
+                        Err(error) => failed = Some((need, error)),
+                    }
                 }
             }
         }
@@ -344,5 +363,21 @@ impl Shared {
     pub(super) fn requeue(self: &Arc<Self>, mutation: Box<dyn Pending>) {
         self.queue.push(mutation);
         self.combine();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn who_has_taken_its_answer_is_not_called_to_lead() {
+        let slot = Slot::new();
+        assert!(slot.promote());
+        slot.fill(1);
+        assert!(!slot.promote());
+        assert_eq!(slot.take(), Some(1));
+        assert!(!slot.promote(), "nobody waits here any more");
     }
 }

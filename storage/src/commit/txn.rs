@@ -35,6 +35,15 @@ impl PageNeed {
         self.io.load_blocking(&self.cell)?;
         Ok(self.cell.hold())
     }
+
+    /// A page is loaded outside the seat, where its place may be freed and used again meanwhile: the tag shows it. So an error
+    /// counts only if the mutation, run again, still needs the same page.
+    pub(super) fn unless_failed(&self, failed: Option<(PageNeed, Error)>) -> Result<(), Error> {
+        match failed {
+            Some((need, error)) if Arc::ptr_eq(&need.cell, &self.cell) => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl From<Error> for TxnError {

@@ -187,3 +187,23 @@ fn a_page_that_cannot_be_read_fails_the_read_and_only_that() {
     );
     put(&core, &table, &item("a", "1", "x")).unwrap();
 }
+
+#[test]
+fn a_name_that_is_used_again_outlives_a_checkpoint_that_fails() {
+    let f = faulty();
+    f.core.checkpoint_now().unwrap();
+    f.faults.fail_nth(FaultPoint::PageWrite, 1, Fault::Io);
+    f.core.delete_table_blocking("films").unwrap();
+    let again = f
+        .core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    put(&f.core, &again, &item("b", "1", "new")).unwrap();
+    // The third write is the allocation map: the catalog has the new record already.
+    f.faults.fail_nth(FaultPoint::PageWrite, 3, Fault::Io);
+    assert!(f.core.checkpoint_now().is_err());
+    f.core.checkpoint_now().unwrap();
+    let (_core, table) = f.reopen();
+    assert!(get(&table, "b", "1").unwrap().is_some());
+    assert_eq!(table.counters().item_count, 1);
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealdb_crypto::{BlockKind, Caller};
+use sealdb_crypto::{BlockKind, Caller, KeyRecordError, KmsError};
 use sealdb_engine::{Engine, MemoryEngine, PageAddr, UNIT};
 
 use super::{World, get, item, new_table, put, reopened, sizes};
@@ -47,6 +47,61 @@ fn setup() -> Setup {
         films,
         songs,
     }
+}
+
+#[test]
+fn a_checkpoint_that_meets_a_table_about_to_close_carries_its_log_along() {
+    let s = setup();
+    s.core.checkpoint_now().unwrap();
+    put(&s.core, &s.films, &item("late", "1", "in the log only")).unwrap();
+    let counters = s.films.counters();
+    let reason = ClosedReason::Expired(KeyRecordError::Kms(KmsError::Unavailable {
+        provider: "test".into(),
+        reason: "away".into(),
+        source: None,
+    }));
+    // The keeper has begun, and a checkpoint comes before it has ended.
+    s.films.begin_closing(reason.clone());
+    put(&s.core, &s.songs, &item("b", "1", "x")).unwrap();
+    s.core.checkpoint_now().unwrap();
+    s.core.checkpoint_now().unwrap();
+    s.core.shared().close_table(&s.films, reason);
+
+    s.world.clock.advance(MINUTE);
+    s.core.keeper_tick();
+    assert!(s.films.closed_reason().is_none());
+    assert!(get(&s.films, "late", "1").unwrap().is_some());
+    assert_eq!(s.films.counters(), counters);
+}
+
+#[test]
+fn a_part_that_cannot_be_carried_keeps_its_log() {
+    let s = setup();
+    s.core.checkpoint_now().unwrap();
+    put(&s.core, &s.films, &item("late", "1", "in the log only")).unwrap();
+    s.world.kms.answer("films", Answer::No);
+    s.world.clock.advance(4 * MINUTE + Duration::from_secs(1));
+    s.core.keeper_tick();
+    assert!(s.films.closed_reason().is_some());
+    let flip = || {
+        for (no, capacity) in s.engine.log_segments().unwrap() {
+            let len = u32::try_from(capacity).unwrap();
+            let mut bytes = s.engine.log_read(no, 0, len).unwrap();
+            for unit in bytes.chunks_mut(4096) {
+                unit[100] ^= 1;
+            }
+            // One that is not in use cannot be written, nor does it matter.
+            let _ = s.engine.log_write(no, 0, &bytes);
+        }
+    };
+    flip();
+    assert!(matches!(s.core.checkpoint_now(), Err(Error::Corruption(_))));
+    flip();
+    s.core.checkpoint_now().unwrap();
+    s.world.kms.answer("films", Answer::Yes);
+    s.world.clock.advance(MINUTE);
+    s.core.keeper_tick();
+    assert!(get(&s.films, "late", "1").unwrap().is_some());
 }
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -218,6 +218,34 @@ fn threads_that_crash_into_a_failed_sync_all_get_an_answer() {
     );
 }
 
+#[test]
+fn a_group_that_is_larger_than_the_dirty_budget_does_not_wait_for_ever() {
+    let mut world = threaded();
+    world.options.cache_bytes = 64 << 10;
+    let core = world
+        .open(Arc::new(MemoryEngine::with_segments(sizes())))
+        .unwrap();
+    let table = core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    let rows: Vec<_> = (0..100)
+        .map(|n| stored(&table, &item("a", &n.to_string(), &"v".repeat(1500))))
+        .collect();
+    let target = table.clone();
+    let (done, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let put = core.commit_blocking(move |txn| {
+            for (key, bytes) in &rows {
+                txn.put(&target, key.clone(), bytes.clone())?;
+            }
+            Ok(())
+        });
+        done.send(put.is_ok()).unwrap();
+    });
+    assert_eq!(waits.recv_timeout(Duration::from_secs(60)), Ok(true));
+    assert_eq!(table.counters().item_count, 100);
+}
+
 /// Numbers for a person: `cargo test --release -p sealdb --lib measure -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures"]

@@ -130,6 +130,20 @@ impl<'a> LogReader<'a> {
         Ok(None)
     }
 
+    /// The chain must have been read up to this record, which is known to exist.
+    ///
+    /// # Errors
+    /// [`Error::Corruption`]
+    pub(crate) fn expect_reached(&self, sequence: u64) -> Result<(), Error> {
+        if self.sequence >= sequence {
+            return Ok(());
+        }
+        Err(Error::Corruption(format!(
+            "log record {} is missing or damaged, but the log goes on to {sequence}",
+            self.sequence + 1
+        )))
+    }
+
     /// After a root that may not be the newest was taken: every segment that it says was begun must begin so. One that was released
     /// since, and used again or wiped, does not.
     ///

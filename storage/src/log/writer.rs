@@ -24,6 +24,8 @@ pub(crate) struct LogWriter {
     tag: BlockTag,
     synced: u64,
     since_checkpoint: u64,
+    /// A record of this length may be on its way: the segment in use keeps room for it.
+    promised: u64,
     /// Where the last record stands.
     last_segment: Option<SegmentNo>,
     /// Kept from record to record.
@@ -69,6 +71,7 @@ impl LogWriter {
             tag,
             synced,
             since_checkpoint,
+            promised: 0,
             last_segment,
             buffer: Vec::new(),
         }
@@ -79,15 +82,25 @@ impl LogWriter {
         self.fits(len) || self.segments.has_next(padded(len))
     }
 
+    /// The same, and keeps that room until the next record is written, whatever becomes of segments meanwhile.
+    pub(crate) fn promise_room(&mut self, len: u64) -> bool {
+        let has_room = self.has_room(len);
+        if has_room {
+            self.promised = padded(len);
+        }
+        has_room
+    }
+
     fn fits(&self, len: u64) -> bool {
         self.segments
             .current()
             .is_some_and(|segment| self.offset + padded(len) <= segment.capacity)
     }
 
-    /// Goes on in the next announced segment, so that the current one can be released; false if there is none.
+    /// Goes on in the next announced segment, so that the current one can be released; false if none takes what
+    /// is on its way.
     pub(crate) fn rotate(&mut self) -> bool {
-        let rotated = self.segments.advance(0);
+        let rotated = self.segments.advance(self.promised);
         if rotated {
             self.offset = 0;
         }
@@ -255,6 +268,7 @@ impl LogWriter {
         self.since_checkpoint += written;
         self.sequence = sequence;
         self.tag = tag;
+        self.promised = 0;
         self.last_segment = Some(segment);
         if self.buffer.capacity() > 4 << 20 {
             self.buffer = Vec::new();
@@ -348,4 +362,42 @@ pub(crate) fn build_record(
         text.copy_from_slice(&plain);
     }
     Ok(system.seal(BlockKind::LogFrame, Some(place), block)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::segments::Segment;
+    use crate::root::SegmentEntry;
+    use sealdb_crypto::SegmentId;
+
+    fn segment(no: u32, capacity: u64) -> Segment {
+        let entry = SegmentEntry {
+            no: SegmentNo(no),
+            id: SegmentId::from_bytes([7; 16]),
+            first: 0,
+            secrets: false,
+            retiring: false,
+        };
+        Segment {
+            entry,
+            capacity,
+            last: 0,
+            announced: true,
+        }
+    }
+
+    #[test]
+    fn a_rotation_does_not_take_the_room_that_a_record_was_promised() {
+        let mut segments = Segments::new(vec![segment(1, 1 << 20)], vec![]);
+        segments.push(segment(2, 64 << 10));
+        let tag = BlockTag::from_bytes([0; 16]);
+        let mut log = LogWriter::new(segments, 0, 0, tag, 0, 0);
+        assert!(log.promise_room(100_000));
+        assert!(!log.rotate(), "the next segment is too short for it");
+        assert!(log.has_room(100_000));
+        assert!(log.promise_room(4096));
+        assert!(log.rotate());
+        assert!(!log.has_room(100_000));
+    }
 }
