@@ -3,7 +3,7 @@
 //! The targets are plain functions of bytes that assert what their rooms promise of foreign bytes: no panic, and what is accepted
 //! survives the round trip. `make fuzz` gives the same functions to a coverage-guided fuzzer.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::time::{Duration, Instant};
 
