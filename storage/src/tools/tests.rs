@@ -227,7 +227,7 @@ fn thinned(world: &World, items: usize) -> Arc<MemoryEngine> {
 
 fn kept(i: usize) -> sealdb_model::Item {
     // Every eighth lies out of line.
-    let len = if i % 8 == 0 { 6000 } else { 900 };
+    let len = if i.is_multiple_of(8) { 6000 } else { 900 };
     item(&format!("p{i}"), "s", &"y".repeat(len + i % 50))
 }
 
