@@ -61,10 +61,9 @@ impl Dice {
 fn run(name: &str, corpus: &[Vec<u8>], target: impl Fn(&[u8])) -> u64 {
     let moment = std::env::var("SEALDB_FUZZ_MS")
         .map_or(MOMENT, |ms| Duration::from_millis(ms.parse().unwrap()));
-    let mut dice = Dice(
-        name.bytes()
-            .fold(7, |seed, byte| seed * 31 + u64::from(byte)),
-    );
+    let mut dice = Dice(name.bytes().fold(7, |seed, byte| {
+        seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+    }));
     corpus.iter().for_each(|input| target(input));
     let mut inputs = corpus.len() as u64;
     #[allow(clippy::disallowed_methods)] // how long to go on, nothing else
