@@ -71,8 +71,12 @@ impl Writer {
                 }
             };
             if let Err(error) = outcome {
+                // The kill may come between the head of an answer, which names the request, and its body.
+                let cut = error
+                    .to_string()
+                    .contains("the connection failed before the answer came");
                 assert!(
-                    error.request_id().is_none(),
+                    error.request_id().is_none() || cut,
                     "a write failed before the server was killed: {error}"
                 );
                 break;
