@@ -3,7 +3,7 @@
 //! The trail stands beside the database's files. If it is gone it is begun anew, with a warning in the log and a first record
 //! that is younger than the database: whoever removed it cannot have that unseen, nor forge what it held.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealdb_crypto::audit::{AuditTrail, TrailAccess};
@@ -11,6 +11,26 @@ use sealdb_crypto::{AuditedKms, Caller, DatabaseId};
 
 use crate::error::Error;
 use crate::shared::Parts;
+
+/// The audit trail of a database.
+#[derive(Clone)]
+pub enum Trail {
+    /// There is none, in tests without files.
+    None,
+    /// It stands in this file, or will.
+    At(PathBuf),
+    /// It is open.
+    Open(Arc<AuditTrail>),
+}
+
+impl Trail {
+    /// Lets the next one open it.
+    pub(crate) fn close(&self) {
+        if let Trail::Open(trail) = self {
+            trail.close();
+        }
+    }
+}
 
 /// How old the trail must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +44,10 @@ pub(crate) enum Began {
 impl Parts {
     /// From here on every call of the KMS leaves an event. Does nothing where there is no trail, or once it is open.
     pub(crate) fn audit(&mut self, database: DatabaseId, began: Began) -> Result<(), Error> {
-        let Some(path) = self.trail.take() else {
+        let Trail::At(path) = &self.trail else {
             return Ok(());
         };
+        let path = path.clone();
         let access = TrailAccess {
             kms: self.kms.clone(),
             sealing: self.sealing.clone(),
@@ -47,11 +68,13 @@ impl Parts {
                 AuditTrail::create(&path, &access)?
             }
         };
+        let trail = Arc::new(trail);
         self.kms = Arc::new(AuditedKms::new(
             self.kms.clone(),
-            Arc::new(trail),
+            trail.clone(),
             self.clock.clone(),
         ));
+        self.trail = Trail::Open(trail);
         Ok(())
     }
 }

@@ -101,7 +101,8 @@ impl Database {
         }
     }
 
-    /// Closes the database for all its handles: what was sent is committed, a checkpoint is made.
+    /// Closes the database for all its handles: what was sent is committed, a checkpoint is made. The directory may be opened
+    /// again at once, although handles still live.
     ///
     /// # Errors
     /// It is closed all the same; the next open recovers what was acknowledged.

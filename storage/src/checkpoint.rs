@@ -83,6 +83,11 @@ struct Signal {
 }
 
 impl Checkpoints {
+    /// Waits for the checkpoint that is being made; none begins while the guard lives.
+    pub(crate) fn none_under_way(&self) -> impl Drop + '_ {
+        self.state.lock()
+    }
+
     pub(crate) fn new(catalog: Tree) -> Self {
         Checkpoints {
             state: Mutex::new(State {

@@ -185,14 +185,13 @@ impl Core {
     /// # Errors
     /// The database is closed all the same; the next open recovers what was acknowledged.
     pub(crate) fn close_blocking(&self) -> Result<(), Error> {
-        if self.shared.writable().is_err() {
-            self.shared.set_closed();
-            self.stop();
-            return Ok(());
-        }
-        let result = self.shared.close();
+        let result = match self.shared.writable() {
+            Ok(()) => self.shared.close(),
+            Err(_) => Ok(()),
+        };
         self.shared.set_closed();
         self.stop();
+        self.shared.close_engine();
         result
     }
 
@@ -350,6 +349,17 @@ impl Shared {
             let _ = self.checkpoint_now();
         }
         Ok(table)
+    }
+
+    /// Lets the next one open the database, once nobody of ours can write any more.
+    fn close_engine(self: &Arc<Self>) {
+        // Nobody leads and no checkpoint is under way; who comes later finds the engine closed.
+        let _ = self.lead_to_the_end(|| {
+            let _none = self.checkpoints.none_under_way();
+            self.trail.close();
+            self.engine.close();
+            Ok(())
+        });
     }
 
     fn close(self: &Arc<Self>) -> Result<(), Error> {

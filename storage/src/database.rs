@@ -16,6 +16,7 @@ use sealdb_model::ops::{
     PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput,
 };
 
+use crate::audit::Trail;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ops::{self, Via};
@@ -155,7 +156,10 @@ impl Builder {
                 keyring(&dir, &self.dir, root_key, exists, &self.clock)?
             }
         };
-        let trail = self.engine.is_none().then(|| self.dir.join(TRAIL_FILE));
+        let trail = match self.engine {
+            None => Trail::At(self.dir.join(TRAIL_FILE)),
+            Some(_) => Trail::None,
+        };
         let engine = match self.engine {
             Some(engine) => engine,
             None => {
@@ -239,7 +243,8 @@ impl Database {
         self.caller.clone()
     }
 
-    /// Closes the database for all its handles: what was sent is committed, a checkpoint is made.
+    /// Closes the database for all its handles: what was sent is committed, a checkpoint is made. The directory may be opened
+    /// again at once, although handles still live.
     ///
     /// # Errors
     /// It is closed all the same; the next open recovers what was acknowledged.
@@ -248,7 +253,7 @@ impl Database {
     }
 
     /// The KMS as the database uses it: every call leaves an event in the audit trail. For what is sealed beside the
-    /// database under the same keys, as a server's credentials are.
+    /// database under the same keys, as a server's credentials are. It refuses once the database is closed.
     pub fn kms(&self) -> Arc<dyn Kms> {
         self.core.shared().kms.clone()
     }

@@ -247,6 +247,7 @@ impl Error {
     pub(crate) fn from_engine(error: EngineError) -> Self {
         match error {
             EngineError::Full { .. } => Error::StorageFull,
+            EngineError::Closed => Error::Closed,
             other => Error::Engine(other),
         }
     }

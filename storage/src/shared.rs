@@ -13,7 +13,6 @@
 //! | `log` | the leader while it writes a record; others for a moment |
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -27,6 +26,7 @@ use sealdb_crypto::{
 use sealdb_engine::{Engine, SpaceId};
 use sealdb_model::TableName;
 
+use crate::audit::Trail;
 use crate::checkpoint::Checkpoints;
 use crate::commit::lead::Pipeline;
 use crate::commit::queue::{Orphan, Queue};
@@ -50,8 +50,8 @@ pub struct Parts {
     pub sealing: Arc<dyn Sealing>,
     /// Who keeps the keys that wrap ours.
     pub kms: Arc<dyn Kms>,
-    /// Where the audit trail stands. `None`: there is none, in tests without files.
-    pub trail: Option<PathBuf>,
+    /// The audit trail.
+    pub trail: Trail,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Cryptographic primitives and randomness.
@@ -74,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) sealing: Arc<dyn Sealing>,
     pub(crate) kms: Arc<dyn Kms>,
+    pub(crate) trail: Trail,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) provider: &'static Provider,
     pub(crate) options: Options,
@@ -216,6 +217,7 @@ impl Shared {
             engine: parts.engine,
             sealing: parts.sealing,
             kms: parts.kms,
+            trail: parts.trail,
             clock: parts.clock,
             provider: parts.provider,
             options: parts.options,

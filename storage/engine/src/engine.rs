@@ -145,6 +145,11 @@ pub trait Engine: Send + Sync {
 
     /// Counters and sizes.
     fn stats(&self) -> EngineStats;
+
+    /// Lets go of what keeps others out, so that the database may be opened again, by this process or by another, while this
+    /// value still lives. The caller has no call under way but reads, and makes none afterwards: an engine with a lock answers
+    /// every later one with [`EngineError::Closed`].
+    fn close(&self) {}
 }
 
 /// Implements [`Engine`] by handing every method on to an engine inside.
@@ -242,6 +247,10 @@ macro_rules! delegate_engine {
             fn stats(&self) -> $crate::EngineStats {
                 let $me = self;
                 $inner.stats()
+            }
+            fn close(&self) {
+                let $me = self;
+                $inner.close()
             }
         }
     };

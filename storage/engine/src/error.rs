@@ -65,6 +65,9 @@ pub enum EngineError {
     /// The engine was opened for reading only.
     #[error("opened for reading only")]
     ReadOnly,
+    /// The engine was closed.
+    #[error("closed")]
+    Closed,
     /// There is no database in the directory.
     #[error("no database in {}", path.display())]
     NotFound {

@@ -16,6 +16,7 @@ use sealdb_model::{
     AttributeName, AttributeValue, Item, KeyAttribute, KeySchema, ScalarType, TableName, codec,
 };
 
+use crate::audit::Trail;
 use crate::catalog::record::Billing;
 use crate::core::{Core, NewTable};
 use crate::error::Error;
@@ -47,7 +48,7 @@ impl World {
     pub(crate) fn open(&self, engine: Arc<dyn Engine>) -> Result<Core, Error> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         Core::open(Parts {
-            trail: None,
+            trail: Trail::None,
             engine,
             sealing: test_sealing(),
             kms: self.kms.clone(),

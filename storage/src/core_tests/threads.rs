@@ -10,6 +10,7 @@ use sealdb_engine::{
 };
 
 use super::{World, get, item, new_table, put, reopened, sizes, stored};
+use crate::audit::Trail;
 use crate::commit::txn::TxnError;
 use crate::core::Core;
 use crate::error::Error;
@@ -261,7 +262,7 @@ fn measure_durable_puts() {
                 engine,
                 sealing: crate::testing::test_sealing(),
                 kms: crate::testing::TestKms::new(),
-                trail: None,
+                trail: Trail::None,
                 clock: clock.clone(),
                 provider: Provider::default_provider(),
                 options: Options::default(),

@@ -29,6 +29,7 @@ use sealdb_engine::{Freed, PageAddr, SegmentNo, SpaceId, allocated};
 use sealdb_model::codec;
 
 use super::places::Places;
+use crate::audit::Trail;
 use crate::catalog::record::{CarriedPart, SystemOutcome, TableRecord};
 use crate::checkpoint::VALUE_LEVEL;
 use crate::database::TRAIL_FILE;
@@ -124,7 +125,7 @@ pub fn check_with(data_dir: impl AsRef<Path>, kms: Arc<dyn Kms>) -> Result<Check
     let data_dir = data_dir.as_ref();
     let engine = Arc::new(super::read_only(data_dir)?);
     let mut parts = super::parts(engine, kms);
-    parts.trail = Some(data_dir.join(TRAIL_FILE));
+    parts.trail = Trail::At(data_dir.join(TRAIL_FILE));
     check_parts(parts)
 }
 
@@ -139,7 +140,7 @@ pub fn check_parts(mut parts: Parts) -> Result<CheckReport, Error> {
         return Err(Error::NoRoot("no slot holds one".into()));
     }
     // Whatever opens a root would append to the trail.
-    let trail = parts.trail.take();
+    let trail = std::mem::replace(&mut parts.trail, Trail::None);
     let cache = PageCache::new(CACHE);
     let chosen = choose_root(&mut parts, &cache, &roots)?;
     let mut check = Check {
@@ -160,7 +161,7 @@ pub fn check_parts(mut parts: Parts) -> Result<CheckReport, Error> {
     check.space(&chosen.body, places);
     let ended = check.log(&chosen);
     check.other_root(&chosen, &roots, ended);
-    if let Some(trail) = trail {
+    if let Trail::At(trail) = trail {
         check.trail(&trail);
     }
     let mut report = check.report;

@@ -19,6 +19,7 @@ use sealdb_engine::{
     allocated,
 };
 
+use crate::audit::Trail;
 use crate::core::Core;
 use crate::database::TRAIL_FILE;
 use crate::error::Error;
@@ -73,7 +74,7 @@ pub fn compact_with(data_dir: impl AsRef<Path>, kms: Arc<dyn Kms>) -> Result<Com
     let open = || {
         let engine = FileEngine::open(data_dir, options).map_err(super::no_database)?;
         let mut parts = super::parts(Arc::new(engine), kms.clone());
-        parts.trail = Some(data_dir.join(TRAIL_FILE));
+        parts.trail = Trail::At(data_dir.join(TRAIL_FILE));
         Ok::<_, Error>(parts)
     };
     let parts = open()?;

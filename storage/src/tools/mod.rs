@@ -20,6 +20,7 @@ use sealdb_crypto::{
 };
 use sealdb_engine::{Engine, EngineError, FileEngine, FileOptions, OpenMode};
 
+use crate::audit::Trail;
 use crate::error::Error;
 use crate::options::Options;
 use crate::shared::Parts;
@@ -68,7 +69,7 @@ fn parts(engine: Arc<dyn Engine>, kms: Arc<dyn Kms>) -> Parts {
             clock.clone(),
         )),
         kms,
-        trail: None,
+        trail: Trail::None,
         clock,
         provider,
         options: Options::default(),

@@ -9,6 +9,7 @@ use sealdb_engine::{CrashEngine, Engine, MemoryEngine, SegmentSizes, SpaceId, Su
 
 use super::check::{CheckReport, TableState, check_parts};
 use super::compact_parts;
+use crate::audit::Trail;
 use crate::core::Core;
 use crate::core_tests::{World, item, new_table, put, reopened};
 use crate::error::Error;
@@ -182,7 +183,7 @@ const SMALL: SegmentSizes = SegmentSizes {
 fn parts(world: &World, engine: Arc<dyn Engine>) -> Parts {
     let clock: Arc<dyn Clock> = world.clock.clone();
     Parts {
-        trail: None,
+        trail: Trail::None,
         engine,
         sealing: test_sealing(),
         kms: world.kms.clone(),

@@ -41,6 +41,12 @@ pub enum AuditError {
         /// Where.
         path: PathBuf,
     },
+    /// The trail was closed.
+    #[error("the audit trail {path} is closed")]
+    Closed {
+        /// Where.
+        path: PathBuf,
+    },
     /// The file is no trail.
     #[error("{path} is not a SealDB audit trail")]
     NotATrail {

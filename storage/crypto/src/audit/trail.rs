@@ -52,7 +52,8 @@ pub struct TrailAccess {
 /// The trail, open for appending. One process at a time; shared between its threads.
 pub struct AuditTrail {
     path: PathBuf,
-    writer: Mutex<Writer>,
+    /// `None` once it is closed.
+    writer: Mutex<Option<Writer>>,
 }
 
 struct Writer {
@@ -139,7 +140,7 @@ impl AuditTrail {
         sync_directory(&path)?;
         Ok(Self {
             path,
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Some(writer)),
         })
     }
 
@@ -194,7 +195,7 @@ impl AuditTrail {
         writer.append(&path, &event)?;
         Ok(Self {
             path,
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Some(writer)),
         })
     }
 
@@ -211,9 +212,10 @@ impl AuditTrail {
     /// Reads the records from the first on, beside the appending.
     ///
     /// # Errors
-    /// An I/O error if the file cannot be opened a second time.
+    /// [`AuditError::Closed`]; an I/O error if the file cannot be opened a second time.
     pub fn iter(&self) -> Result<TrailReader, AuditError> {
         let writer = self.writer.lock();
+        let writer = writer.as_ref().ok_or_else(|| self.closed())?;
         let file = open_file(&self.path, false)?;
         let walk = Walk::new(
             &self.path,
@@ -227,11 +229,24 @@ impl AuditTrail {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Lets its lock go: another may open the trail. Whoever asks this one to record an event is refused from now on.
+    pub fn close(&self) {
+        *self.writer.lock() = None;
+    }
+
+    fn closed(&self) -> AuditError {
+        AuditError::Closed {
+            path: self.path.clone(),
+        }
+    }
 }
 
 impl AuditSink for AuditTrail {
     fn append(&self, event: &AuditEvent) -> Result<(), AuditError> {
-        self.writer.lock().append(&self.path, event)
+        let mut writer = self.writer.lock();
+        let writer = writer.as_mut().ok_or_else(|| self.closed())?;
+        writer.append(&self.path, event)
     }
 }
 
@@ -382,14 +397,16 @@ impl Disk {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 impl AuditTrail {
     /// Changes the faults of the file under the trail.
     pub(super) fn faults<R>(&self, change: impl FnOnce(&mut super::tests::Faults) -> R) -> R {
-        change(&mut self.writer.lock().disk.faults)
+        change(&mut self.writer.lock().as_mut().unwrap().disk.faults)
     }
 
     pub(super) fn ahead(&self) -> u64 {
         let writer = self.writer.lock();
+        let writer = writer.as_ref().unwrap();
         writer.len - writer.walk.offset
     }
 }

@@ -76,8 +76,13 @@ impl Drop for Claim {
 pub(super) struct Directory {
     path: PathBuf,
     handle: DurableFile,
+    lock: Mutex<Option<Lock>>,
+}
+
+/// What keeps others out.
+struct Lock {
     // In this order: the lock is let go before the claim, so that the next open in this process finds both or none.
-    _lock: File,
+    _flock: File,
     _claim: Claim,
 }
 
@@ -107,8 +112,10 @@ impl Directory {
         let directory = Self {
             path,
             handle,
-            _lock: lock,
-            _claim: claim,
+            lock: Mutex::new(Some(Lock {
+                _flock: lock,
+                _claim: claim,
+            })),
         };
         if mode != OpenMode::ReadOnly {
             directory.remove_if_there(ROOT_NEW)?;
@@ -128,6 +135,11 @@ impl Directory {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lets the next one in.
+    pub(super) fn unlock(&self) {
+        *self.lock.lock() = None;
     }
 
     /// Opens a file that must exist.

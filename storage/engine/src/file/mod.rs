@@ -15,7 +15,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -60,6 +60,7 @@ pub struct FileEngine {
     mode: OpenMode,
     /// The process that opened it.
     owner: u32,
+    closed: AtomicBool,
     pages: Arc<DurableFile>,
     root: DurableFile,
     alloc: Mutex<Allocator>,
@@ -90,7 +91,7 @@ fn count(counter: &AtomicU64, n: u64) {
 }
 
 impl FileEngine {
-    /// Opens a directory and locks it until the engine is dropped.
+    /// Opens a directory and locks it until the engine is closed or dropped.
     ///
     /// # Errors
     /// [`EngineError::Locked`] or [`EngineError::AlreadyOpen`] if somebody has it open; [`EngineError::NotFound`],
@@ -113,6 +114,7 @@ impl FileEngine {
             directory,
             mode,
             owner: std::process::id(),
+            closed: AtomicBool::new(false),
             pages,
             root,
             alloc: Mutex::new(Allocator::default()),
@@ -154,17 +156,20 @@ impl FileEngine {
         names
     }
 
-    /// Refuses a forked child: it shares the lock with its parent, but not what the parent changes in memory.
+    /// Refuses whoever has no lock: after a close, and in a forked child, which shares the lock with its parent, but not what the
+    /// parent changes in memory.
     fn check_owner(&self) -> Result<(), EngineError> {
         let caller = std::process::id();
-        if caller == self.owner {
-            Ok(())
-        } else {
-            Err(EngineError::ForeignProcess {
+        if caller != self.owner {
+            return Err(EngineError::ForeignProcess {
                 owner: self.owner,
                 caller,
-            })
+            });
         }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(EngineError::Closed);
+        }
+        Ok(())
     }
 
     fn check_writable(&self) -> Result<(), EngineError> {
@@ -440,5 +445,11 @@ impl Engine for FileEngine {
             ..EngineStats::default()
         };
         with_allocator(counted, &self.alloc.lock())
+    }
+
+    fn close(&self) {
+        // A forked child only closes its copies of the descriptors.
+        self.closed.store(true, Ordering::Release);
+        self.directory.unlock();
     }
 }

@@ -77,6 +77,43 @@ fn a_second_open_in_one_process_is_refused_until_the_first_is_dropped() {
     open(&dir);
 }
 
+#[test]
+fn a_closed_engine_lets_the_next_one_in_and_does_nothing_more() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("db");
+    let first = open(&dir);
+    let place = first.allocate(SpaceId(1), 100).unwrap();
+    first.write_pages(&[(place, &[7; 100])]).unwrap();
+    let (segment, _) = first.log_create(4096).unwrap();
+    first.close();
+    let closed = |result: Result<(), EngineError>| {
+        assert!(matches!(result, Err(EngineError::Closed)), "{result:?}");
+    };
+    let second = open(&dir);
+    closed(first.write_pages(&[(place, &[8; 100])]));
+    closed(first.zero_pages(&[]));
+    closed(first.sync_pages());
+    closed(first.log_write(segment, 0, &[8; 100]));
+    closed(first.log_sync(segment));
+    closed(first.log_release(segment, true));
+    closed(first.log_create(4096).map(drop));
+    closed(first.log_prepare(1 << 20));
+    closed(first.install_root(b"root"));
+    closed(first.trim());
+    closed(first.allocate(SpaceId(1), 100).map(drop));
+    closed(first.read_page_blocking(place, 100).map(drop));
+    assert_eq!(
+        second.read_page_blocking(place, 100).unwrap(),
+        [7; 100],
+        "untouched"
+    );
+    // The first one's end does not unlock what the second holds.
+    first.close();
+    drop(first);
+    let error = refused(&dir, OpenMode::OpenOrCreate);
+    assert!(matches!(error, EngineError::AlreadyOpen { .. }), "{error}");
+}
+
 /// Not a test of its own: what the child process of the next test does.
 #[test]
 fn child_opens_what_its_parent_holds() {
