@@ -121,6 +121,12 @@ impl Database {
         self.inner.checkpoint_now()
     }
 
+    /// Makes all that was acknowledged durable now.
+    #[doc(hidden)]
+    pub fn sync_now(&self) -> Result<(), Error> {
+        self.inner.sync_now()
+    }
+
     /// Looks at every table key once, as the key keeper does.
     #[doc(hidden)]
     pub fn keeper_tick(&self) {

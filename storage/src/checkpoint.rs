@@ -11,7 +11,8 @@
 //! | before 4, or while the root is written | the old root and the whole log: the new pages lie in places that it calls free |
 //! | between 4 and 5 | the new root; segments that it does not list are released, those it calls retiring wiped, zeroing repeated |
 //!
-//! A failed checkpoint changes nothing that a reader or a later checkpoint could notice; it is tried again, with pauses.
+//! A failed checkpoint changes nothing that a reader or a later checkpoint could notice; it is tried again, with pauses. A failed sync
+//! makes the database read-only until it is opened again.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -366,7 +367,7 @@ impl Shared {
         let installed = self
             .engine
             .sync_pages()
-            .map_err(Error::from_engine)
+            .map_err(|error| self.engine_failed(error))
             .and_then(|()| {
                 let mut root = self.root();
                 let (listed, durable) = {

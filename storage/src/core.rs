@@ -20,7 +20,7 @@ use crate::commit::log_thread;
 use crate::commit::txn::{Txn, TxnError};
 use crate::error::{ClosedReason, Error};
 use crate::keeper::{self, ACCOUNT};
-use crate::options::Background;
+use crate::options::{Background, Durability};
 use crate::shared::{Parts, Shared};
 use crate::table::{Counters, Table};
 use crate::tree::{CacheStats, Tree};
@@ -175,6 +175,14 @@ impl Core {
         self.shared.checkpoint_now()
     }
 
+    /// Makes all that was acknowledged durable, as the log thread does when durability is an interval.
+    ///
+    /// # Errors
+    /// The database is read-only then.
+    pub(crate) fn sync_now(&self) -> Result<(), Error> {
+        self.shared.sync_log()
+    }
+
     /// Looks at every key once: refreshes, closes, opens. Blocks on the KMS. For tests; otherwise the keeper's thread does it.
     pub(crate) fn keeper_tick(&self) {
         self.shared.keeper_tick();
@@ -187,6 +195,10 @@ impl Core {
     pub(crate) fn close_blocking(&self) -> Result<(), Error> {
         let result = match self.shared.writable() {
             Ok(()) => self.shared.close(),
+            // What was acknowledged is not durable yet, and nobody will sync it after us.
+            Err(Error::ReadOnly(_)) if self.shared.options.durability != Durability::Commit => {
+                self.shared.sync_log()
+            }
             Err(_) => Ok(()),
         };
         self.shared.set_closed();
@@ -228,6 +240,7 @@ impl Core {
             sequence: self.sequence(),
             tables: tables.len(),
             counters,
+            torn_tails: self.shared.torn_tails,
         }
     }
 
@@ -251,6 +264,7 @@ pub(crate) struct Stats {
     pub(crate) sequence: u64,
     pub(crate) tables: usize,
     pub(crate) counters: Counters,
+    pub(crate) torn_tails: u64,
 }
 
 impl Shared {

@@ -23,6 +23,7 @@ use crate::ops::{self, Via};
 use crate::options::Options;
 use crate::shared::Parts;
 use crate::stats::Stats;
+use crate::tools::{CheckReport, check_parts};
 
 /// Name of the audit trail in a data directory.
 pub(crate) const TRAIL_FILE: &str = "audit.trail";
@@ -141,6 +142,12 @@ impl Builder {
             core: Arc::new(Core::open(parts)?),
             caller: Caller::new(principal()),
         })
+    }
+
+    /// Verifies the closed database with the same components, as [`tools::check`](crate::tools::check) does.
+    #[doc(hidden)]
+    pub fn check(self) -> Result<CheckReport, Error> {
+        check_parts(self.existing_only().parts()?)
     }
 
     /// Everything that an open database is made of. The directory is locked from here on.
@@ -267,6 +274,13 @@ impl Database {
     #[doc(hidden)]
     pub fn checkpoint_now(&self) -> Result<(), Error> {
         self.core.checkpoint_now()
+    }
+
+    /// Makes all that was acknowledged durable now, on the calling thread, as happens once in an interval of
+    /// [`Durability::Interval`](crate::Durability::Interval).
+    #[doc(hidden)]
+    pub fn sync_now(&self) -> Result<(), Error> {
+        self.core.sync_now()
     }
 
     /// Looks at every table key once, as the key keeper does, on the calling thread.

@@ -51,7 +51,7 @@ pub enum Error {
     /// The database was closed.
     #[error("the database is closed")]
     Closed,
-    /// A write or sync of the log failed earlier: reads go on, writes only after the database was opened again.
+    /// A write of the log, or a sync of any file, failed earlier: reads go on, writes only after the database was opened again.
     #[error("the database is read-only until it is opened again: {0}")]
     ReadOnly(Arc<Error>),
     /// The write may or may not have happened: its log record could not be made durable.

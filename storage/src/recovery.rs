@@ -159,6 +159,7 @@ fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, Error> {
             next_space: FIRST_TABLE_SPACE,
             checkpoints: Checkpoints::new(Tree::empty()),
             keeper,
+            torn_tails: 0,
         },
     );
     // Crash before this is durable: there is no database yet.
@@ -340,8 +341,16 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
     if chosen.fallback {
         reader.confirm_beginnings()?;
     }
-    let replayed = recovery.replay(&mut reader, &head, &body, log_sealer)?;
+    let mut replayed = recovery.replay(&mut reader, &head, &body, log_sealer)?;
     reader.confirm_end(head.counter, &others)?;
+    replayed.torn = reader.torn();
+    if replayed.torn {
+        let record = replayed.end + 1;
+        tracing::info!(
+            record,
+            "a crash tore the last log record; nobody was told that it is durable"
+        );
+    }
 
     // Crash from here on: nothing that the root needs is touched; the next open starts from it again.
     repeat_scrub(&*engine, &body)?;
@@ -395,6 +404,8 @@ struct ReplayedLog {
     last: HashMap<SegmentNo, u64>,
     secrets: Vec<SegmentNo>,
     bytes: u64,
+    /// It ended at a record that was begun and is not whole.
+    torn: bool,
 }
 
 impl Recovery<'_> {
@@ -469,6 +480,7 @@ impl Recovery<'_> {
             last: HashMap::new(),
             secrets: Vec::new(),
             bytes: 0,
+            torn: false,
         };
         let mut synced = body.sequence;
         while let Some(mut record) = reader.next()? {
@@ -628,6 +640,7 @@ impl Recovery<'_> {
                 next_space: self.next_space,
                 checkpoints: Checkpoints::new(catalog),
                 keeper: self.keeper,
+                torn_tails: u64::from(replayed.torn),
             },
         );
         shared.announce_log(body)?;

@@ -23,7 +23,7 @@ use sealdb_crypto::{
     BlockTag, Clock, DatabaseId, Provider, Purpose, Scope, Sealer, Sealing, TableId, TableKey,
     TreeId,
 };
-use sealdb_engine::{Engine, SpaceId};
+use sealdb_engine::{Engine, EngineError, SpaceId};
 use sealdb_model::TableName;
 
 use crate::audit::Trail;
@@ -96,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) log: Mutex<LogWriter>,
     pub(crate) keeper: Keeper,
     pub(crate) room: Room,
+    /// How many torn ends of the log opening met.
+    pub(crate) torn_tails: u64,
     health: Mutex<Health>,
     /// Whether `health` is anything but `Open`.
     unhealthy: AtomicBool,
@@ -200,6 +202,7 @@ pub(crate) struct Opened {
     pub(crate) next_space: u64,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) keeper: Keeper,
+    pub(crate) torn_tails: u64,
 }
 
 impl Shared {
@@ -242,6 +245,7 @@ impl Shared {
             published: opened.published,
             log: Mutex::new(opened.log),
             keeper: opened.keeper,
+            torn_tails: opened.torn_tails,
             room: Room::default(),
             health: Mutex::new(Health::Open),
             unhealthy: AtomicBool::new(false),
@@ -298,6 +302,18 @@ impl Shared {
             *health = Health::ReadOnly(Arc::new(cause));
             self.unhealthy.store(true, Ordering::Release);
         }
+    }
+
+    /// The error of a write or sync of pages or roots. After a failed sync nobody knows what the file holds, and it takes no more
+    /// writes: no checkpoint can follow until the database is opened again.
+    pub(crate) fn engine_failed(&self, error: EngineError) -> Error {
+        let sync_failed = matches!(error, EngineError::SyncFailed { .. });
+        let error = Error::from_engine(error);
+        if sync_failed {
+            tracing::error!(%error, "a sync failed: read-only until opened again");
+            self.set_read_only(error.clone());
+        }
+        error
     }
 
     pub(crate) fn set_system_key_lost(&self, reason: ClosedReason) {
@@ -419,7 +435,7 @@ impl Shared {
         let bytes = seal_root(&head, &body, &*system.root)?;
         self.engine
             .install_root(&bytes)
-            .map_err(Error::from_engine)?;
+            .map_err(|error| self.engine_failed(error))?;
         root.head = head;
         root.body = body;
         self.root_counter.store(root.counter, Ordering::Release);

@@ -40,6 +40,8 @@ pub struct Stats {
     pub log_segment_bytes: u64,
     /// Times that a log segment was used again.
     pub log_segments_recycled: u64,
+    /// Whether opening met a record that a crash had torn, and took it as the log's end: 1 or 0.
+    pub log_torn_tails: u64,
     /// Frees of places that were not allocated. Anything but 0 is a bug.
     #[doc(hidden)]
     pub rejected_frees: u64,
@@ -67,6 +69,7 @@ impl From<crate::core::Stats> for Stats {
             page_used_bytes: stats.engine.used_units * unit,
             log_segment_bytes: stats.engine.log_segment_bytes,
             log_segments_recycled: stats.engine.log_segments_recycled,
+            log_torn_tails: stats.torn_tails,
             rejected_frees: stats.engine.rejected_frees,
         }
     }

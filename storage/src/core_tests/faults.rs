@@ -1,13 +1,15 @@
 //! Full disks, failed writes and syncs: what the caller is told, and that nothing is lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sealdb_crypto::Caller;
-use sealdb_engine::{Fault, FaultPoint, Faults, FaultyEngine, MemoryEngine};
+use sealdb_engine::{CrashEngine, Fault, FaultPoint, Faults, FaultyEngine, MemoryEngine, Survival};
 
 use super::{World, get, item, new_table, put, reopened, sizes};
 use crate::core::Core;
 use crate::error::Error;
+use crate::options::Durability;
 use crate::table::Table;
 
 struct Faulty {
@@ -159,6 +161,36 @@ fn a_checkpoint_that_fails_anywhere_is_tried_again_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_failed_sync_of_pages_or_root_makes_it_read_only_until_reopened() {
+    for point in [FaultPoint::PageSync, FaultPoint::RootInstall] {
+        let f = faulty();
+        put(&f.core, &f.table, &item("b", "1", "x")).unwrap();
+        f.faults.fail_nth(point, 1, Fault::Sync);
+        let error = f.core.checkpoint_now().unwrap_err();
+        assert!(matches!(error, Error::Engine(_)), "{point:?}: {error}");
+        f.faults.clear();
+        for _ in 0..2 {
+            let refused = put(&f.core, &f.table, &item("b", "2", "x"));
+            assert!(
+                matches!(refused, Err(Error::ReadOnly(_))),
+                "{point:?}: {refused:?}"
+            );
+            let refused = f.core.checkpoint_now();
+            assert!(
+                matches!(refused, Err(Error::ReadOnly(_))),
+                "{point:?}: {refused:?}"
+            );
+        }
+        assert!(get(&f.table, "b", "1").unwrap().is_some(), "reads go on");
+        f.core.close_blocking().unwrap();
+        let (core, table) = f.reopen();
+        assert_eq!(table.counters().item_count, 2, "{point:?}");
+        put(&core, &table, &item("b", "3", "x")).unwrap();
+        core.checkpoint_now().unwrap();
+    }
+}
+
+#[test]
 fn a_page_that_cannot_be_read_fails_the_read_and_only_that() {
     let f = faulty();
     f.core.checkpoint_now().unwrap();
@@ -206,4 +238,27 @@ fn a_name_that_is_used_again_outlives_a_checkpoint_that_fails() {
     let (_core, table) = f.reopen();
     assert!(get(&table, "b", "1").unwrap().is_some());
     assert_eq!(table.counters().item_count, 1);
+}
+
+#[test]
+fn closing_a_read_only_database_syncs_what_an_interval_acknowledged() {
+    let mut world = World::inline();
+    world.options.durability = Durability::Interval(Duration::from_secs(1));
+    let faults = Faults::new();
+    let engine = Arc::new(FaultyEngine::new(CrashEngine::new(sizes()), faults.clone()));
+    let core = world.open(engine.clone()).unwrap();
+    let table = core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    put(&core, &table, &item("a", "0", "first")).unwrap();
+    faults.fail_nth(FaultPoint::PageSync, 1, Fault::Sync);
+    core.checkpoint_now().unwrap_err();
+    core.close_blocking().unwrap();
+    drop(core);
+    let image = engine.inner().survivor(Survival::Nothing);
+    let core = world
+        .open(Arc::new(MemoryEngine::from_image(image, sizes())))
+        .unwrap();
+    let table = core.table("films").unwrap();
+    assert!(get(&table, "a", "0").unwrap().is_some());
 }

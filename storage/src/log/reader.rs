@@ -50,6 +50,7 @@ pub(crate) struct LogReader<'a> {
     at: LogPosition,
     sequence: u64,
     tag: BlockTag,
+    torn: bool,
 }
 
 impl<'a> LogReader<'a> {
@@ -69,7 +70,13 @@ impl<'a> LogReader<'a> {
             at,
             sequence,
             tag,
+            torn: false,
         }
+    }
+
+    /// Whether the chain ended at a record that was begun at its place and is not whole: what a crash leaves of a write.
+    pub(crate) fn torn(&self) -> bool {
+        self.torn
     }
 
     /// The next record of the chain, or `None` where it ends.
@@ -107,8 +114,14 @@ impl<'a> LogReader<'a> {
                 );
             }
         }
+        let mut torn = false;
         for (segment, offset) in places {
-            let Some(mut record) = self.try_record(&segment, offset, expected)? else {
+            let Some(prefix) = self.prefix_at(&segment, offset, expected)? else {
+                continue;
+            };
+            let (no, capacity) = (segment.entry.no, segment.capacity);
+            let Some(mut record) = self.open_frame(no, capacity, offset, &prefix)? else {
+                torn = true;
                 continue;
             };
             if record.frame.previous != self.tag {
@@ -117,6 +130,7 @@ impl<'a> LogReader<'a> {
             }
             let parts_at = record.parts_at;
             if !self.read_parts(&mut record, parts_at)? {
+                torn = true;
                 continue;
             }
             self.at = LogPosition {
@@ -127,6 +141,7 @@ impl<'a> LogReader<'a> {
             self.tag = record.tag;
             return Ok(Some(record));
         }
+        self.torn = torn;
         Ok(None)
     }
 
@@ -245,19 +260,28 @@ impl<'a> LogReader<'a> {
         offset: u64,
         expected: u64,
     ) -> Result<Option<Record>, Error> {
+        match self.prefix_at(segment, offset, expected)? {
+            Some(prefix) => self.open_frame(segment.entry.no, segment.capacity, offset, &prefix),
+            None => Ok(None),
+        }
+    }
+
+    /// The prefix at this place, if it is that of the expected record of this segment.
+    fn prefix_at(
+        &self,
+        segment: &ReadSegment,
+        offset: u64,
+        expected: u64,
+    ) -> Result<Option<Prefix>, Error> {
         if offset + PREFIX_LEN as u64 > segment.capacity {
             return Ok(None);
         }
         let bytes = self
             .engine
             .log_read(segment.entry.no, offset, PREFIX_LEN as u32)?;
-        let Some(prefix) = Prefix::decode(&bytes) else {
-            return Ok(None);
-        };
-        if prefix.segment != segment.entry.id || prefix.sequence != expected {
-            return Ok(None);
-        }
-        self.open_frame(segment.entry.no, segment.capacity, offset, &prefix)
+        let prefix = Prefix::decode(&bytes);
+        Ok(prefix
+            .filter(|prefix| prefix.segment == segment.entry.id && prefix.sequence == expected))
     }
 
     fn open_frame(
