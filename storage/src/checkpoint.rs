@@ -206,6 +206,8 @@ impl Shared {
     fn checkpoint_and_scrub(self: &Arc<Self>) -> Result<(), Error> {
         let mut state = self.checkpoints.state.lock();
         loop {
+            // Before a deletion's rotation, too: it would make a file.
+            self.writable()?;
             if let Some(scrub) = state.scrub {
                 // What was logged before goes with its segment.
                 if self.log.lock().segments.holds(scrub.sequence) {
@@ -235,7 +237,6 @@ impl Shared {
     }
 
     fn checkpoint(self: &Arc<Self>, state: &mut State) -> Result<(), Error> {
-        self.writable()?;
         let system = self.system_sealers()?;
         let snapshot = self.take_snapshot(state);
         self.flush_tables(state, &snapshot)?;

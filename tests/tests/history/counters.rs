@@ -5,7 +5,7 @@ use std::fmt;
 
 use sealdb::Stats;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counters(BTreeMap<&'static str, u64>);
 
 impl Counters {
@@ -25,6 +25,7 @@ impl Counters {
         self.add("merges", stats.merges);
         self.add("out-of-line items", stats.out_of_line);
         self.add("segment reuses", stats.log_segments_recycled);
+        self.add("torn tails", stats.log_torn_tails);
     }
 
     pub fn merge(&mut self, other: &Counters) {

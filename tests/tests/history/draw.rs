@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sealdb::crypto::EpochLimits;
 use sealdb::model::{AttributeValue, Item, MAX_ITEM_SIZE, item_size};
-use sealdb::{Background, Options};
+use sealdb::{Background, Durability, Options};
 use sealdb_engine::SegmentSizes;
 
 use crate::model::{Key, Part, Shape};
@@ -49,6 +49,8 @@ pub struct Draw {
     pub bytes: usize,
     /// One in so many steps deletes, rather than puts.
     pub delete_one_in: usize,
+    /// Disks fill up, calls fail.
+    pub faults: bool,
 }
 
 impl Draw {
@@ -74,6 +76,11 @@ impl Draw {
             segment_first: sizes.first,
             segment_max: sizes.max,
             group_bytes: rng.pick(&[kib(1), kib(64), kib(1024)]),
+            durability: if kind == Kind::Crash && rng.one_in(5) {
+                Durability::Interval(Duration::from_secs(1))
+            } else {
+                Durability::Commit
+            },
             background: Background::Inline,
             ..Options::default()
         };
@@ -105,7 +112,13 @@ impl Draw {
             steps: rng.pick(&[40, 100, 100, 250]),
             bytes: 3 << 20,
             delete_one_in: rng.pick(&[2, 3, 5, 12]),
+            faults: kind == Kind::Crash && rng.one_in(4),
         }
+    }
+
+    /// Whether an acknowledged write may be lost with the power, until it is synced.
+    pub fn interval(&self) -> bool {
+        self.options.durability != Durability::Commit
     }
 
     pub fn key(&self, rng: &mut Rng, shape: Shape) -> Key {

@@ -9,13 +9,14 @@ use sealdb::model::ops::{
     ReturnValue, WriteRequest,
 };
 use sealdb::{Error, ErrorCode, blocking};
-use sealdb_engine::Survival;
 
 use crate::check::everything;
 use crate::counters::Counters;
 use crate::draw::Draw;
 use crate::model::{Change, Key, Model, Shape};
+use crate::recover::Crashes;
 use crate::rng::Rng;
+use crate::trace::Trace;
 use crate::world::{Keys, World};
 
 /// Bytes of one piece of a batch, which is written whole or not at all.
@@ -29,19 +30,30 @@ pub struct Run<'k> {
     pub db: Option<blocking::Database>,
     /// What was acknowledged.
     pub model: Model,
+    /// What of it survives a loss of power, if durability is an interval.
+    pub durable: Model,
+    /// Acknowledged after that, in order, in pieces that are each whole or absent.
+    pub unsynced: Vec<Vec<Change>>,
+    /// Since then the power was lost.
+    pub power_lost: bool,
+    pub crashes: Crashes,
+    /// Faults that struck before the database was opened.
+    pub struck_before: u64,
+    /// Faults that struck before the step.
+    pub struck_before_step: u64,
     pub counters: Counters,
-    /// Every decision is printed.
-    pub trace: bool,
+    /// Every decision.
+    pub trace: Trace,
     /// Numbers items.
-    written: u64,
+    pub written: u64,
     bytes: usize,
+    /// Of the engine, until the end of the history.
+    pub operations: u64,
 }
 
 impl<'k> Run<'k> {
-    pub fn new(keys: &'k Keys, seed: u64, draw: Draw, rng: Rng, trace: bool) -> Self {
-        if trace {
-            println!("seed {seed}: {draw:?}");
-        }
+    pub fn new(keys: &'k Keys, seed: u64, draw: Draw, rng: Rng, trace: Trace) -> Self {
+        trace.note(|| format!("seed {seed}: {draw:?}"));
         let world = World::new(keys, seed, draw.clone());
         Run {
             draw,
@@ -49,46 +61,82 @@ impl<'k> Run<'k> {
             world,
             db: None,
             model: Model::default(),
+            durable: Model::default(),
+            unsynced: Vec::new(),
+            power_lost: false,
+            crashes: Crashes::AtRandom,
+            struck_before: 0,
+            struck_before_step: 0,
             counters: Counters::default(),
             trace,
             written: 0,
             bytes: 0,
+            operations: 0,
         }
     }
 
     /// The whole history.
     pub fn go(&mut self) {
-        if self.world.crash_engine().is_some() && self.rng.one_in(4) {
+        let once = matches!(self.crashes, Crashes::Once(_));
+        let early = self.rng.one_in(4);
+        if self.world.can_crash() && matches!(self.crashes, Crashes::AtRandom) && early {
             // In the first moments of a new database.
             self.arm(12);
         }
         self.reopen(Vec::new());
         for step in 0..self.draw.steps {
-            if self.trace {
-                print!("{step}: ");
-            }
+            let done = self.world.operations();
+            self.note(|| format!("step {step}, after {done} operations"));
             self.step();
-            if self.bytes > self.draw.bytes {
+            if self.bytes > self.draw.bytes || (once && self.counters.get("crashes") > 0) {
                 break;
             }
         }
         self.close();
+        self.finish();
+    }
+
+    /// No more trouble: what is there is whole, and nothing is there that nobody needs.
+    fn finish(&mut self) {
+        self.crashes = Crashes::Never;
+        self.draw.faults = false;
+        self.operations = self.world.operations();
+        self.world.no_crash();
+        self.world.process_died();
         self.reopen(Vec::new());
         self.verify("at the end");
+        self.db().checkpoint_now().unwrap();
+        let used = self.db().stats().page_used_bytes;
+        self.drop_and_reopen();
+        let reopened = self.db().stats().page_used_bytes;
+        assert_eq!(
+            used, reopened,
+            "bytes in use, by the allocator and by its map"
+        );
         self.close();
+        let report = self.world.check().unwrap();
+        assert!(report.damages.is_empty(), "{:?}", report.damages);
+        assert!(report.remarks.is_empty(), "{:?}", report.remarks);
+        let expected = self.model.tables.iter();
+        let expected: Vec<_> = expected
+            .map(|(name, table)| (name.clone(), table.items.len() as u64))
+            .collect();
+        let found = report.tables.into_iter();
+        let found: Vec<_> = found.map(|table| (table.name, table.items)).collect();
+        assert_eq!(found, expected, "items that the check counts");
+        self.counters.add("checked pages", used / 4096);
     }
 
     pub fn db(&self) -> &blocking::Database {
         self.db.as_ref().expect("open between steps")
     }
 
-    fn note(&self, what: impl FnOnce() -> String) {
-        if self.trace {
-            println!("{}", what());
-        }
+    pub fn note(&self, what: impl FnOnce() -> String) {
+        self.trace.note(what);
     }
 
     pub fn step(&mut self) {
+        self.struck_before_step = self.world.faults.struck();
         if self.model.tables.is_empty() {
             return self.create_table();
         }
@@ -101,163 +149,13 @@ impl<'k> Run<'k> {
             75..77 => self.create_table(),
             77 => self.delete_table(),
             78..83 => self.checkpoint(),
-            83..85 => self.tick(),
+            83 => self.tick(),
+            84 => self.sync(),
             85..87 => self.close_and_reopen(),
             87..89 => self.drop_and_reopen(),
             89 => self.verify_step(),
-            _ => self.plan_crash(),
+            _ => self.plan_trouble(),
         }
-    }
-
-    // ---- opening and closing
-
-    /// Makes the engine crash at one of its next `within` operations.
-    fn arm(&mut self, within: usize) {
-        let n = self.rng.between(1, within) as u64;
-        if let Some(engine) = self.world.crash_engine() {
-            engine.crash_at(engine.operations() + n);
-        }
-    }
-
-    fn plan_crash(&mut self) {
-        if self.world.crash_engine().is_none() {
-            return self.put_or_delete();
-        }
-        let within = self.rng.pick(&[1, 4, 20, 60]);
-        self.note(|| format!("a crash within {within} operations"));
-        self.arm(within);
-    }
-
-    /// Opens what survived, crashes on the way included, and decides which of the possible states it is: the model,
-    /// or one of `others`.
-    fn reopen(&mut self, others: Vec<Model>) {
-        loop {
-            let before = self.world.crash_engine().map(|engine| engine.operations());
-            match self.world.open() {
-                Ok(db) => {
-                    self.db = Some(db);
-                    self.counters.add("opens", 1);
-                }
-                Err(error) if self.world.crashed() => {
-                    self.note(|| format!("crash while opening ({error})"));
-                    self.counters.add("crashes while opening", 1);
-                    self.lose_power();
-                    continue;
-                }
-                Err(Error::NoRoot(_)) if self.written == 0 && self.model == Model::default() => {
-                    // Its creation was cut short: there is no database yet.
-                    self.counters.add("cut creations", 1);
-                    self.world.wiped();
-                    continue;
-                }
-                Err(error) => panic!("cannot open after {before:?} operations: {error}"),
-            }
-            let found = match everything(self.db()) {
-                Ok(found) => found,
-                Err(error) => {
-                    assert!(self.world.crashed(), "cannot read after opening: {error}");
-                    self.crash_and_drop();
-                    continue;
-                }
-            };
-            if found == self.model {
-                return;
-            }
-            if let Some(at) = others.iter().position(|other| *other == found) {
-                self.note(|| format!("the unacknowledged write is there ({at})"));
-                self.counters.add("unacknowledged writes found", 1);
-                self.model = found;
-                return;
-            }
-            panic!(
-                "opened, but neither what was acknowledged nor one of {} more:\n  {}",
-                others.len(),
-                self.model.difference(&found)
-            );
-        }
-    }
-
-    fn take_db(&mut self) -> Option<blocking::Database> {
-        let db = self.db.take()?;
-        let stats = db.stats();
-        assert_eq!(
-            stats.rejected_frees, 0,
-            "places freed twice, or never taken"
-        );
-        self.counters.add_stats(&stats);
-        Some(db)
-    }
-
-    /// The disk as it is after a loss of power.
-    fn lose_power(&mut self) {
-        let survival = match self.rng.below(8) {
-            0 => Survival::Nothing,
-            1 => Survival::Everything,
-            _ => Survival::Seeded(self.rng.next()),
-        };
-        self.note(|| format!("after the crash: {survival:?}"));
-        self.world.power_failed(survival);
-        self.counters.add("crashes", 1);
-        // And perhaps again while it recovers.
-        if self.rng.one_in(4) {
-            self.arm(25);
-        }
-    }
-
-    fn crash_and_drop(&mut self) {
-        drop(self.take_db());
-        self.lose_power();
-    }
-
-    /// A step failed because of a crash: what is found may be the model or one of `others`.
-    fn recover(&mut self, error: &Error, others: Vec<Model>) {
-        let crashed = self.world.crashed();
-        let at = self
-            .world
-            .crash_engine()
-            .map(|engine| engine.last_operation());
-        assert!(crashed, "failed without a crash: {error}");
-        self.note(|| format!("crash at {at:?}: {error}"));
-        self.crash_and_drop();
-        self.reopen(others);
-    }
-
-    fn close(&mut self) {
-        let Some(db) = self.take_db() else { return };
-        if let Err(error) = db.close() {
-            drop(db);
-            assert!(
-                self.world.crashed(),
-                "close failed without a crash: {error}"
-            );
-            self.lose_power();
-            return;
-        }
-        drop(db);
-        if self.world.crashed() {
-            self.lose_power();
-        } else {
-            self.world.process_died();
-        }
-    }
-
-    fn close_and_reopen(&mut self) {
-        self.note(|| "close and reopen".into());
-        self.close();
-        self.counters.add("reopenings", 1);
-        self.reopen(Vec::new());
-    }
-
-    fn drop_and_reopen(&mut self) {
-        self.note(|| "drop and reopen".into());
-        drop(self.take_db());
-        if self.world.crashed() {
-            self.lose_power();
-        } else {
-            self.world.process_died();
-        }
-        self.counters.add("reopenings", 1);
-        self.reopen(Vec::new());
     }
 
     // ---- writes
@@ -270,8 +168,8 @@ impl<'k> Run<'k> {
     ) -> Option<T> {
         match call(self.db()) {
             Ok(answer) => {
-                for change in pieces.iter().flatten() {
-                    self.model.apply(change);
+                for piece in pieces {
+                    self.acknowledged(piece);
                 }
                 Some(answer)
             }
@@ -414,13 +312,13 @@ impl<'k> Run<'k> {
         };
         if done < pieces.len() {
             assert!(
-                done > 0 && self.world.crashed(),
+                done > 0 && (self.world.crashed() || self.struck()),
                 "unprocessed for no reason"
             );
             self.counters.add("batches with unprocessed items", 1);
         }
-        for change in pieces[..done].iter().flatten() {
-            self.model.apply(change);
+        for piece in &pieces[..done] {
+            self.acknowledged(piece);
         }
     }
 
@@ -469,8 +367,9 @@ impl<'k> Run<'k> {
     fn checkpoint(&mut self) {
         self.note(|| "checkpoint".into());
         self.counters.add("checkpoints asked for", 1);
-        if let Err(error) = self.db().checkpoint_now() {
-            self.recover(&error, Vec::new());
+        match self.db().checkpoint_now() {
+            Ok(()) => self.durable_now(),
+            Err(error) => self.recover(&error, Vec::new()),
         }
     }
 
@@ -482,7 +381,16 @@ impl<'k> Run<'k> {
         self.db().keeper_tick();
     }
 
-    fn verify_step(&mut self) {
+    /// What the log thread does once in an interval.
+    fn sync(&mut self) {
+        self.note(|| "sync".into());
+        match self.db().sync_now() {
+            Ok(()) => self.durable_now(),
+            Err(error) => self.recover(&error, Vec::new()),
+        }
+    }
+
+    pub fn verify_step(&mut self) {
         self.note(|| "verify everything".into());
         match everything(self.db()) {
             Ok(found) => self.compare(&found, "in the middle"),
@@ -503,7 +411,7 @@ impl<'k> Run<'k> {
         assert!(*found == self.model, "{when}:\n  {}", difference());
     }
 
-    /// A read failed, which only a crash explains.
+    /// A read failed, which only a crash or a fault explains.
     pub fn read_failed(&mut self, error: &Error) {
         self.recover(error, Vec::new());
     }

@@ -7,10 +7,8 @@ use sealdb::crypto::{Clock, SystemClock};
 
 use crate::counters::Counters;
 
-/// At least so many seeds, however slow the machine is.
-const LEAST: u64 = 60;
-
-fn variable(name: &str) -> Option<u64> {
+/// The number in an environment variable.
+pub fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(
         value
@@ -19,8 +17,17 @@ fn variable(name: &str) -> Option<u64> {
     )
 }
 
+/// How long a suite runs if nobody says how many seeds.
+pub struct Length {
+    pub time: Duration,
+    /// At least so many seeds, however slow the machine is.
+    pub least: u64,
+    /// A seed of this suite stands for so many of `SEALDB_HISTORY_SEEDS`.
+    pub weight: u64,
+}
+
 /// Runs `history` with seed after seed, and gives what all of them went through.
-pub fn suite(name: &str, time: Duration, history: impl Fn(u64, bool) -> Counters) -> Counters {
+pub fn suite(name: &str, length: Length, history: impl Fn(u64, bool) -> Counters) -> Counters {
     let one = variable("SEALDB_HISTORY_SEED");
     let count = variable("SEALDB_HISTORY_SEEDS");
     let first = one.or(variable("SEALDB_HISTORY_FIRST")).unwrap_or(0);
@@ -30,8 +37,8 @@ pub fn suite(name: &str, time: Duration, history: impl Fn(u64, bool) -> Counters
         let done = seed - first;
         let over = match (one, count) {
             (Some(_), _) => done == 1,
-            (_, Some(count)) => done == count,
-            _ => done >= LEAST && SystemClock.boot() - began >= time,
+            (_, Some(count)) => done == count.div_ceil(length.weight),
+            _ => done >= length.least && SystemClock.boot() - began >= length.time,
         };
         if over {
             break;

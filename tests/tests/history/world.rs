@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use sealdb::crypto::testing::{SEEDED_PROVIDER, seed_this_thread};
 use sealdb::crypto::{Aes256Gcm, Keyring, Kms, ManualClock, RootKeySource};
-use sealdb::{Database, Error, blocking};
-use sealdb_engine::{CrashEngine, Engine, Image, MemoryEngine, Survival};
+use sealdb::tools::CheckReport;
+use sealdb::{Builder, Database, Error, blocking};
+use sealdb_engine::{CrashEngine, Engine, Faults, FaultyEngine, Image, MemoryEngine, Survival};
 use tempfile::TempDir;
 
 use crate::draw::{Draw, Kind};
 
 /// A keyring for all histories of a test.
 pub struct Keys {
-    kms: Arc<dyn Kms>,
+    pub kms: Arc<dyn Kms>,
     _dir: TempDir,
 }
 
@@ -30,7 +31,7 @@ impl Keys {
 }
 
 pub enum Media {
-    Crash(Arc<CrashEngine>),
+    Crash(Arc<FaultyEngine<CrashEngine>>),
     Memory(Arc<MemoryEngine>),
     Files(TempDir),
 }
@@ -38,16 +39,26 @@ pub enum Media {
 pub struct World<'k> {
     keys: &'k Keys,
     draw: Draw,
-    pub media: Media,
+    media: Media,
     pub clock: Arc<ManualClock>,
+    /// What fails, if the engine is one that can.
+    pub faults: Faults,
+    /// Operations of engines before this one.
+    before: u64,
+    /// The operation to crash at, counted from the first of the history.
+    crash_at: Option<u64>,
 }
 
 impl<'k> World<'k> {
     /// An empty disk. Chance on this thread begins anew.
     pub fn new(keys: &'k Keys, seed: u64, draw: Draw) -> Self {
         seed_this_thread(seed);
+        let faults = Faults::new();
         let media = match draw.kind {
-            Kind::Crash => Media::Crash(Arc::new(CrashEngine::new(draw.sizes))),
+            Kind::Crash => Media::Crash(Arc::new(FaultyEngine::new(
+                CrashEngine::new(draw.sizes),
+                faults.clone(),
+            ))),
             Kind::Memory => Media::Memory(Arc::new(MemoryEngine::with_segments(draw.sizes))),
             Kind::Files => Media::Files(tempfile::tempdir().unwrap()),
         };
@@ -56,47 +67,86 @@ impl<'k> World<'k> {
             draw,
             media,
             clock: Arc::new(ManualClock::new()),
+            faults,
+            before: 0,
+            crash_at: None,
         }
     }
 
     pub fn open(&self) -> Result<blocking::Database, Error> {
+        self.builder().open_sync()
+    }
+
+    /// Verifies what lies there while nobody has it open.
+    pub fn check(&self) -> Result<CheckReport, Error> {
+        self.builder().check()
+    }
+
+    fn builder(&self) -> Builder {
         let engine: Option<Arc<dyn Engine>> = match &self.media {
             Media::Crash(engine) => Some(engine.clone()),
             Media::Memory(engine) => Some(engine.clone()),
             Media::Files(_) => None,
         };
-        self.open_over(engine)
-    }
-
-    /// Opens what lies in this engine instead; `None`: in the directory.
-    pub fn open_over(&self, engine: Option<Arc<dyn Engine>>) -> Result<blocking::Database, Error> {
         let dir = match &self.media {
             Media::Files(dir) => dir.path().join("data"),
             _ => "nowhere".into(),
         };
         let sealing = Aes256Gcm::new(&SEEDED_PROVIDER, self.draw.epochs, self.clock.clone());
-        let mut builder = Database::builder(dir)
+        let builder = Database::builder(dir)
             .kms(self.keys.kms.clone())
             .clock(self.clock.clone())
             .provider(&SEEDED_PROVIDER)
             .sealing(Arc::new(sealing))
             .options(self.draw.options.clone());
-        if let Some(engine) = engine {
-            builder = builder.engine(engine);
+        match engine {
+            Some(engine) => builder.engine(engine),
+            None => builder,
         }
-        builder.open_sync()
     }
 
-    /// The engine, if it can crash.
-    pub fn crash_engine(&self) -> Option<&Arc<CrashEngine>> {
+    fn crash_engine(&self) -> Option<&CrashEngine> {
         match &self.media {
-            Media::Crash(engine) => Some(engine),
+            Media::Crash(engine) => Some(engine.inner()),
             _ => None,
         }
     }
 
+    pub fn can_crash(&self) -> bool {
+        self.crash_engine().is_some()
+    }
+
     pub fn crashed(&self) -> bool {
-        self.crash_engine().is_some_and(|engine| engine.crashed())
+        self.crash_engine().is_some_and(CrashEngine::crashed)
+    }
+
+    /// Writes and syncs since the history began, as far as the engine counts them.
+    pub fn operations(&self) -> u64 {
+        self.before + self.crash_engine().map_or(0, CrashEngine::operations)
+    }
+
+    pub fn last_operation(&self) -> String {
+        self.crash_engine()
+            .map_or_else(String::new, CrashEngine::last_operation)
+    }
+
+    /// The operation of this number, counted from the first of the history, crashes.
+    pub fn crash_at(&mut self, operation: u64) {
+        self.crash_at = Some(operation);
+        self.arm();
+    }
+
+    /// Whatever was planned.
+    pub fn no_crash(&mut self) {
+        self.crash_at = None;
+    }
+
+    fn arm(&self) {
+        if let (Some(engine), Some(at)) = (self.crash_engine(), self.crash_at)
+            && at > self.operations()
+        {
+            engine.crash_at(at - self.before);
+        }
     }
 
     /// The process has ended, the machine goes on: another process finds all that was written.
@@ -113,16 +163,24 @@ impl<'k> World<'k> {
 
     /// The power has failed.
     pub fn power_failed(&mut self, survival: Survival) {
-        if let Media::Crash(engine) = &mut self.media {
+        if let Some(engine) = self.crash_engine() {
             let image = engine.survivor(survival);
-            *engine = Arc::new(CrashEngine::from_image(image, self.draw.sizes));
+            self.next_life(image);
         }
     }
 
     /// An empty disk again.
     pub fn wiped(&mut self) {
+        self.next_life(Image::new());
+    }
+
+    fn next_life(&mut self, image: Image) {
+        self.before = self.operations();
         if let Media::Crash(engine) = &mut self.media {
-            *engine = Arc::new(CrashEngine::from_image(Image::new(), self.draw.sizes));
+            self.faults.reopen();
+            let inner = CrashEngine::from_image(image, self.draw.sizes);
+            *engine = Arc::new(FaultyEngine::new(inner, self.faults.clone()));
         }
+        self.arm();
     }
 }
