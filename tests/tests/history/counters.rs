@@ -35,9 +35,9 @@ impl Counters {
     }
 
     /// # Panics
-    /// If one of these is 0 after many seeds.
-    pub fn require(&self, names: &[&str]) {
-        if self.get("seeds") < 2 {
+    /// If one of these is 0 after as many seeds as a suite has at least.
+    pub fn require(&self, seeds: u64, names: &[&str]) {
+        if self.get("seeds") < seeds {
             return;
         }
         let missing: Vec<_> = names.iter().filter(|name| self.get(name) == 0).collect();

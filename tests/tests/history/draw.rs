@@ -76,7 +76,7 @@ impl Draw {
             segment_first: sizes.first,
             segment_max: sizes.max,
             group_bytes: rng.pick(&[kib(1), kib(64), kib(1024)]),
-            durability: if kind == Kind::Crash && rng.one_in(5) {
+            durability: if kind == Kind::Crash && rng.one_in(4) {
                 Durability::Interval(Duration::from_secs(1))
             } else {
                 Durability::Commit
@@ -112,7 +112,7 @@ impl Draw {
             steps: rng.pick(&[40, 100, 100, 250]),
             bytes: 3 << 20,
             delete_one_in: rng.pick(&[2, 3, 5, 12]),
-            faults: kind == Kind::Crash && rng.one_in(4),
+            faults: kind == Kind::Crash && rng.one_in(3),
         }
     }
 

@@ -59,31 +59,34 @@ fn histories_agree_with_a_map() {
         least: 150,
         weight: 1,
     };
-    let counters = suite("histories_agree_with_a_map", length, |seed, print| {
+    let counters = suite("histories_agree_with_a_map", &length, |seed, print| {
         history(&keys, seed, Trace::printing(print)).counters
     });
-    counters.require(&[
-        "evictions",
-        "splits",
-        "merges",
-        "out-of-line items",
-        "segment reuses",
-        "torn tails",
-        "crashes",
-        "crashes while opening",
-        "reopenings",
-        "unacknowledged writes found",
-        "batches in pieces",
-        "tables deleted",
-        "unsynced writes lost",
-        "unsynced writes made durable",
-        "unknown outcomes",
-        "writes refused: read-only",
-        "writes refused: disk full",
-        "calls failed by a fault",
-        "faults while opening",
-        "checked pages",
-    ]);
+    counters.require(
+        length.least,
+        &[
+            "evictions",
+            "splits",
+            "merges",
+            "out-of-line items",
+            "segment reuses",
+            "torn tails",
+            "crashes",
+            "crashes while opening",
+            "reopenings",
+            "unacknowledged writes found",
+            "batches in pieces",
+            "tables deleted",
+            "unsynced writes lost",
+            "unsynced writes made durable",
+            "unknown outcomes",
+            "writes refused: read-only",
+            "writes refused: disk full",
+            "calls failed by a fault",
+            "faults while opening",
+            "checked pages",
+        ],
+    );
 }
 
 #[test]
@@ -95,17 +98,20 @@ fn a_crash_at_every_write_and_sync_leaves_what_was_acknowledged() {
         weight: 100,
     };
     let name = "a_crash_at_every_write_and_sync_leaves_what_was_acknowledged";
-    let counters = suite(name, length, |seed, print| {
+    let counters = suite(name, &length, |seed, print| {
         every::crash_everywhere(&keys, seed, print)
     });
-    counters.require(&[
-        "operations crashed at",
-        "crashes while opening",
-        "unacknowledged writes found",
-        "unsynced writes lost",
-        "torn tails",
-        "checked pages",
-    ]);
+    counters.require(
+        length.least,
+        &[
+            "operations crashed at",
+            "crashes while opening",
+            "unacknowledged writes found",
+            "unsynced writes lost",
+            "torn tails",
+            "checked pages",
+        ],
+    );
 }
 
 #[test]
@@ -117,15 +123,18 @@ fn threads_that_write_at_once_lose_nothing() {
         weight: 20,
     };
     let name = "threads_that_write_at_once_lose_nothing";
-    let counters = suite(name, length, |seed, _| threads::run(&keys, seed));
-    counters.require(&[
-        "acknowledged calls",
-        "crashes under way",
-        "images with calls under way",
-        "evictions",
-        "splits",
-        "segment reuses",
-    ]);
+    let counters = suite(name, &length, |seed, _| threads::run(&keys, seed));
+    counters.require(
+        length.least,
+        &[
+            "acknowledged calls",
+            "crashes under way",
+            "images with calls under way",
+            "evictions",
+            "splits",
+            "segment reuses",
+        ],
+    );
 }
 
 #[test]

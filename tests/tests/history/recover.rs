@@ -259,6 +259,14 @@ impl Run<'_> {
         self.lose_power();
     }
 
+    /// Perhaps the power fails between two operations, right after a sync.
+    pub fn power_cut(&mut self) {
+        if matches!(self.crashes, Crashes::AtRandom) && self.rng.one_in(4) {
+            self.crash_and_drop();
+            self.reopen(Vec::new());
+        }
+    }
+
     /// The database is gone; the machine may follow.
     fn process_ends(&mut self) {
         let unplugged = self.world.can_crash()
@@ -331,7 +339,7 @@ impl Run<'_> {
             }
             ErrorCode::StorageFullException => {
                 self.counters.add("writes refused: disk full", 1);
-                self.unchanged();
+                self.make_space();
             }
             ErrorCode::InternalServerError | ErrorCode::DataCorruptionException => {
                 self.counters.add("calls failed by a fault", 1);
@@ -339,6 +347,16 @@ impl Run<'_> {
             }
             code => panic!("a fault became {code:?}: {error}"),
         }
+    }
+
+    /// A write that found the disk full has changed nothing; with space again, writing goes on.
+    fn make_space(&mut self) {
+        if self.rng.one_in(2) && !self.model.tables.is_empty() {
+            self.note(|| "there is space again".into());
+            self.world.faults.room(None);
+            self.put_or_delete();
+        }
+        self.verify_step();
     }
 
     /// A failed call has changed nothing, and reads go on.

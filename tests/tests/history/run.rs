@@ -88,6 +88,10 @@ impl<'k> Run<'k> {
             let done = self.world.operations();
             self.note(|| format!("step {step}, after {done} operations"));
             self.step();
+            if self.draw.interval() && self.rng.one_in(8) {
+                self.sync();
+                self.power_cut();
+            }
             if self.bytes > self.draw.bytes || (once && self.counters.get("crashes") > 0) {
                 break;
             }
@@ -149,8 +153,7 @@ impl<'k> Run<'k> {
             75..77 => self.create_table(),
             77 => self.delete_table(),
             78..83 => self.checkpoint(),
-            83 => self.tick(),
-            84 => self.sync(),
+            83..85 => self.tick(),
             85..87 => self.close_and_reopen(),
             87..89 => self.drop_and_reopen(),
             89 => self.verify_step(),

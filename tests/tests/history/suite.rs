@@ -27,7 +27,7 @@ pub struct Length {
 }
 
 /// Runs `history` with seed after seed, and gives what all of them went through.
-pub fn suite(name: &str, length: Length, history: impl Fn(u64, bool) -> Counters) -> Counters {
+pub fn suite(name: &str, length: &Length, history: impl Fn(u64, bool) -> Counters) -> Counters {
     let one = variable("SEALDB_HISTORY_SEED");
     let count = variable("SEALDB_HISTORY_SEEDS");
     let first = one.or(variable("SEALDB_HISTORY_FIRST")).unwrap_or(0);
