@@ -56,7 +56,7 @@ fn histories_agree_with_a_map() {
     let keys = Keys::new();
     let length = Length {
         time: Duration::from_secs(20),
-        least: 150,
+        least: 120,
         weight: 1,
     };
     let counters = suite("histories_agree_with_a_map", &length, |seed, print| {
