@@ -11,6 +11,12 @@
 //! | before 4, or while the root is written | the old root and the whole log: the new pages lie in places that it calls free |
 //! | between 4 and 5 | the new root; segments that it does not list are released, those it calls retiring wiped, zeroing repeated |
 //!
+//! **Deletion.** The key record of a deleted table leaves with two checkpoints: the first root without it, and the second over the root
+//! that still had it; its old pages are zeroed, its log segments wiped. A crash or a failed write may have left copies in places
+//! that are free, which no list names: if the last root says that there may be such remains, all free places are zeroed, in pieces,
+//! before the deletion is done. That reads every free byte of the page file once and writes those that are not zeros.
+//! A root tells that a deletion is under way, so that a crash does not end it.
+//!
 //! A failed checkpoint changes nothing that a reader or a later checkpoint could notice; it is tried again, with pauses. A failed sync
 //! makes the database read-only until it is opened again.
 
@@ -19,9 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use sealdb_crypto::{BlockKind, BlockTag, TableId};
-use sealdb_engine::{Engine, Freed, SpaceId};
+use sealdb_engine::{Engine, Freed, PageAddr, SpaceId};
 
 use crate::catalog::record::TableRecord;
 use crate::error::Error;
@@ -58,6 +64,8 @@ pub(crate) struct State {
     /// Places that no root needs but readers may.
     limbo: Vec<Limbo>,
     scrub: Option<Scrub>,
+    /// Free places from here on may hold pages that a crash or a failed write left there; `None`: nowhere.
+    remains: Option<PageAddr>,
 }
 
 /// Waits for readers that began before `sequence`.
@@ -89,7 +97,8 @@ impl Checkpoints {
         self.state.lock()
     }
 
-    pub(crate) fn new(catalog: Tree) -> Self {
+    /// `remains`: whether free places may hold what a crash left there.
+    pub(crate) fn new(catalog: Tree, remains: bool) -> Self {
         Checkpoints {
             state: Mutex::new(State {
                 catalog,
@@ -100,6 +109,7 @@ impl Checkpoints {
                 spaces: Vec::new(),
                 limbo: Vec::new(),
                 scrub: None,
+                remains: remains.then_some(PageAddr(0)),
             }),
             signal: Mutex::default(),
             asked: Condvar::new(),
@@ -132,10 +142,13 @@ impl Checkpoints {
     }
 
     /// Keeps checkpoints away; for opening and closing tables.
-    pub(crate) fn hold(&self) -> parking_lot::MutexGuard<'_, State> {
+    pub(crate) fn hold(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
 }
+
+/// How much of the free places is zeroed at a time.
+const ZERO_PIECE: u64 = 16 << 20;
 
 /// How long to wait after a checkpoint that failed.
 const RETRY: Duration = Duration::from_millis(200);
@@ -219,13 +232,62 @@ impl Shared {
                 return Ok(());
             };
             scrub.roots = scrub.roots.saturating_sub(1);
-            let over = scrub.roots == 0 && !self.log.lock().segments.holds(scrub.sequence);
-            state.scrub = (!over).then_some(scrub);
-            // A segment that cannot go yet (a record behind S stands in it) goes with a later checkpoint.
-            if scrub.roots == 0 {
-                return Ok(());
+            state.scrub = Some(scrub);
+            if scrub.roots > 0 {
+                continue;
             }
+            self.zero_remains(&mut state)?;
+            // A segment that cannot go yet (a record behind S stands in it) goes with a later checkpoint, as do places that could not
+            // be zeroed.
+            let held = self.log.lock().segments.holds(scrub.sequence);
+            if !held && state.zeroed.is_empty() {
+                state.scrub = None;
+            }
+            return Ok(());
         }
+    }
+
+    /// Zeroes all free places, if they may hold what a crash left there. Lets checkpoints that are due, and others who want them to
+    /// stand still, through in between.
+    fn zero_remains(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) -> Result<(), Error> {
+        while let Some(from) = state.remains {
+            if self.stopping() {
+                return Err(Error::Closed);
+            }
+            self.writable()?;
+            if self.checkpoint_due() {
+                self.checkpoint(state)?;
+            }
+            // What is freed behind this point meanwhile holds no key record: it was zeroed before, or a table's page stood there.
+            state.remains = self
+                .engine
+                .zero_free(from, ZERO_PIECE)
+                .and_then(|next| self.engine.sync_pages().map(|()| next))
+                .map_err(|error| self.engine_failed(error))?;
+            self.checkpoints.progress.notify_all();
+            MutexGuard::bump(state);
+        }
+        Ok(())
+    }
+
+    /// Whether dirty pages or the log want a checkpoint.
+    pub(crate) fn checkpoint_due(&self) -> bool {
+        self.cache.dirty_bytes() >= self.options.dirty_checkpoint_bytes()
+            || self.log.lock().bytes_since_checkpoint() >= self.options.log_limit
+    }
+
+    /// The last root of a clean close: it says that nothing is left in free places, if that is so. No checkpoint is made after it.
+    pub(crate) fn install_last_root(&self) -> Result<(), Error> {
+        let state = self.checkpoints.state.lock();
+        let mut root = self.root();
+        self.set_closed();
+        let mut body = root.body.clone();
+        body.deleting = state.scrub.is_some();
+        body.remains = state.remains.is_some() || !state.zeroed.is_empty();
+        if body == root.body {
+            return Ok(());
+        }
+        self.install_root(&mut root, body)
     }
 
     /// Asks for the two checkpoints that make a deletion final.
@@ -244,11 +306,15 @@ impl Shared {
         // Cut before the flush: what was given up until here is not in the version that is flushed.
         let given_up = std::mem::take(&mut state.catalog_retired).into_freed(CATALOG_SPACE);
         state.zeroed.extend(given_up);
-        let catalog = state
+        let flushed = state
             .catalog
             .clone()
-            .flush(&system.catalog, &mut self.pace())?;
-        self.write_root(state, &system, &snapshot, catalog)?;
+            .flush(&system.catalog, &mut self.pace());
+        if flushed.is_err() {
+            // Places of pages that were half written are free again.
+            state.remains = Some(PageAddr(0));
+        }
+        self.write_root(state, &system, &snapshot, flushed?)?;
         self.settle(state, &snapshot);
         Ok(())
     }
@@ -392,6 +458,8 @@ impl Shared {
                     next_space: self.next_space.load(Ordering::Acquire),
                     segments: listed.clone(),
                     scrub: state.zeroed.iter().take(MAX_SCRUB).copied().collect(),
+                    remains: true,
+                    deleting: state.scrub.is_some() || !snapshot.deleted.is_empty(),
                 };
                 // Crash here, or in the middle: the root before is in use, and everything that it needs is untouched.
                 self.install_root(&mut root, body)?;
@@ -428,7 +496,8 @@ impl Shared {
         system: &SystemSealers,
         old_map: Option<PagePtr>,
     ) -> Result<PagePtr, Error> {
-        // Places that the root lists for zeroing stay allocated in its map until they are zeros.
+        // Places that the root lists for zeroing stay allocated in its map until they are zeros. Those beyond its list are zeroed all the
+        // same; a crash before that leaves them among the remains.
         let mut freed: Vec<Freed> = state
             .freed
             .iter()
@@ -499,10 +568,13 @@ impl Shared {
         let zeroed = std::mem::take(&mut state.zeroed);
         if !zeroed.is_empty() {
             // Only checkpoints read the catalog's pages: no reader to wait for. Durable with the next sync of pages.
-            if let Err(error) = self.engine.zero_pages(&zeroed) {
-                tracing::warn!(%error, "freed catalog pages could not be zeroed");
+            match self.engine.zero_pages(&zeroed) {
+                Ok(()) => self.engine.free(&zeroed),
+                Err(error) => {
+                    tracing::warn!(%error, "freed catalog pages could not be zeroed; it will be tried again");
+                    state.zeroed = zeroed;
+                }
             }
-            self.engine.free(&zeroed);
         }
         let (freed, spaces) = (
             std::mem::take(&mut state.freed),

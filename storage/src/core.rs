@@ -380,7 +380,8 @@ impl Shared {
         self.refuse_new();
         let ended = self.lead_to_the_end(|| {
             self.checkpoint_now()?;
-            self.end_log()
+            self.end_log()?;
+            self.install_last_root()
         });
         self.set_closed();
         ended

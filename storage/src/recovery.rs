@@ -71,17 +71,25 @@ fn refuse_remains(engine: &dyn Engine) -> Result<(), Error> {
         return Err(remains());
     }
     for (no, capacity) in engine.log_segments()? {
-        let mut offset = 0;
-        while offset < capacity {
-            let len = (1 << 20).min(capacity - offset);
-            let bytes = engine.log_read(no, offset, u32::try_from(len).unwrap_or(u32::MAX))?;
-            if bytes.iter().any(|&byte| byte != 0) {
-                return Err(remains());
-            }
-            offset += len;
+        if !is_zero(engine, no, capacity)? {
+            return Err(remains());
         }
     }
     Ok(())
+}
+
+/// Whether a log segment holds nothing but zeros.
+fn is_zero(engine: &dyn Engine, no: SegmentNo, capacity: u64) -> Result<bool, Error> {
+    let mut offset = 0;
+    while offset < capacity {
+        let len = (1 << 20).min(capacity - offset);
+        let bytes = engine.log_read(no, offset, u32::try_from(len).unwrap_or(u32::MAX))?;
+        if bytes.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+        offset += len;
+    }
+    Ok(true)
 }
 
 fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, Error> {
@@ -135,6 +143,8 @@ fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, Error> {
         next_space: FIRST_TABLE_SPACE,
         segments: vec![entry],
         scrub: Vec::new(),
+        remains: true,
+        deleting: false,
     };
     let segments = Segments::new(
         vec![Segment {
@@ -157,7 +167,7 @@ fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, Error> {
             published: Published::new(0, tag, position),
             log: LogWriter::new(segments, 0, 0, tag, 0, 0),
             next_space: FIRST_TABLE_SPACE,
-            checkpoints: Checkpoints::new(Tree::empty()),
+            checkpoints: Checkpoints::new(Tree::empty(), false),
             keeper,
             torn_tails: 0,
         },
@@ -359,8 +369,19 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
             .log_release(entry.no, true)
             .map_err(Error::from_engine)?;
     }
-    for (no, _) in &others {
-        engine.log_release(*no, false).map_err(Error::from_engine)?;
+    for (no, capacity) in &others {
+        // A recovery that was cut short may have copied key records into it.
+        let wipe = body.remains && !is_zero(&*engine, *no, *capacity)?;
+        engine.log_release(*no, wipe).map_err(Error::from_engine)?;
+    }
+    if body.remains {
+        // Behind the last record may lie a torn one, with a key record in it that nobody was told of.
+        let end = listed
+            .iter()
+            .rposition(|segment| replayed.last.contains_key(&segment.entry.no));
+        for segment in listed.iter_mut().skip(end.unwrap_or(0)) {
+            segment.entry.secrets = true;
+        }
     }
     let log = copy_tail(&parts, &sealers, &head, listed, &replayed)?;
     recovery.finish(head, body, sealers, catalog, log, replayed)
@@ -606,7 +627,7 @@ impl Recovery<'_> {
         log: LogWriter,
         replayed: ReplayedLog,
     ) -> Result<Arc<Shared>, Error> {
-        let deletions = !self.deleted.is_empty();
+        let deletions = body.deleting || !self.deleted.is_empty();
         {
             let mut published = self.published.lock();
             published.tag = log.tag();
@@ -638,7 +659,7 @@ impl Recovery<'_> {
                 published: self.published,
                 log,
                 next_space: self.next_space,
-                checkpoints: Checkpoints::new(catalog),
+                checkpoints: Checkpoints::new(catalog, body.remains),
                 keeper: self.keeper,
                 torn_tails: u64::from(replayed.torn),
             },
@@ -774,6 +795,7 @@ impl Shared {
         body.position = position_in(body.position, &listed)?;
         // The places to be zeroed stay listed: the map of this root still calls them allocated.
         body.segments.clone_from(&listed);
+        body.remains = true;
         self.install_root(&mut root, body.clone())?;
         let over = self.log.lock().segments.installed(body.sequence, &listed);
         for entry in over {

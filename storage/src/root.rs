@@ -26,6 +26,7 @@
 //! | 4 + 16 + 8 + 1 | number, random id, first sequence (0: not begun), flags (1: holds key records; 2: no longer needed, to be wiped) |
 //! | 2, then for each | freed places that are to be zeroed: |
 //! | 8 + 8 + 4 | space, address, length |
+//! | 1 | flags (1: free places and unlisted segments may hold what a crash left there; 2: a deletion is not final yet) |
 //!
 //! The two slots are written in turn, so a torn root leaves the one before intact.
 
@@ -112,6 +113,10 @@ pub(crate) struct RootBody {
     pub(crate) next_space: u64,
     pub(crate) segments: Vec<SegmentEntry>,
     pub(crate) scrub: Vec<Freed>,
+    /// Free places and unlisted segments may hold what a crash left there. Of every root but the last one of a clean close.
+    pub(crate) remains: bool,
+    /// The checkpoints that make a deletion final are not over.
+    pub(crate) deleting: bool,
 }
 
 /// A root slot whose head could be read.
@@ -222,6 +227,7 @@ impl RootBody {
             out.put_u64(freed.addr.0);
             out.put_u32(freed.len);
         }
+        out.put_u8(u8::from(self.remains) | u8::from(self.deleting) << 1);
         out
     }
 
@@ -262,6 +268,10 @@ impl RootBody {
                 len: r.u32("scrub length")?,
             });
         }
+        let flags = r.u8("flags")?;
+        if flags > 3 {
+            return Err(Malformed("flags"));
+        }
         r.end("root body")?;
         Ok(RootBody {
             sequence,
@@ -272,6 +282,8 @@ impl RootBody {
             next_space,
             segments,
             scrub,
+            remains: flags & 1 != 0,
+            deleting: flags & 2 != 0,
         })
     }
 }
@@ -412,6 +424,8 @@ mod tests {
                         next_space,
                         segments,
                         scrub,
+                        remains: sequence & 1 == 0,
+                        deleting: sequence & 2 == 0,
                     }
                 },
             )
@@ -458,6 +472,8 @@ mod tests {
             next_space: 3,
             segments: vec![],
             scrub: vec![],
+            remains: true,
+            deleting: false,
         };
         let mut slot = seal_root(&head(), &body, &*sealer).unwrap();
         slot[8] = 2;

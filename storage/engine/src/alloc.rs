@@ -60,6 +60,45 @@ struct Space {
     cursor: Option<(u64, u32)>,
 }
 
+/// A walk over free places, a bounded piece at a time.
+pub(crate) struct FreeRuns {
+    at: u64,
+    /// Units that may still be looked at.
+    left: u64,
+    /// Units of the page file; a last one that is not whole is one all the same.
+    len: u64,
+}
+
+impl FreeRuns {
+    /// From `from` on, about `at_most` bytes, in a page file of `len` bytes.
+    pub(crate) fn new(from: PageAddr, at_most: u64, len: u64) -> Self {
+        Self {
+            at: from.0,
+            left: (at_most / u64::from(UNIT)).max(1),
+            len: len.div_ceil(u64::from(UNIT)),
+        }
+    }
+
+    /// The next free units, first and how many; `None`: the piece is done.
+    pub(crate) fn next(&mut self, alloc: &Allocator) -> Option<(u64, u64)> {
+        if self.left == 0 {
+            return None;
+        }
+        let Some((start, units)) = alloc.free_run(self.at, self.left, self.len) else {
+            self.at = self.len;
+            return None;
+        };
+        self.at = start + units;
+        self.left -= units;
+        Some((start, units))
+    }
+
+    /// Where the next piece begins; `None`: there is none.
+    pub(crate) fn goes_on(&self) -> Option<PageAddr> {
+        (self.at < self.len).then_some(PageAddr(self.at))
+    }
+}
+
 /// The state of the page area.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Allocator {
@@ -248,6 +287,41 @@ impl Allocator {
                     .get(&extent)
                     .is_some_and(|e| e.used & bits == bits && space.is_none_or(|s| s == e.space))
             })
+    }
+
+    /// The free units from `from` on, as far as they are neighbours, but at most `most`, within a page file of `len` units: the first
+    /// and how many. What lies behind the last extent is free.
+    fn free_run(&self, from: u64, most: u64, len: u64) -> Option<(u64, u64)> {
+        let mut start = from;
+        // To the first free unit.
+        while start < len {
+            let Some(used) = self.owned.get(&(start / EXTENT_UNITS)).map(|e| e.used) else {
+                break;
+            };
+            let unit = (start % EXTENT_UNITS) as u32;
+            let taken = u64::from((used >> unit).trailing_ones());
+            if taken == 0 {
+                break;
+            }
+            start += taken;
+        }
+        // And on to one that is in use.
+        let end = len.min(start.saturating_add(most.max(1)));
+        let mut at = start;
+        while at < end {
+            let unit = (at % EXTENT_UNITS) as u32;
+            let to_next = EXTENT_UNITS - u64::from(unit);
+            let free = match self.owned.get(&(at / EXTENT_UNITS)) {
+                None => to_next,
+                Some(e) => u64::from((e.used >> unit).trailing_zeros()).min(to_next),
+            };
+            at += free;
+            if free < to_next {
+                break;
+            }
+        }
+        let at = at.min(end);
+        (start < at).then_some((start, at - start))
     }
 
     pub(crate) fn free(&mut self, freed: &[Freed]) {

@@ -82,6 +82,14 @@ pub trait Engine: Send + Sync {
     /// Overwrites allocated places with zeros, before they are freed. Durable after `sync_pages`.
     fn zero_pages(&self, freed: &[Freed]) -> Result<(), EngineError>;
 
+    /// Overwrites with zeros what is free, up to the end of the page file, and tells where to go on; `None`: that was all. Durable
+    /// after `sync_pages`.
+    ///
+    /// One call looks at free places from `from` on, `at_most` bytes of them (at least one unit), and leaves alone those that are
+    /// zeros already: so a caller that goes on until `None` reads each free byte once and writes it at most once, and can do other
+    /// things in between. The caller neither allocates nor writes a page while a call runs.
+    fn zero_free(&self, from: PageAddr, at_most: u64) -> Result<Option<PageAddr>, EngineError>;
+
     /// The allocation state as it will be once `freed` and `dropped` are gone: opaque, compact bytes which the caller seals
     /// and stores. The state itself is not changed. Roughly a byte per full extent of 512 KiB and 17 per broken one.
     fn allocation_map(&self, freed: &[Freed], dropped: &[SpaceId]) -> Vec<u8>;
@@ -187,6 +195,10 @@ macro_rules! delegate_engine {
             fn zero_pages(&self, freed: &[$crate::Freed]) -> Result<(), $crate::EngineError> {
                 let $me = self;
                 $inner.zero_pages(freed)
+            }
+            fn zero_free(&self, from: $crate::PageAddr, at_most: u64) -> Result<Option<$crate::PageAddr>, $crate::EngineError> {
+                let $me = self;
+                $inner.zero_free(from, at_most)
             }
             fn allocation_map(&self, freed: &[$crate::Freed], dropped: &[$crate::SpaceId]) -> Vec<u8> {
                 let $me = self;

@@ -20,7 +20,7 @@ use crate::{
 pub enum FaultPoint {
     /// `write_pages`.
     PageWrite,
-    /// `zero_pages`.
+    /// `zero_pages` and `zero_free`.
     PageZero,
     /// `sync_pages`.
     PageSync,
@@ -379,6 +379,12 @@ impl<E: Engine> Engine for FaultyEngine<E> {
         self.faults.check(Failed::Pages)?;
         self.simple(FaultPoint::PageZero, "write", "pages")?;
         self.inner.zero_pages(freed)
+    }
+
+    fn zero_free(&self, from: PageAddr, at_most: u64) -> Result<Option<PageAddr>, EngineError> {
+        self.faults.check(Failed::Pages)?;
+        self.simple(FaultPoint::PageZero, "write", "pages")?;
+        self.inner.zero_free(from, at_most)
     }
 
     fn allocation_map(&self, freed: &[Freed], dropped: &[SpaceId]) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use parking_lot::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::alloc::{Allocator, units_of};
+use crate::alloc::{Allocator, FreeRuns, units_of};
 use crate::engine::delegate_engine;
 use crate::image::{Device, Event, FileId, Image};
 use crate::root::{NextSlot, encode_slot, slot_offset};
@@ -205,6 +205,26 @@ impl<D: Device> Engine for Core<D> {
             state.stats.page_bytes_written += units_of(f.len) * u64::from(UNIT);
         }
         Ok(())
+    }
+
+    fn zero_free(&self, from: PageAddr, at_most: u64) -> Result<Option<PageAddr>, EngineError> {
+        let state = &mut *self.state.write();
+        let image = state.device.now()?;
+        let mut runs = FreeRuns::new(from, at_most, image.pages.len);
+        let mut dirty = Vec::new();
+        while let Some((start, units)) = runs.next(&state.alloc) {
+            let nonzero = (start..start + units).filter(|no| image.pages.unit(*no).is_some());
+            dirty.extend(nonzero.map(|no| (no, None)));
+        }
+        if !dirty.is_empty() {
+            state.stats.page_writes += 1;
+            state.stats.page_bytes_written += dirty.len() as u64 * u64::from(UNIT);
+            state.device.apply(Event::Write {
+                file: FileId::Pages,
+                units: dirty,
+            })?;
+        }
+        Ok(runs.goes_on())
     }
 
     fn allocation_map(&self, freed: &[Freed], dropped: &[SpaceId]) -> Vec<u8> {

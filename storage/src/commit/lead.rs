@@ -339,8 +339,7 @@ impl Shared {
         if self.serve_orphans() {
             self.kick();
         }
-        let due = self.cache.dirty_bytes() >= self.options.dirty_checkpoint_bytes()
-            || self.log.lock().bytes_since_checkpoint() >= self.options.log_limit;
+        let due = self.checkpoint_due();
         if self.options.background == Background::Threads && self.log.lock().wants_spare() {
             self.room.wake();
         }

@@ -368,3 +368,59 @@ fn opening_and_closing_often_leaves_no_trace() {
         "{sizes_seen:?}"
     );
 }
+
+#[test]
+fn what_a_crash_left_in_the_log_and_no_root_lists_is_wiped() {
+    let world = World::inline();
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+    let core = world.open(engine.clone()).unwrap();
+    let marker = [0x5a; 40];
+    let plant = |engine: &MemoryEngine| {
+        let (no, _) = engine.log_create(4096).unwrap();
+        engine.log_write(no, 8192, &marker).unwrap();
+    };
+    // As a recovery that was cut short leaves a segment.
+    plant(&engine);
+    drop(core);
+    let engine = reopened(&engine);
+    let _core = world.open(engine.clone()).unwrap();
+    assert!(!engine.image().contains(&marker));
+
+    // After a clean close nothing is looked for: it costs a reading of all segments.
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+    world
+        .open(engine.clone())
+        .unwrap()
+        .close_blocking()
+        .unwrap();
+    plant(&engine);
+    let engine = reopened(&engine);
+    world.open(engine.clone()).unwrap();
+    assert!(engine.image().contains(&marker));
+}
+
+#[test]
+fn a_torn_record_with_a_key_record_in_it_is_wiped_with_the_next_checkpoint() {
+    let world = World::inline();
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+    let core = world.open(engine.clone()).unwrap();
+    let before = core.shared().log.lock().position().unwrap();
+    core.create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    let mut record = engine
+        .log_read(before.segment, before.offset, UNIT)
+        .unwrap();
+    let part = record[record.len() / 8..][..40].to_vec();
+    assert!(engine.image().contains(&part) && part.iter().any(|byte| *byte != 0));
+    drop(core);
+    record[PREFIX_LEN + 40] ^= 1;
+    engine
+        .log_write(before.segment, before.offset, &record)
+        .unwrap();
+
+    let engine = reopened(&engine);
+    let core = world.open(engine.clone()).unwrap();
+    assert!(core.table("films").is_err());
+    core.checkpoint_now().unwrap();
+    assert!(!engine.image().contains(&part));
+}

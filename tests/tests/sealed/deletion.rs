@@ -19,14 +19,26 @@ use sealdb_tests::disk::{Files, Home, small};
 use zeroize::Zeroizing;
 
 /// Notes each wrapped key that it gives out: the heart of a key record.
-struct Noting {
+pub(crate) struct Noting {
     inner: Arc<dyn Kms>,
     wrapped: Mutex<Vec<(String, Vec<u8>)>>,
 }
 
 impl Noting {
+    pub(crate) fn new(inner: Arc<dyn Kms>) -> Self {
+        Noting {
+            inner,
+            wrapped: Mutex::default(),
+        }
+    }
+
+    /// Names and wrapped keys of all tables ever made.
+    pub(crate) fn all(&self) -> Vec<(String, Vec<u8>)> {
+        self.wrapped.lock().clone()
+    }
+
     /// The wrapped key of the newest table of this name.
-    fn of(&self, table: &str) -> Vec<u8> {
+    pub(crate) fn of(&self, table: &str) -> Vec<u8> {
         let wrapped = self.wrapped.lock();
         let found = wrapped.iter().rev().find(|(name, _)| name == table);
         found.expect("a table of this name was made").1.clone()
@@ -96,10 +108,7 @@ impl World {
     fn new() -> Self {
         let home = Home::new();
         let inner = Arc::new(home.keyring());
-        let kms = Arc::new(Noting {
-            inner,
-            wrapped: Mutex::default(),
-        });
+        let kms = Arc::new(Noting::new(inner));
         World { home, kms }
     }
 

@@ -4,4 +4,5 @@
 
 mod canary;
 mod deletion;
+mod remains;
 mod tamper;

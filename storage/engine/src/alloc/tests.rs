@@ -105,6 +105,21 @@ fn assert_agrees(a: &Allocator, model: &Model) {
     let free_extents: u64 = a.free.values().sum();
     assert_eq!(free_extents + a.owned.len() as u64, a.end);
     assert_eq!(a.rejected_frees(), 0);
+
+    // In pieces, and into what lies behind the last extent.
+    let len = a.end_units() + 5;
+    let (mut free, mut from) = (Vec::new(), Some(PageAddr(0)));
+    while let Some(at) = from {
+        let mut runs = FreeRuns::new(at, 37 * u64::from(UNIT), len * u64::from(UNIT));
+        while let Some((start, units)) = runs.next(a) {
+            free.extend(start..start + units);
+        }
+        from = runs.goes_on();
+    }
+    assert!(
+        free.into_iter()
+            .eq((0..len).filter(|unit| !model.units.contains_key(unit)))
+    );
 }
 
 proptest! {

@@ -35,6 +35,10 @@ pub(super) const CLAUSES: &[Clause] = &[
     ("trim cuts the file and touches no allocated place", trimmed),
     ("zeroed places read as zeros", zeroed),
     (
+        "what is free is zeroed, wherever it lies, and nothing else",
+        free_zeroed,
+    ),
+    (
         "the allocation map tells the future and changes nothing",
         map_of_the_future,
     ),
@@ -272,6 +276,70 @@ fn map_of_the_future(e: Arc<dyn Engine>) {
     e.free(&[freed(A, first, LEAF)]);
     e.drop_space(B);
     assert_eq!(e.allocation_map(&[], &[]), future);
+}
+
+fn free_zeroed(e: Arc<dyn Engine>) {
+    let zero_all = |piece: u64| {
+        let (mut from, mut calls) = (Some(PageAddr(0)), 0);
+        while let Some(at) = from {
+            from = e.zero_free(at, piece).expect("free places are zeroed");
+            assert!(from.is_none_or(|next| next > at), "it gets on");
+            calls += 1;
+        }
+        calls
+    };
+    assert_eq!(zero_all(1), 1, "nothing is free in an empty engine");
+    let map = e.allocation_map(&[], &[]);
+    // Holes between blocks, a whole space, the end of the file, and what lies behind all that the allocator knows of.
+    let blocks: Vec<(SpaceId, PageAddr)> = (0..300)
+        .map(|i| {
+            (
+                SpaceId(1 + i % 2),
+                put(&*e, SpaceId(1 + i % 2), &pattern(i, LEAF)),
+            )
+        })
+        .collect();
+    let long = put(&*e, SpaceId(3), &pattern(1000, 3 << 20));
+    for i in 0..200 {
+        put(&*e, SpaceId(4), &pattern(i, LEAF));
+    }
+    let (kept, gone): (Vec<_>, Vec<_>) = (0u64..).zip(&blocks).partition(|(i, _)| i % 7 < 3);
+    let places: Vec<_> = gone
+        .iter()
+        .map(|(_, (space, addr))| freed(*space, *addr, LEAF))
+        .collect();
+    e.free(&places);
+    e.drop_space(SpaceId(3));
+    e.drop_space(SpaceId(4));
+    let full = e.stats();
+    assert!(zero_all(64 << 10) > 40, "in pieces");
+    e.sync_pages().expect("pages are synced");
+    for (i, (_, addr)) in &kept {
+        assert_eq!(get(&*e, *addr, LEAF), pattern(*i, LEAF));
+    }
+    for (_, (_, addr)) in &gone {
+        assert_eq!(get(&*e, *addr, LEAF), vec![0; LEAF]);
+    }
+    assert_eq!(get(&*e, long, 3 << 20), vec![0; 3 << 20]);
+    assert_eq!(e.stats().used_units, full.used_units);
+    assert_eq!(
+        e.stats().page_file_len,
+        full.page_file_len,
+        "the file keeps its length"
+    );
+    let written = e.stats().page_bytes_written;
+    zero_all(1 << 20);
+    assert_eq!(
+        e.stats().page_bytes_written,
+        written,
+        "zeros are not written again"
+    );
+
+    e.restore_allocation_map(&map).expect("an empty map");
+    zero_all(1 << 30);
+    for (_, (_, addr)) in &kept {
+        assert_eq!(get(&*e, *addr, LEAF), vec![0; LEAF]);
+    }
 }
 
 fn foreign_map(e: Arc<dyn Engine>) {

@@ -14,6 +14,9 @@ use crate::runs::{Run, padding};
 /// Zeros are written in pieces of 1 MiB.
 const ZERO_PIECE: usize = 1 << 20;
 
+/// Bytes are read before they are zeroed, in pieces of 64 KiB.
+const CLEAR_PIECE: u64 = 64 << 10;
+
 /// How a read that must not wait is done on this file's filesystem.
 mod cached {
     /// `preadv2` with `RWF_NOWAIT`.
@@ -128,6 +131,24 @@ impl DurableFile {
             at += n;
         }
         Ok(())
+    }
+
+    /// Makes `len` bytes from `offset` on zeros, as far as the file reaches, and tells how many were written: pieces that are zeros
+    /// already are not, so that a hole stays one.
+    pub(super) fn clear(&self, offset: u64, len: u64) -> Result<u64, EngineError> {
+        self.check()?;
+        let end = self.len()?.min(offset.saturating_add(len));
+        let (mut at, mut written) = (offset, 0);
+        while at < end {
+            let n = (end - at).min(CLEAR_PIECE);
+            let bytes = self.read_exact_at(at, n as usize)?;
+            if bytes.iter().any(|byte| *byte != 0) {
+                self.write_zeros(at, n)?;
+                written += n;
+            }
+            at += n;
+        }
+        Ok(written)
     }
 
     /// `fdatasync`. A failure is final.

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 
 use self::directory::{Directory, PAGES, ROOT, log_name};
 use self::durable::DurableFile;
-use crate::alloc::Allocator;
+use crate::alloc::{Allocator, FreeRuns};
 use crate::memory::{check_batch, check_freed, check_read_len, with_allocator};
 use crate::root::{AREA_LEN, NextSlot, decode_area, encode_slot, slot_offset};
 use crate::runs::runs;
@@ -289,6 +289,23 @@ impl Engine for FileEngine {
             .filter_map(|f| Some((f.addr, zeros.get(..f.len as usize)?)))
             .collect();
         self.write_batch(&batch)
+    }
+
+    fn zero_free(&self, from: PageAddr, at_most: u64) -> Result<Option<PageAddr>, EngineError> {
+        self.check_writable()?;
+        let unit = u64::from(UNIT);
+        let mut runs = FreeRuns::new(from, at_most, self.pages.len()?);
+        loop {
+            let run = runs.next(&self.alloc.lock());
+            let Some((start, units)) = run else {
+                return Ok(runs.goes_on());
+            };
+            let written = self.pages.clear(start * unit, units * unit)?;
+            if written > 0 {
+                count(&self.counters.page_writes, 1);
+                count(&self.counters.page_bytes_written, written);
+            }
+        }
     }
 
     fn allocation_map(&self, freed: &[Freed], dropped: &[SpaceId]) -> Vec<u8> {
