@@ -193,6 +193,19 @@ impl Core {
     /// # Errors
     /// The database is closed all the same; the next open recovers what was acknowledged.
     pub(crate) fn close_blocking(&self) -> Result<(), Error> {
+        self.close_after(|| Ok(()))
+    }
+
+    /// The same, and what is free at the end goes back to the system.
+    ///
+    /// # Errors
+    /// As [`Core::close_blocking`].
+    pub(crate) fn close_and_trim(&self) -> Result<(), Error> {
+        self.close_after(|| self.shared.engine.trim().map_err(Error::from_engine))
+    }
+
+    /// Closes; `last` is done when nobody uses the engine any more, if all went well.
+    fn close_after(&self, last: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
         let result = match self.shared.writable() {
             Ok(()) => self.shared.close(),
             // What was acknowledged is not durable yet, and nobody will sync it after us.
@@ -203,6 +216,7 @@ impl Core {
         };
         self.shared.set_closed();
         self.stop();
+        let result = result.and_then(|()| last());
         self.shared.close_engine();
         result
     }

@@ -123,19 +123,15 @@ pub fn compact_parts(mut parts: Parts) -> Result<(), Error> {
         log_limit: parts.options.log_limit.min(16 << 20),
         ..parts.options
     };
-    let engine = parts.engine.clone();
     let core = Core::open(parts)?;
     let moved = Mover { core: &core }.run();
-    let closed = core.close_blocking();
-    moved.and(closed)?;
-    engine.trim().map_err(Error::from_engine)
+    let closed = core.close_and_trim();
+    moved.and(closed)
 }
 
 fn open_and_close(mut parts: Parts) -> Result<(), Error> {
     parts.options.background = Background::Inline;
-    let engine = parts.engine.clone();
-    Core::open(parts)?.close_blocking()?;
-    engine.trim().map_err(Error::from_engine)
+    Core::open(parts)?.close_and_trim()
 }
 
 struct Mover<'c> {
