@@ -6,6 +6,7 @@
 //! Never on an async worker: KMS calls, syncs, blocking reads. The async methods here hop to the blocking pool where they must.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -66,7 +67,11 @@ impl Core {
         let shared = self.shared.clone();
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(&shared));
+            .spawn(move || {
+                if catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
+                    shared.thread_panicked();
+                }
+            });
         self.threads
             .lock()
             .push(thread.map_err(|error| Error::System(error.to_string()))?);
@@ -282,10 +287,17 @@ pub(crate) struct Stats {
 }
 
 impl Shared {
+    /// One of the threads is gone: what it did, checkpoints or syncs, will not be done any more, and nobody is to wait for it.
+    fn thread_panicked(self: &Arc<Self>) {
+        self.set_read_only(Error::System(
+            "a thread of the database panicked; it is to be opened again".into(),
+        ));
+        self.checkpoints.wake();
+        self.lead_if_free();
+    }
+
     fn create_table(self: &Arc<Self>, new: NewTable, caller: &Caller) -> Result<Arc<Table>, Error> {
         self.writable()?;
-        // Names are unique because tables are made one after the other.
-        let _ddl = self.ddl.lock();
         if self.table(new.name.as_str()).is_some() {
             return Err(Error::TableExists(new.name));
         }
@@ -317,6 +329,12 @@ impl Shared {
             Generation::FIRST,
             self.sealing.suite(),
         )?;
+        // Names are unique because tables are made one after the other. The KMS was asked before: it may take its time, and nobody
+        // who closes or deletes a table waits for it.
+        let _ddl = self.ddl.lock();
+        if self.table(new.name.as_str()).is_some() {
+            return Err(Error::TableExists(new.name));
+        }
         let space = SpaceId(self.next_space.fetch_add(1, Ordering::AcqRel));
         let record = TableRecord {
             id,

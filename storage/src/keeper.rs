@@ -1,29 +1,33 @@
 //! The key keeper: how long plaintext table keys live.
 //!
-//! Each key has a lease. The keeper refreshes it ahead of its end by having the KMS unwrap the key again; one call at a time, on its own
-//! thread. A KMS that says no closes the table at once; one that cannot be reached lets it coast, then it closes, always. Closed
-//! tables are tried again and open when the KMS says yes. The system's key is kept the same way; without it the whole
-//! database is closed until it is opened anew.
+//! Each key has a lease. The keeper looks at all of them once a second and refreshes each ahead of its end by having the KMS unwrap the key
+//! again. It waits for no call (see [`calls`]): what has run out closes on time, whatever the KMS does. A KMS that says no closes the table at
+//! once; one that cannot be reached, or gives no answer, lets it coast, then it closes, always. Closed tables are tried again and open
+//! when the KMS says yes. The system's key is kept the same way; without it the whole database is closed until it is opened anew.
 //!
 //! | lease | KMS | the table |
 //! |---|---|---|
 //! | fresh | not asked | open |
 //! | due | yes | open, lease renewed |
 //! | due | away | open, coasting until `key_max_age + key_coast` |
+//! | past `key_max_age` unasked (the machine slept) | as above | asked at once; the answer decides |
 //! | any | no | closes |
 //! | run out | | closes |
 
+mod calls;
+
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use sealdb_crypto::{
-    Caller, EncryptionContext, KeyLease, KeyRecord, KeyRecordError, LeasePolicy, Moment, TableId,
-    TableKey,
+    EncryptionContext, KeyLease, KeyRecord, KeyRecordError, LeasePolicy, Moment, TableId, TableKey,
 };
 
+use self::calls::{Answer, Calls};
 use crate::error::{ClosedReason, Error};
 use crate::options::{Background, Options};
 use crate::shared::{RetiredPlaces, Shared};
@@ -37,8 +41,9 @@ pub(crate) struct Keeper {
     leases: Mutex<HashMap<TableId, Lease>>,
     /// When closed tables were last tried, in boot time.
     tried: Mutex<HashMap<TableId, Duration>>,
-    wake: Condvar,
-    waker: Mutex<()>,
+    calls: Arc<Calls>,
+    /// One look at a time.
+    turn: Mutex<()>,
     policy: LeasePolicy,
 }
 
@@ -46,15 +51,20 @@ struct Lease {
     lease: KeyLease,
     /// What the KMS last failed with.
     failure: Option<KeyRecordError>,
+    /// When the KMS was last asked, in boot time.
+    asked: Option<Duration>,
 }
+
+/// How often the keeper looks, and at most asks for one key.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Keeper {
     pub(crate) fn new(options: &Options) -> Self {
         Keeper {
             leases: Mutex::default(),
             tried: Mutex::default(),
-            wake: Condvar::new(),
-            waker: Mutex::new(()),
+            calls: Arc::default(),
+            turn: Mutex::new(()),
             policy: LeasePolicy::new(options.key_max_age, options.key_coast),
         }
     }
@@ -64,6 +74,7 @@ impl Keeper {
         let lease = Lease {
             lease: KeyLease::new(self.policy, asked),
             failure: None,
+            asked: None,
         };
         self.leases.lock().insert(table, lease);
     }
@@ -71,11 +82,11 @@ impl Keeper {
     pub(crate) fn remove(&self, table: TableId) {
         self.leases.lock().remove(&table);
         self.tried.lock().remove(&table);
+        self.calls.forget(table);
     }
 
     pub(crate) fn wake(&self) {
-        drop(self.waker.lock());
-        self.wake.notify_all();
+        self.calls.wake();
     }
 }
 
@@ -100,50 +111,94 @@ pub(crate) fn closed_reason(error: KeyRecordError) -> ClosedReason {
 
 /// Runs until the database stops.
 pub(crate) fn run(shared: &Arc<Shared>) {
-    // Looks at both clocks once a second: a suspended machine may have slept through any longer wait.
-    let pause = Duration::from_secs(1);
     while !shared.stopping() {
-        shared.keeper_tick();
-        let mut guard = shared.keeper.waker.lock();
-        if !shared.stopping() {
-            shared.keeper.wake.wait_for(&mut guard, pause);
+        if catch_unwind(AssertUnwindSafe(|| shared.keeper_look())).is_err() {
+            // No key outlives whoever looks after it.
+            shared.lose_system_key(run_out(None));
+            return;
         }
+        // A suspended machine may have slept through any longer wait.
+        shared.keeper.calls.wait(LOOK);
     }
 }
 
-/// What to do about one key.
-enum Due {
-    Nothing,
-    Refresh,
-    Close(ClosedReason),
-}
-
 impl Shared {
-    /// Looks at every key once: refreshes, closes, opens. Blocks on the KMS; never on an async worker.
+    /// Looks at every key, and waits a while for what the KMS says: refreshes, closes, opens. For callers that drive the keeper.
     pub(crate) fn keeper_tick(self: &Arc<Self>) {
+        self.keeper_look();
+        for _ in 0..200 {
+            if !self.keeper.calls.waiting() {
+                return;
+            }
+            self.keeper.calls.wait(Duration::from_millis(50));
+            self.keeper_look();
+        }
+    }
+
+    /// Looks at every key once: takes answers, closes what has run out, asks for what is due. Waits for no KMS.
+    pub(crate) fn keeper_look(self: &Arc<Self>) {
+        let _turn = self.keeper.turn.lock();
+        self.take_answers();
         if self.readable().is_err() {
             return;
         }
-        let record = self.root().head.system_key.clone();
-        let context = EncryptionContext::for_system(self.database, record.generation);
-        if let Some(reason) = self.tend(TableId::SYSTEM, &record, &context) {
+        let system = || {
+            let record = self.root().head.system_key.clone();
+            let context = EncryptionContext::for_system(self.database, record.generation);
+            (record, context)
+        };
+        if let Some(reason) = self.tend(TableId::SYSTEM, system) {
             self.lose_system_key(reason);
             return;
         }
+        self.take_answers();
         for table in self.tables().values() {
-            if self.stopping() {
+            if self.stopping() || self.readable().is_err() {
                 return;
             }
-            let key = table.record.lock().record.key.clone();
-            let context = table_context(self.database, table.id, table.name.as_str(), &key);
+            let key = || {
+                let key = table.record.lock().record.key.clone();
+                let context = table_context(self.database, table.id, table.name.as_str(), &key);
+                (key, context)
+            };
             match table.closed_reason() {
                 None => {
-                    if let Some(reason) = self.tend(table.id, &key, &context) {
+                    if let Some(reason) = self.tend(table.id, key) {
                         self.close_table(table, reason);
                     }
                 }
                 Some(ClosedReason::Deleted) => {}
-                Some(_) => self.try_open_table(table, &key, &context),
+                Some(_) => self.try_open_table(table, key),
+            }
+            // What was asked inline.
+            self.take_answers();
+        }
+    }
+
+    fn take_answers(self: &Arc<Self>) {
+        for Answer { table, asked, key } in self.keeper.calls.answers() {
+            if self.readable().is_err() {
+                // Keys that came too late are wiped.
+                return;
+            }
+            if table == TableId::SYSTEM {
+                if let Some(reason) = self.refreshed(table, asked, key) {
+                    self.lose_system_key(reason);
+                }
+                continue;
+            }
+            let tables = self.tables();
+            let Some(table) = tables.values().find(|other| other.id == table) else {
+                continue;
+            };
+            match table.closed_reason() {
+                None => {
+                    if let Some(reason) = self.refreshed(table.id, asked, key) {
+                        self.close_table(table, reason);
+                    }
+                }
+                Some(ClosedReason::Deleted) => {}
+                Some(_) => self.opened(table, asked, key),
             }
         }
     }
@@ -152,48 +207,67 @@ impl Shared {
     fn tend(
         &self,
         id: TableId,
-        record: &KeyRecord,
-        context: &EncryptionContext,
+        key: impl FnOnce() -> (KeyRecord, EncryptionContext),
     ) -> Option<ClosedReason> {
         let now = Moment::now(&*self.clock);
-        let due = match self.keeper.leases.lock().get_mut(&id) {
-            None => Due::Nothing,
-            Some(held) => {
-                let state = held.lease.observe(now);
-                if state.wants_refresh() {
-                    Due::Refresh
-                } else if state.usable() {
-                    Due::Nothing
-                } else {
-                    Due::Close(run_out(held.failure.take()))
-                }
+        {
+            let mut leases = self.keeper.leases.lock();
+            let held = leases.get_mut(&id)?;
+            let state = held.lease.observe(now);
+            if !state.usable() {
+                return Some(run_out(held.failure.take()));
             }
-        };
-        match due {
-            Due::Nothing => None,
-            Due::Close(reason) => Some(reason),
-            Due::Refresh => {
-                // The lease runs from before the call: a slow answer does not lengthen the key's life.
-                let unwrapped = record.unwrap(&*self.kms, &Caller::database(), context);
-                let mut leases = self.keeper.leases.lock();
-                let held = leases.get_mut(&id)?;
-                match unwrapped {
-                    Ok(_) => {
-                        held.lease.renew(now);
-                        held.failure = None;
-                        None
-                    }
-                    Err(error) if error.is_transient() => {
-                        let state = held.lease.unavailable(Moment::now(&*self.clock));
-                        tracing::warn!(table = %id, %error, "the key provider cannot be reached; the key is used on for a while");
-                        held.failure = Some(error.clone());
-                        (!state.usable()).then_some(ClosedReason::Expired(error))
-                    }
-                    Err(error) => {
-                        held.lease.deny();
-                        Some(ClosedReason::Denied(error))
-                    }
+            let just_asked = |asked| now.boot.saturating_sub(asked) < LOOK;
+            if !state.wants_refresh() || held.asked.is_some_and(just_asked) {
+                return None;
+            }
+        }
+        match self.ask(id, key(), now) {
+            Ok(asked) => {
+                if asked && let Some(held) = self.keeper.leases.lock().get_mut(&id) {
+                    held.asked = Some(now.boot);
                 }
+                None
+            }
+            Err(error) => self.refreshed(id, now, Err(error)),
+        }
+    }
+
+    fn ask(
+        &self,
+        id: TableId,
+        (record, context): (KeyRecord, EncryptionContext),
+        now: Moment,
+    ) -> Result<bool, KeyRecordError> {
+        let inline = self.options.background == Background::Inline;
+        let key = (id, &record, &context);
+        self.keeper.calls.ask(&self.kms, key, now, inline)
+    }
+
+    /// What the KMS said about a key in use; gives a reason if it must be dropped.
+    fn refreshed(
+        &self,
+        id: TableId,
+        asked: Moment,
+        unwrapped: Result<TableKey, KeyRecordError>,
+    ) -> Option<ClosedReason> {
+        let mut leases = self.keeper.leases.lock();
+        let held = leases.get_mut(&id)?;
+        match unwrapped {
+            Ok(_) => {
+                held.lease.renew(asked);
+                held.failure = None;
+                None
+            }
+            Err(error) if error.is_transient() => {
+                let state = held.lease.unavailable(Moment::now(&*self.clock));
+                tracing::warn!(table = %id, %error, "the key provider cannot be reached; the key is used on for a while");
+                held.failure = Some(error.clone());
+                (!state.usable()).then_some(ClosedReason::Expired(error))
+            }
+            Err(error) => {
+                held.lease.deny();
+                Some(ClosedReason::Denied(error))
             }
         }
     }
@@ -231,22 +305,33 @@ impl Shared {
     fn try_open_table(
         self: &Arc<Self>,
         table: &Arc<Table>,
-        record: &KeyRecord,
-        context: &EncryptionContext,
+        key: impl FnOnce() -> (KeyRecord, EncryptionContext),
     ) {
         let now = Moment::now(&*self.clock);
-        {
-            let mut tried = self.keeper.tried.lock();
-            let last = tried.entry(table.id).or_insert(Duration::ZERO);
-            if now.boot.saturating_sub(*last) < self.options.key_retry && !last.is_zero() {
-                return;
-            }
-            *last = now.boot;
+        let last = self.keeper.tried.lock().get(&table.id).copied();
+        if last.is_some_and(|last| now.boot.saturating_sub(last) < self.options.key_retry) {
+            return;
         }
-        match record.unwrap(&*self.kms, &Caller::database(), context) {
+        match self.ask(table.id, key(), now) {
+            Ok(true) => {
+                self.keeper.tried.lock().insert(table.id, now.boot);
+            }
+            Ok(false) => {}
+            Err(error) => table.begin_closing(closed_reason(error)),
+        }
+    }
+
+    /// What the KMS said about a closed table's key.
+    fn opened(
+        self: &Arc<Self>,
+        table: &Arc<Table>,
+        asked: Moment,
+        unwrapped: Result<TableKey, KeyRecordError>,
+    ) {
+        match unwrapped {
             Ok(key) => match self.reopen_table(table, key) {
                 Ok(true) => {
-                    self.keeper.insert(table.id, now);
+                    self.keeper.insert(table.id, asked);
                     tracing::info!(table = %table.name, "table opened");
                 }
                 Ok(false) => {}

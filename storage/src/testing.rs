@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use sealdb_crypto::{
     Aes256Gcm, Caller, DataKey, DatabaseId, DenyReason, EncryptionContext, EpochLimits, Generation,
     KeyDescription, KeyId, KeyRecord, KeyRef, Kms, KmsError, KmsIdentity, ManualClock, Provider,
@@ -19,11 +19,14 @@ pub(crate) enum Answer {
     Yes,
     No,
     Away,
+    /// None at all, until another answer is set; then yes.
+    Hang,
 }
 
 /// A KMS in memory. The wrapped form of a key is its number.
 pub(crate) struct TestKms {
     state: Mutex<State>,
+    answered: Condvar,
 }
 
 struct State {
@@ -31,6 +34,8 @@ struct State {
     answers: HashMap<String, Answer>,
     identity: KmsIdentity,
     calls: u64,
+    /// Calls that hang.
+    hanging: u64,
 }
 
 impl TestKms {
@@ -46,13 +51,21 @@ impl TestKms {
                 answers: HashMap::new(),
                 identity,
                 calls: 0,
+                hanging: 0,
             }),
+            answered: Condvar::new(),
         })
     }
 
     /// Sets the answer for keys of a purpose or table name (`system`, or the table's name).
     pub(crate) fn answer(&self, of: &str, answer: Answer) {
         self.state.lock().answers.insert(of.to_owned(), answer);
+        self.answered.notify_all();
+    }
+
+    /// How many calls hang.
+    pub(crate) fn hanging(&self) -> u64 {
+        self.state.lock().hanging
     }
 
     pub(crate) fn set_identity(&self, change: impl FnOnce(&mut KmsIdentity)) {
@@ -70,8 +83,13 @@ impl TestKms {
             .get("sealdb:table-name")
             .or(context.get(sealdb_crypto::kms::CONTEXT_PURPOSE))
             .unwrap_or("");
+        state.hanging += 1;
+        while state.answers.get(of) == Some(&Answer::Hang) {
+            self.answered.wait(&mut state);
+        }
+        state.hanging -= 1;
         match state.answers.get(of).copied().unwrap_or(Answer::Yes) {
-            Answer::Yes => Ok(()),
+            Answer::Yes | Answer::Hang => Ok(()),
             Answer::No => Err(KmsError::Denied {
                 key: of.to_owned(),
                 reason: DenyReason::Disabled,

@@ -28,13 +28,17 @@ use crate::secret::{SecretBytes32, TableKey};
 /// No epoch seals more messages than this, whatever its limits say.
 pub const MESSAGES_CEILING: u64 = 1 << 32;
 
+/// An epoch that ended as it began would seal nothing.
+pub const SHORTEST_EPOCH: Duration = Duration::from_secs(1);
+
 const LABEL: &[u8] = b"sealdb block epoch v1";
 
 /// When a new epoch begins, and how many derived keys are kept for opening. Plain data; the defaults suit everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct EpochLimits {
-    /// No epoch seals longer than this, by [`Clock::coarse`](crate::Clock::coarse). Default: 1 hour.
+    /// No epoch seals longer than this, by [`Clock::coarse`](crate::Clock::coarse). At least [`SHORTEST_EPOCH`]; what is less counts as
+    /// that. Default: 1 hour.
     pub max_age: Duration,
     /// Nor more messages. At least 1, at most [`MESSAGES_CEILING`]; what lies outside counts as the nearer of the two.
     /// Default: 2^24.
@@ -105,7 +109,7 @@ impl Epoch {
         let epoch = Self {
             prefix: block::prefix_of_any_kind(key.generation(), &salt),
             key: (provider.sealing_key)(secret.expose())?,
-            expires: now.saturating_add(limits.max_age),
+            expires: now.saturating_add(limits.max_age.max(SHORTEST_EPOCH)),
             max_messages: limits.max_messages.clamp(1, MESSAGES_CEILING),
             max_bytes: limits.max_bytes,
             messages: AtomicU64::new(0),
@@ -352,6 +356,7 @@ mod tests {
     #[test]
     fn a_limit_of_none_still_seals_one() {
         let limits = EpochLimits {
+            max_age: Duration::ZERO,
             max_messages: 0,
             max_bytes: 0,
             ..Default::default()

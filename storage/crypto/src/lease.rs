@@ -3,15 +3,15 @@
 //! ```text
 //!            refresh_after          max_age                      max_age + coast
 //!  |-- Fresh --|---- RefreshDue ----|-- Coasting (KMS away) ------|-- Expired
-//!                                   |-- Expired (no failure told)
+//!                                   |-- Overdue (nobody asked) -------|
 //!  Denied from anywhere, at once, when the KMS says no
 //! ```
 //!
 //! - The age of a key is the **larger** of the elapsed boot time and the elapsed wall time. Boot time runs on while the
 //!   machine sleeps, so a suspend counts; a wall clock set back does not prolong a lease, one set forward shortens it.
-//! - Coasting needs a cause: only if a refresh was answered "unavailable" before the lease ran out does it go on past
-//!   `max_age`. A keeper that never asked gets no grace.
-//! - A lease that has run out stays so until [`KeyLease::renew`], whatever the clocks say later.
+//! - Coasting needs a cause: a refresh that was answered "unavailable". A lease that passes `max_age` without having been asked about
+//!   (the machine slept, the wall clock jumped) is overdue: its holder asks at once, and the answer decides.
+//! - Nothing lasts beyond `max_age + coast`. A lease that has run out stays so until [`KeyLease::renew`], whatever the clocks say later.
 //! - `Moment`s of a renewal are to be taken **before** the call to the KMS, so that a slow answer does not lengthen the life of
 //!   the key.
 //!
@@ -84,6 +84,8 @@ pub enum LeaseState {
     RefreshDue,
     /// Use it, keep asking: the KMS cannot be reached.
     Coasting,
+    /// Ask the KMS now: past its age, but nobody has asked yet. Usable for no longer than that takes.
+    Overdue,
     /// Drop it: too old.
     Expired,
     /// Drop it: the KMS said no.
@@ -94,7 +96,7 @@ impl LeaseState {
     /// Whether the key may be used.
     pub fn usable(self) -> bool {
         match self {
-            Self::Fresh | Self::RefreshDue | Self::Coasting => true,
+            Self::Fresh | Self::RefreshDue | Self::Coasting | Self::Overdue => true,
             Self::Expired | Self::Denied => false,
         }
     }
@@ -102,7 +104,7 @@ impl LeaseState {
     /// Whether the KMS should be asked now.
     pub fn wants_refresh(self) -> bool {
         match self {
-            Self::RefreshDue | Self::Coasting => true,
+            Self::RefreshDue | Self::Coasting | Self::Overdue => true,
             Self::Fresh | Self::Expired | Self::Denied => false,
         }
     }
@@ -182,6 +184,9 @@ impl KeyLease {
             Grace::Coast if age < self.policy.max_age.saturating_add(self.policy.coast) => {
                 LeaseState::Coasting
             }
+            Grace::None if age < self.policy.max_age.saturating_add(self.policy.coast) => {
+                LeaseState::Overdue
+            }
             Grace::None | Grace::Coast => LeaseState::Expired,
         }
     }
@@ -191,7 +196,9 @@ impl KeyLease {
         let edge = match self.state(now) {
             LeaseState::Fresh => self.policy.refresh_after.min(self.policy.max_age),
             LeaseState::RefreshDue => self.policy.max_age,
-            LeaseState::Coasting => self.policy.max_age.saturating_add(self.policy.coast),
+            LeaseState::Coasting | LeaseState::Overdue => {
+                self.policy.max_age.saturating_add(self.policy.coast)
+            }
             LeaseState::Expired | LeaseState::Denied => return None,
         };
         Some(edge.saturating_sub(now.since(self.obtained)))
@@ -215,18 +222,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_fresh_then_due_then_over_without_a_failure_told() {
+    fn a_lease_is_fresh_then_due_then_overdue_then_over_without_a_failure_told() {
         let lease = lease();
         assert_eq!(lease.state(at(1000, 5000)), LeaseState::Fresh);
         assert_eq!(lease.state(at(1239, 5239)), LeaseState::Fresh);
         assert_eq!(lease.state(at(1240, 5240)), LeaseState::RefreshDue);
         assert_eq!(lease.state(at(1299, 5299)), LeaseState::RefreshDue);
-        assert_eq!(lease.state(at(1300, 5300)), LeaseState::Expired);
+        assert_eq!(lease.state(at(1300, 5300)), LeaseState::Overdue);
+        assert!(LeaseState::Overdue.wants_refresh());
+        assert_eq!(lease.state(at(3099, 5300)), LeaseState::Overdue);
+        assert_eq!(lease.state(at(3100, 5300)), LeaseState::Expired);
         assert_eq!(
             lease.until_change(at(1100, 5000)),
             Some(Duration::from_secs(140))
         );
-        assert_eq!(lease.until_change(at(1300, 5300)), None);
+        assert_eq!(lease.until_change(at(3100, 5300)), None);
     }
 
     #[test]
@@ -246,9 +256,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_told_after_the_end_gives_no_grace() {
-        let mut lease = lease();
-        assert_eq!(lease.unavailable(at(1301, 5301)), LeaseState::Expired);
+    fn a_failure_told_late_gives_what_is_left_of_the_grace_and_none_after_the_end() {
+        let mut late = lease();
+        assert_eq!(late.unavailable(at(1301, 5301)), LeaseState::Coasting);
+        assert_eq!(late.state(at(3100, 5301)), LeaseState::Expired);
+        assert_eq!(lease().unavailable(at(3100, 5301)), LeaseState::Expired);
     }
 
     #[test]
@@ -256,7 +268,7 @@ mod tests {
         let mut lease = lease();
         lease.unavailable(at(1250, 5250));
         lease.renew(at(1260, 5260));
-        assert_eq!(lease.state(at(1560, 5560)), LeaseState::Expired);
+        assert_eq!(lease.state(at(1560, 5560)), LeaseState::Overdue);
     }
 
     #[test]
@@ -279,10 +291,11 @@ mod tests {
     #[test]
     fn the_slower_clock_does_not_prolong() {
         // Wall clock set back: boot time rules. Machine slept without boot time counting it: wall time rules.
-        assert_eq!(lease().state(at(1300, 10)), LeaseState::Expired);
-        assert_eq!(lease().state(at(1001, 5300)), LeaseState::Expired);
+        assert_eq!(lease().state(at(1300, 10)), LeaseState::Overdue);
+        assert_eq!(lease().state(at(1001, 5300)), LeaseState::Overdue);
+        assert_eq!(lease().state(at(3100, 10)), LeaseState::Expired);
         let mut seen = lease();
-        assert_eq!(seen.observe(at(1001, 5300)), LeaseState::Expired);
+        assert_eq!(seen.observe(at(1001, 7100)), LeaseState::Expired);
         assert_eq!(
             seen.state(at(1002, 5002)),
             LeaseState::Expired,

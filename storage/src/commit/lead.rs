@@ -121,6 +121,22 @@ impl Pipeline {
     }
 }
 
+/// Dropped only if a panic passes by while its thread leads. What the log holds is not known then: the database is read-only until it
+/// is opened again, who waits is told, and the lead is free.
+struct LeaderPanicked<'s>(&'s Arc<Shared>);
+
+impl Drop for LeaderPanicked<'_> {
+    fn drop(&mut self) {
+        let error = Error::System("a thread panicked while it made a group durable".into());
+        tracing::error!(%error, "read-only until opened again");
+        self.0.set_read_only(error);
+        if let Err(error) = self.0.writable() {
+            self.0.refuse(&error);
+        }
+        self.0.pipeline.end(|| false);
+    }
+}
+
 /// Whether the group went.
 enum Led {
     /// There was one, or callers to answer.
@@ -155,6 +171,7 @@ impl Shared {
 
     /// Leads until there is nothing to do; stops earlier if `done` and a few groups have passed. The caller has the lead.
     pub(super) fn lead(self: &Arc<Self>, done: &dyn Fn() -> bool) {
+        let panicked = LeaderPanicked(self);
         let mut groups = 0;
         while let Led::Group = self.lead_one() {
             groups += 1;
@@ -162,6 +179,7 @@ impl Shared {
                 break;
             }
         }
+        std::mem::forget(panicked);
         self.pipeline.end(|| self.has_pending());
         self.after_group();
     }
@@ -365,9 +383,11 @@ impl Shared {
         while !self.pipeline.begin() {
             std::thread::sleep(Duration::from_micros(100));
         }
+        let panicked = LeaderPanicked(self);
         while let Led::Group = self.lead_one() {}
         let ended = last();
         self.refuse(&Error::Closed);
+        std::mem::forget(panicked);
         self.pipeline.end(|| false);
         ended
     }

@@ -53,8 +53,28 @@ pub(super) enum Reply<F, R> {
 
 enum To<F, R> {
     Task(oneshot::Sender<Reply<F, R>>),
-    Thread(Arc<Slot<Reply<F, R>>>),
+    Thread(Asleep<F, R>),
     Nobody,
+}
+
+/// A thread that waits. If this is dropped without a reply, because of a panic, the thread is told so instead of sleeping for ever; a
+/// task learns it from its channel.
+struct Asleep<F, R>(Arc<Slot<Reply<F, R>>>);
+
+impl<F, R> Drop for Asleep<F, R> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        if state.reply.is_none() && !state.left {
+            state.reply = Some(Reply::Done(Err(panicked())));
+            drop(state);
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+/// What becomes of a mutation whose answer was lost in a panic.
+fn panicked() -> Error {
+    Error::System("a thread panicked before it answered; the outcome is not known".into())
 }
 
 impl<F, R> To<F, R> {
@@ -62,8 +82,8 @@ impl<F, R> To<F, R> {
     fn send(self, reply: Reply<F, R>) -> Result<(), Reply<F, R>> {
         match self {
             To::Task(sender) => sender.send(reply),
-            To::Thread(slot) => {
-                slot.fill(reply);
+            To::Thread(thread) => {
+                thread.0.fill(reply);
                 Ok(())
             }
             To::Nobody => Err(reply),
@@ -272,7 +292,7 @@ impl Shared {
                         Err(error) => failed = Some((need, error)),
                     }
                 }
-                Err(_) => return Err(Error::Closed),
+                Err(_) => return Err(self.readable().err().unwrap_or_else(panicked)),
             }
         }
     }
@@ -293,7 +313,7 @@ impl Shared {
             self.queue.push(Box::new(Mutation {
                 f,
                 held,
-                to: To::Thread(slot.clone()),
+                to: To::Thread(Asleep(slot.clone())),
             }));
             self.combine();
             match self.await_slot(&slot) {

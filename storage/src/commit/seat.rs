@@ -7,6 +7,7 @@
 //!
 //! Crash here: nothing of the open group is on the disk; it is absent after recovery.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use sealdb_crypto::TableId;
@@ -123,10 +124,13 @@ impl Seat {
         F: FnMut(&mut Txn) -> Result<R, TxnError>,
     {
         self.txn.clear();
-        let result = match mutation(&mut self.txn) {
-            Ok(result) => result,
-            Err(TxnError::Load(need)) => return Applied::Load(need),
-            Err(TxnError::Fail(error)) => return Applied::No(error),
+        // It only collects changes: a panic in it leaves nothing behind, and is its own caller's affair, whoever runs it.
+        let ran = catch_unwind(AssertUnwindSafe(|| mutation(&mut self.txn)));
+        let result = match ran {
+            Ok(Ok(result)) => result,
+            Ok(Err(TxnError::Load(need))) => return Applied::Load(need),
+            Ok(Err(TxnError::Fail(error))) => return Applied::No(error),
+            Err(_) => return Applied::No(Error::System("the mutation panicked".into())),
         };
         let mut txn = std::mem::take(&mut self.txn);
         let applied = self.apply(&txn.changes);

@@ -9,6 +9,7 @@ use sealdb_engine::{Engine, MemoryEngine, PageAddr, UNIT};
 use super::{World, get, item, new_table, put, reopened, sizes};
 use crate::core::Core;
 use crate::error::{ClosedReason, Error};
+use crate::options::Background;
 use crate::table::Table;
 use crate::testing::Answer;
 
@@ -21,7 +22,10 @@ struct Setup {
 }
 
 fn setup() -> Setup {
-    let world = World::inline();
+    setup_in(World::inline())
+}
+
+fn setup_in(world: World) -> Setup {
     let engine = Arc::new(MemoryEngine::with_segments(sizes()));
     let core = world.open(engine.clone()).unwrap();
     let films = core
@@ -228,15 +232,113 @@ fn a_kms_that_says_no_closes_the_table_and_what_it_had_in_the_log_survives_crash
 }
 
 #[test]
-fn a_table_that_is_never_asked_about_closes_when_its_lease_runs_out() {
+fn a_machine_that_slept_asks_before_it_closes() {
     let s = setup();
+    let calls = s.world.kms.calls();
     s.world.clock.advance(6 * MINUTE);
     s.core.keeper_tick();
-    // The KMS would say yes, but nobody asked in time; the system's key has run out in the same way.
+    assert_eq!(s.world.kms.calls() - calls, 3, "each key once");
+    for table in [&s.films, &s.songs] {
+        assert!(get(table, "a", "1").unwrap().is_some());
+    }
+    // The same with a KMS that is away, and one that says no.
+    s.world.kms.answer("films", Answer::Away);
+    s.world.kms.answer("songs", Answer::No);
+    s.world.clock.advance(6 * MINUTE);
+    s.core.keeper_tick();
+    assert!(get(&s.films, "a", "1").unwrap().is_some(), "it coasts");
+    assert!(matches!(
+        s.songs.closed_reason(),
+        Some(ClosedReason::Denied(_))
+    ));
+    s.world.clock.advance(28 * MINUTE);
+    s.core.keeper_tick();
+    assert!(s.films.closed_reason().is_none());
+    s.world.clock.advance(MINUTE);
+    s.core.keeper_tick();
+    assert!(s.films.closed_reason().is_some(), "35 minutes in all");
+    s.core.table("films").unwrap();
+}
+
+#[test]
+fn what_nobody_asked_about_for_all_its_time_and_grace_closes() {
+    let s = setup();
+    let calls = s.world.kms.calls();
+    s.world.clock.advance(35 * MINUTE);
+    s.core.keeper_tick();
+    assert_eq!(s.world.kms.calls(), calls);
     assert!(matches!(
         s.core.table("films"),
         Err(Error::SystemKeyLost(_))
     ));
+}
+
+fn setup_with_threads() -> Setup {
+    let mut world = World::inline();
+    world.options.background = Background::Threads;
+    setup_in(world)
+}
+
+/// Time passes, a quarter of a second at a time, and the keeper looks.
+fn pass(s: &Setup, time: Duration) {
+    let step = Duration::from_millis(250);
+    for _ in 0..time.as_millis() / step.as_millis() {
+        s.world.clock.advance(step);
+        s.core.shared().keeper_look();
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_kms_call_that_never_returns_holds_up_no_other_key_and_closes_its_table_on_time() {
+    let s = setup_with_threads();
+    s.world.kms.answer("films", Answer::Hang);
+    pass(&s, 10 * MINUTE);
+    assert!(s.world.kms.hanging() > 0);
+    assert!(s.films.closed_reason().is_none(), "it coasts");
+    pass(&s, 26 * MINUTE);
+    assert!(matches!(
+        s.films.closed_reason(),
+        Some(ClosedReason::Expired(_))
+    ));
+    assert!(s.world.kms.hanging() <= 3, "calls do not pile up");
+    // The others were refreshed all the time.
+    assert!(get(&s.songs, "a", "1").unwrap().is_some());
+    put(&s.core, &s.songs, &item("b", "1", "x")).unwrap();
+
+    // What was given up is not taken when it comes after all; asked again, the KMS says yes.
+    s.world.kms.answer("films", Answer::Yes);
+    for _ in 0..1000 {
+        pass(&s, Duration::from_secs(1));
+        if s.films.closed_reason().is_none() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(get(&s.films, "a", "1").unwrap().is_some());
+    s.core.close_blocking().unwrap();
+}
+
+#[test]
+fn a_table_closes_and_another_is_deleted_while_the_kms_thinks_about_a_new_one() {
+    let s = setup_with_threads();
+    s.world.kms.answer("new", Answer::Hang);
+    std::thread::scope(|scope| {
+        let new = scope.spawn(|| {
+            s.core
+                .create_table_blocking(new_table("new"), &Caller::database())
+        });
+        while s.world.kms.hanging() == 0 {
+            std::thread::yield_now();
+        }
+        s.core.delete_table_blocking("songs").unwrap();
+        s.world.kms.answer("films", Answer::No);
+        s.world.clock.advance(4 * MINUTE + Duration::from_secs(1));
+        s.core.keeper_tick();
+        assert!(s.films.closed_reason().is_some());
+        s.world.kms.answer("new", Answer::Yes);
+        new.join().unwrap().unwrap();
+    });
 }
 
 #[test]

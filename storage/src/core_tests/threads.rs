@@ -1,7 +1,7 @@
 //! The database's inside with its threads: tasks and threads commit at once, groups form, everything ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sealdb_crypto::{Caller, Clock, ManualClock, Provider};
@@ -245,6 +245,73 @@ fn a_group_that_is_larger_than_the_dirty_budget_does_not_wait_for_ever() {
     });
     assert_eq!(waits.recv_timeout(Duration::from_secs(60)), Ok(true));
     assert_eq!(table.counters().item_count, 100);
+}
+
+/// A clock that panics when told to: the leader reads it while it seals a record.
+struct Bomb {
+    inner: ManualClock,
+    armed: AtomicBool,
+}
+
+impl Clock for Bomb {
+    fn wall_ms(&self) -> u64 {
+        // The key keeper reads the clock, too.
+        let keeper = std::thread::current().name() == Some("sealdb-keys");
+        assert!(
+            keeper || !self.armed.load(Ordering::SeqCst),
+            "told to panic"
+        );
+        self.inner.wall_ms()
+    }
+
+    fn boot(&self) -> Duration {
+        self.inner.boot()
+    }
+}
+
+#[test]
+fn a_panic_is_answered_and_nobody_sleeps_for_ever() {
+    let clock = Arc::new(Bomb {
+        inner: ManualClock::new(),
+        armed: AtomicBool::new(false),
+    });
+    let core = Core::open(crate::shared::Parts {
+        engine: Arc::new(MemoryEngine::with_segments(sizes())),
+        sealing: crate::testing::test_sealing(),
+        kms: crate::testing::TestKms::new(),
+        trail: Trail::None,
+        clock: clock.clone(),
+        provider: Provider::default_provider(),
+        options: threaded().options,
+    })
+    .unwrap();
+    let table = core
+        .create_table_blocking(new_table("films"), &Caller::database())
+        .unwrap();
+    // In a mutation: its caller alone.
+    let own: Result<(), Error> = core.commit_blocking(|_| panic!("told to panic"));
+    assert!(matches!(own, Err(Error::System(_))), "{own:?}");
+    put(&core, &table, &item("a", "1", "x")).unwrap();
+
+    // In the leader: everybody gets an answer, or panics itself.
+    clock.armed.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let (core, table) = (&core, &table);
+            scope.spawn(move || {
+                let put = std::panic::AssertUnwindSafe(|| {
+                    put(core, table, &item("b", &n.to_string(), "x"))
+                });
+                let done = std::panic::catch_unwind(put);
+                assert!(!matches!(done, Ok(Ok(()))), "not durable");
+            });
+        }
+    });
+    clock.armed.store(false, Ordering::SeqCst);
+    let refused = put(&core, &table, &item("b", "1", "x"));
+    assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
+    assert!(get(&table, "a", "1").unwrap().is_some(), "reads go on");
+    core.close_blocking().unwrap();
 }
 
 /// Numbers for a person: `cargo test --release -p sealdb --lib measure -- --ignored --nocapture`.
