@@ -37,7 +37,7 @@ audit: setup ## known vulnerabilities (needs the internet)
 bench: setup ## sealed against plain, interleaved, in about two minutes; criterion benches with CRITERION=1
 	@scripts/bench
 
-fuzz: ## every target for 60 s with cargo-fuzz (needs a nightly toolchain)
+fuzz: ## every target for SECONDS_EACH=60 with cargo-fuzz (needs a nightly toolchain)
 	@scripts/fuzz
 
 doc: ## API documentation in target/doc

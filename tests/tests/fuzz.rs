@@ -107,6 +107,17 @@ fn items() -> Vec<Item> {
     ]
 }
 
+/// A real one.
+fn keyring_file() -> Vec<u8> {
+    let home = sealdb_tests::disk::Home::new();
+    drop(home.keyring());
+    std::fs::read(
+        home.keyring_dir()
+            .join(sealdb_crypto::keyring::KEYRING_FILE),
+    )
+    .unwrap()
+}
+
 #[test]
 fn every_target_keeps_its_promises_over_corpus_and_generated_inputs() {
     let encoded: Vec<Vec<u8>> = items()
@@ -155,7 +166,40 @@ fn every_target_keeps_its_promises_over_corpus_and_generated_inputs() {
     let mut root = b"SEALDB\0\0\x01\x01".to_vec();
     root.resize(300, 3);
 
+    let keyring = keyring_file();
+    // The body of a keyring with one key, and an event of a trail.
+    let mut body = vec![0, 0, 0, 1];
+    body.extend([7; 16]);
+    for text in ["alias/one", "a key"] {
+        body.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
+        body.extend(text.as_bytes());
+    }
+    body.extend([1, 2]);
+    body.extend([0; 8]);
+    body.extend([0, 0, 0, 1]);
+    body.extend([0, 0, 0, 1]);
+    body.extend([9; 40]);
+    let caller = sealdb_crypto::Caller::new("who");
+    let event = sealdb_crypto::AuditEvent::key(
+        &sealdb_crypto::SystemClock,
+        "Decrypt",
+        &caller,
+        sealdb_crypto::audit::RequestParameters::default(),
+    )
+    .used_key("a key");
+    let event = serde_json::to_vec(&event).unwrap();
+
     let seen = [
+        run(
+            "keyring",
+            &[keyring, body],
+            sealdb_crypto::fuzzing::fuzz_keyring,
+        ),
+        run(
+            "audit_trail",
+            &[event, vec![0; 64]],
+            sealdb_crypto::fuzzing::fuzz_audit_trail,
+        ),
         run(
             "block_head",
             &[block],

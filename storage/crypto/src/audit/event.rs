@@ -176,7 +176,8 @@ impl AuditEvent {
     }
 }
 
-fn rfc3339(wall_ms: u64) -> String {
+/// The time as RFC 3339, in UTC, to the millisecond.
+pub fn rfc3339(wall_ms: u64) -> String {
     let time = i64::try_from(wall_ms)
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());

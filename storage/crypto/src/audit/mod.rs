@@ -44,7 +44,9 @@ pub use audited::AuditedKms;
 pub use error::AuditError;
 pub use event::{
     AuditEvent, KEY_EVENTS, Outcome, RequestParameters, Resource, ResponseElements, UserIdentity,
+    rfc3339,
 };
+pub(crate) use reader::fuzz;
 pub use reader::{AuditRecord, TrailReader};
 pub use trail::{AuditTrail, TrailAccess};
 

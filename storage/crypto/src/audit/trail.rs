@@ -13,8 +13,8 @@ use subtle::ConstantTimeEq;
 use super::AuditSink;
 use super::error::AuditError;
 use super::event::{AuditEvent, RequestParameters};
-use super::reader::{ALIGN, BODY_HEAD_LEN, MAX_RECORD, PREFIX_LEN, Step, TrailReader, Walk};
-use crate::block::{BlockKind, LogPlace, Purpose, Scope};
+use super::reader::{MAX_RECORD, Step, TrailReader, Walk};
+use crate::block::{Purpose, Scope};
 use crate::clock::Clock;
 use crate::ids::{DatabaseId, Generation, SegmentId, TableId};
 use crate::key_record::{KeyRecord, KeyRecordError};
@@ -269,32 +269,8 @@ impl Writer {
             });
         }
         let json = serde_json::to_vec(event).map_err(AuditError::Encode)?;
-        let sealer = Arc::clone(&self.walk.sealer);
-        let block_len = sealer.head_len() + BODY_HEAD_LEN + json.len() + sealer.tail_len();
-        let record_len = (PREFIX_LEN + block_len).next_multiple_of(ALIGN);
-        if record_len > MAX_RECORD {
-            return Err(AuditError::TooLarge { len: json.len() });
-        }
-        self.make_room(path, record_len as u64, event.is_key_event())?;
-
-        let mut block = Vec::with_capacity(block_len);
-        block.resize(sealer.head_len(), 0);
-        block.put_u64(self.walk.sequence);
-        block.extend_from_slice(self.walk.previous.as_bytes());
-        block.extend_from_slice(&json);
-        block.resize(block_len, 0);
-        let place = LogPlace {
-            segment: self.walk.trail,
-            sequence: self.walk.sequence,
-        };
-        let sealed = sealer.seal(BlockKind::AuditRecord, Some(place), &mut block)?;
-        let tag = sealer.tag_of(&block).unwrap_or(sealed);
-        let mut record = Vec::with_capacity(record_len);
-        record.put_u32(u32::try_from(block_len).unwrap_or(u32::MAX)); // below MAX_RECORD
-        record.put_u64(self.walk.sequence);
-        record.put_u32(0);
-        record.extend_from_slice(&block);
-        record.resize(record_len, 0);
+        let (record, tag) = self.walk.seal(&json)?;
+        self.make_room(path, record.len() as u64, event.is_key_event())?;
 
         // Crash here or in the write: the record is absent or torn after recovery, and its key was not handed out.
         let written = self
@@ -306,7 +282,7 @@ impl Writer {
             self.broken = true;
             return Err(AuditError::io("write", path, error));
         }
-        self.walk.offset += record_len as u64;
+        self.walk.offset += record.len() as u64;
         self.len = self.len.max(self.walk.offset);
         self.walk.sequence += 1;
         self.walk.previous = tag;

@@ -309,6 +309,33 @@ impl Key {
     }
 }
 
+/// For fuzzing. Any bytes, as a keyring file, as its sealed rest and as its body: foreign bytes never open, and what is read is
+/// written back the same.
+pub(crate) fn fuzz(key: &SecretBytes32, bytes: &[u8]) {
+    let path = Path::new("k");
+    if let Ok((head, sealed)) = Head::decode(path, bytes) {
+        assert_eq!([&head.encode(), sealed].concat(), bytes, "another head");
+        assert!(
+            open(&head, key, sealed).is_none(),
+            "nobody else holds the key"
+        );
+    }
+    let Ok(keys) = decode_body(bytes) else { return };
+    assert_eq!(encode_body(&keys).as_slice(), bytes, "another body");
+    let head = Head {
+        kind: RootKeyKind::File,
+        id: Uuid::from_bytes([4; 16]),
+        counter: 1,
+        stretching: Stretching::NONE,
+    };
+    let file = seal(&head, key, &keys).expect("a keyring that was read can be written");
+    let (read, sealed) = Head::decode(path, &file).expect("and its head read");
+    assert_eq!(read, head);
+    let opened = open(&read, key, sealed).and_then(Result::ok);
+    let again = encode_body(&opened.expect("and opened"));
+    assert_eq!(again.as_slice(), bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -48,6 +48,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 pub use error::KeyringError;
+pub(crate) use format::fuzz;
 pub use separate::{Separation, check_separate};
 pub use source::{Argon2Costs, RootKeyKind, RootKeySource};
 
