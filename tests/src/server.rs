@@ -37,6 +37,15 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// Writes a file that only its owner may read, as endpoint files must be.
+pub fn private_file(path: &Path, bytes: &[u8]) {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path).unwrap().write_all(bytes).unwrap();
+}
+
 /// The directories of one database and its server.
 pub struct Home {
     directory: TempDir,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::output::counted;
+
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
@@ -52,7 +54,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Database(#[from] sealdb::Error),
     /// `check` found damage; it has been printed.
-    #[error("the database is damaged in {0} places, named above")]
+    #[error("the database is damaged in {}, named above", counted(*.0, "place"))]
     Damaged(usize),
     /// The server's credentials.
     #[error(transparent)]
@@ -72,6 +74,29 @@ impl CliError {
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         CliError::Usage(message.into())
+    }
+
+    /// What lies behind it, as far as it says something that the sentence does not.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let mut said = vec![self.to_string()];
+        // gRPC's status holds the server's message once more, in quotes.
+        let quoted = match self {
+            CliError::Client(error) => Some(format!("{:?}", error.message())),
+            _ => None,
+        };
+        let mut causes = Vec::new();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            let repeats = said.iter().any(|said| said.contains(&text))
+                || quoted.as_ref().is_some_and(|quoted| text.contains(quoted));
+            if !repeats {
+                said.push(text.clone());
+                causes.push(text);
+            }
+            source = cause.source();
+        }
+        causes
     }
 
     /// Exit code: 2 for a command that cannot be carried out as it was written, 1 otherwise.

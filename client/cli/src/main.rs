@@ -22,13 +22,8 @@ fn main() -> ExitCode {
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sealdb: {error}");
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                // Causes that the sentence repeats already say nothing new.
-                if !error.to_string().contains(&cause.to_string()) {
-                    eprintln!("  because: {cause}");
-                }
-                source = cause.source();
+            for cause in error.causes() {
+                eprintln!("  because: {cause}");
             }
             ExitCode::from(error.exit_code())
         }

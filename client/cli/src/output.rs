@@ -36,11 +36,7 @@ impl Output {
             return self.remark("no items");
         }
         print(&table(items, first))?;
-        self.remark(&format!(
-            "{} item{}",
-            items.len(),
-            if items.len() == 1 { "" } else { "s" }
-        ))
+        self.remark(&counted(items.len(), "item"))
     }
 
     /// Prints one item, an attribute a line, key attributes first.
@@ -64,7 +60,7 @@ impl Output {
         }
         let mut table = plain_table();
         for (name, text) in fields {
-            table.add_row([Cell::new(name), Cell::new(text)]);
+            table.add_row([Cell::new(name), Cell::new(escaped(text))]);
         }
         print(&table.to_string())
     }
@@ -82,7 +78,7 @@ impl Output {
         let mut table = headed_table();
         table.set_header(headings.iter().map(Cell::new));
         for row in rows {
-            table.add_row(row.iter().map(Cell::new));
+            table.add_row(row.iter().map(|text| Cell::new(escaped(text))));
         }
         print(&table.to_string())
     }
@@ -203,6 +199,11 @@ fn shortened(text: String) -> String {
         None => text,
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
     }
+}
+
+/// "1 page", "2 pages".
+pub(crate) fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Bytes in the largest fitting binary unit.

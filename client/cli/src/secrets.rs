@@ -56,13 +56,23 @@ impl KeyringArgs {
 
 impl DatabaseArgs {
     pub(crate) fn place(&self) -> Result<KeyringPlace, CliError> {
+        exists(&self.data_dir)?;
         self.keyring.place(Some(&self.data_dir))
     }
 }
 
 impl ClosedArgs {
     pub(crate) fn place(&self) -> Result<KeyringPlace, CliError> {
+        exists(&self.data_dir)?;
         self.keyring.place(Some(&self.data_dir))
+    }
+}
+
+/// A misspelt directory is no question about keys.
+fn exists(data_dir: &Path) -> Result<(), CliError> {
+    match data_dir.is_dir() {
+        true => Ok(()),
+        false => Err(sealdb::Error::NoDatabase(data_dir.to_owned()).into()),
     }
 }
 
@@ -81,6 +91,13 @@ impl RootArgs {
         }
         if let Some(passphrase) = from_environment() {
             return Ok(RootKeySource::Passphrase(passphrase));
+        }
+        if !keyring.is_dir() {
+            return Err(CliError::usage(format!(
+                "there is no keyring in {}: name its directory with --keyring, and what opens it with --root-key-file, \
+                 --root-key-credential or --passphrase",
+                keyring.display()
+            )));
         }
         let default = keyring.join(ROOT_KEY_FILE);
         if default.exists() {

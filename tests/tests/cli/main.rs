@@ -7,6 +7,9 @@
     missing_docs
 )]
 
+mod audit;
+mod closed;
+mod credentials;
 mod files;
 mod items;
 mod keys;

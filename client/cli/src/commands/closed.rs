@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::{ClosedArgs, CopyArgs};
 use crate::error::CliError;
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, print};
 
 pub(crate) fn check(args: &ClosedArgs, output: Output) -> Result<(), CliError> {
     let place = args.place()?;
@@ -13,8 +13,11 @@ pub(crate) fn check(args: &ClosedArgs, output: Output) -> Result<(), CliError> {
     for remark in &report.remarks {
         output.remark(&format!("note: {remark}"))?;
     }
-    for damage in &report.damages {
-        output.remark(&format!("damaged: {damage}"))?;
+    // Not a remark: it is what was asked for, also with --quiet. In JSON it stands below.
+    if !output.json {
+        for damage in &report.damages {
+            print(&format!("damaged: {damage}"))?;
+        }
     }
     let rows: Vec<Vec<String>> = report
         .tables
@@ -34,19 +37,23 @@ pub(crate) fn check(args: &ClosedArgs, output: Output) -> Result<(), CliError> {
             "name": table.name, "state": table.state.to_string(), "items": table.items, "pages": table.pages, "page_bytes": table.page_bytes,
         })).collect::<Vec<_>>(),
         "log_records": report.log_records,
+        "audit_records": report.audit_records,
         "damages": report.damages,
         "remarks": report.remarks,
     });
-    output.rows(
-        &["table", "state", "items", "pages", "bytes of pages"],
-        &rows,
-        &value,
-    )?;
+    if output.json || !rows.is_empty() {
+        output.rows(
+            &["table", "state", "items", "pages", "bytes of pages"],
+            &rows,
+            &value,
+        )?;
+    }
     match report.damages.len() {
         0 => output.done(&format!(
-            "{} pages and {} log records verified, each opened with its key: no damage",
+            "pages of tables: {}, log records: {}, audit records: {}; each opened with its key, no damage",
             report.tables.iter().map(|table| table.pages).sum::<u64>(),
-            report.log_records
+            report.log_records,
+            report.audit_records,
         )),
         damaged => Err(CliError::Damaged(damaged)),
     }
@@ -60,11 +67,11 @@ pub(crate) fn compact(args: &ClosedArgs, output: Output) -> Result<(), CliError>
             &json!({ "bytes_before": report.bytes_before, "bytes_after": report.bytes_after }),
         );
     }
-    output.done(&format!(
-        "compacted from {} to {}",
-        bytes(report.bytes_before),
-        bytes(report.bytes_after)
-    ))
+    let (before, after) = (bytes(report.bytes_before), bytes(report.bytes_after));
+    output.done(&match before == after {
+        true => format!("nothing to give back: {after}"),
+        false => format!("compacted from {before} to {after}"),
+    })
 }
 
 pub(crate) fn copy(args: &CopyArgs, output: Output) -> Result<(), CliError> {

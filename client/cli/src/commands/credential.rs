@@ -33,12 +33,13 @@ pub(crate) fn run(command: CredentialCommand, output: Output) -> Result<(), CliE
                 .map(|credential| {
                     vec![
                         credential.access_key_id.clone(),
+                        created(credential),
                         credential.description.clone(),
                     ]
                 })
                 .collect();
             let value = json!({ "AccessKeys": all.iter().map(as_json).collect::<Vec<_>>() });
-            output.rows(&["access key id", "description"], &rows, &value)
+            output.rows(&["access key id", "created", "description"], &rows, &value)
         }
         CredentialCommand::Revoke {
             access_key_id,
@@ -67,6 +68,14 @@ fn store(args: &CredentialArgs) -> Result<Store, CliError> {
     Ok(Store::new(&run_dir, Arc::new(keyring)))
 }
 
+fn created(credential: &Credential) -> String {
+    sealdb_crypto::audit::rfc3339(credential.created_ms)
+}
+
 fn as_json(credential: &Credential) -> Value {
-    json!({ "AccessKeyId": credential.access_key_id, "Description": credential.description })
+    json!({
+        "AccessKeyId": credential.access_key_id,
+        "CreateDate": created(credential),
+        "Description": credential.description,
+    })
 }

@@ -37,8 +37,9 @@ pub(crate) fn run(global: &Global, args: &EndpointArgs, output: Output) -> Resul
         String::new(),
         "# grpcurl knows no pins: it is told to trust any certificate, so use these lines on loopback only".to_owned(),
         format!("grpcurl -insecure -H \"authorization: Bearer {id}:{secret}\" {address} list sealdb.v1.SealDb"),
+        format!("grpcurl -insecure -H \"authorization: Bearer {id}:{secret}\" {address} describe sealdb.v1.PutItemRequest"),
         format!("grpcurl -insecure -H \"authorization: Bearer {id}:{secret}\" -d '{{}}' {address} sealdb.v1.SealDb/ListTables"),
-        format!("grpcurl -insecure {address} grpc.health.v1.Health/Check"),
+        format!("grpcurl -insecure -H \"authorization: Bearer {id}:{secret}\" {address} grpc.health.v1.Health/Check"),
     ];
     crate::output::print(&lines.join("\n"))?;
     if !args.show_secret {
