@@ -168,6 +168,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     value(
         LIMITS,
+        "max-request-memory",
+        "SIZE",
+        "256MiB",
+        "Memory for all requests, each counted as 32 times its size, which is what tiny fields grow to; more wait, after 10s for RESOURCE_EXHAUSTED",
+    ),
+    value(
+        LIMITS,
         "handshake-timeout",
         "DURATION",
         "10s",

@@ -3,22 +3,26 @@
 //! The health service is exempt from the credential (load balancers have none) and from the bound on calls in flight (its
 //! watches last for ever). Reflection is not exempt: grpcurl sends its `-H` on reflection calls too.
 //!
-//! The place in flight is taken before the request's body is read, so the memory of half-received requests is bounded
-//! by `max-in-flight` times `max-message-size`, and only those who hold a credential can take any.
+//! The place in flight and the request's share of memory ([`crate::budget`]) are taken before its body is read, and only those
+//! who hold a credential can take any.
+//!
+//! What the gRPC library refuses before the service sees it (bytes that are no frame, an operation that does not exist) gets the
+//! exception's name here, so that every refusal has one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use sealdb::ErrorCode;
-use sealdb_proto::REQUEST_ID_METADATA;
+use sealdb_proto::{REQUEST_ID_METADATA, named_error};
 use tokio::sync::Semaphore;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderValue, Request, Response, header};
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::auth::{Authenticator, Denied, Principal};
+use crate::budget::Budget;
 use crate::listener::ConnectionInfo;
 use crate::metrics::Metrics;
 
@@ -48,17 +52,24 @@ pub struct Gate {
     metrics: Metrics,
     in_flight: Arc<Semaphore>,
     limit: usize,
+    budget: Budget,
 }
 
 impl Gate {
     /// A gate that lets `max_in_flight` calls through at once.
-    pub fn new(authenticator: Authenticator, metrics: Metrics, max_in_flight: usize) -> Gate {
+    pub(crate) fn new(
+        authenticator: Authenticator,
+        metrics: Metrics,
+        max_in_flight: usize,
+        budget: Budget,
+    ) -> Gate {
         let limit = max_in_flight.min(Semaphore::MAX_PERMITS);
         Gate {
             authenticator,
             metrics,
             in_flight: Arc::new(Semaphore::new(limit)),
             limit,
+            budget,
         }
     }
 
@@ -161,21 +172,72 @@ where
         });
         let metrics = self.gate.metrics.clone();
         let open = metrics.call();
-        let future = self.inner.call(request);
+        let service = path
+            .strip_prefix('/')
+            .and_then(|path| path.split('/').next());
+        if service != Some(sealdb_proto::SERVICE_NAME) {
+            let future = self.inner.call(request);
+            return Box::pin(async move {
+                let response = future.await?;
+                drop((permit, open));
+                finish(response)
+            });
+        }
+        let budget = self.gate.budget.clone();
+        // The one that is ready goes into the future, its clone is made ready anew.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            let response = future.await?;
-            drop((permit, open));
-            let ours = path
-                .strip_prefix('/')
-                .and_then(|path| path.split('/').next());
-            if ours == Some(sealdb_proto::SERVICE_NAME) && !reached.load(Ordering::Relaxed) {
-                // Unknown operation, or bytes that are no such message, or too many of them.
-                metrics.rejected("malformed");
-                tracing::info!(request_id, path, "call that is not understood");
-            }
-            finish(response)
+            let (parts, body) = request.into_parts();
+            let share = match budget.admit(body).await {
+                Ok((share, body)) => {
+                    let response = inner.call(Request::from_parts(parts, body)).await?;
+                    if reached.load(Ordering::Relaxed) {
+                        drop((permit, open, share));
+                        return finish(response);
+                    }
+                    Ok((share, response))
+                }
+                Err(status) => Err(status),
+            };
+            // An operation that does not exist, bytes that are no such message, too many of them, or no room for them.
+            let status = match &share {
+                Ok((_, response)) => named(refusal(response)),
+                Err(status) => status.clone(),
+            };
+            drop((permit, open, share));
+            let overloaded = named_error(&status) == Some(ErrorCode::ThrottlingException);
+            metrics.rejected(match overloaded {
+                true => "overloaded",
+                false => "malformed",
+            });
+            tracing::info!(request_id, path, outcome = ?status.code(), "call turned away");
+            finish(status.into_http())
         })
     }
+}
+
+/// The status of an answer that is no message.
+fn refusal(response: &Response<Body>) -> Status {
+    response
+        .extensions()
+        .get::<Status>()
+        .cloned()
+        .or_else(|| Status::from_header_map(response.headers()))
+        .unwrap_or_else(|| Status::internal("an answer without a status"))
+}
+
+/// The same with the name of an exception, for what the gRPC library refuses by itself. All of it is the sender's fault.
+fn named(status: Status) -> Status {
+    if named_error(&status).is_some() {
+        return status;
+    }
+    // The generated router says it without a word; with one it is about a compression that is not known.
+    if status.code() == Code::Unimplemented && status.message().is_empty() {
+        let code = ErrorCode::UnknownOperationException;
+        return sealdb_proto::status_for(code, "there is no such operation");
+    }
+    sealdb_proto::status_for(ErrorCode::SerializationException, status.message())
 }
 
 #[cfg(test)]
@@ -183,8 +245,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::credentials::Credential;
-    use sealdb_proto::named_error;
     use std::convert::Infallible;
+    use std::time::Duration;
     use tokio::sync::Notify;
     use tower::service_fn;
 
@@ -208,7 +270,12 @@ mod tests {
         let credential = Credential::generate("x", false, 0).unwrap();
         let authenticator = Authenticator::default();
         authenticator.replace(std::slice::from_ref(&credential));
-        let gate = Gate::new(authenticator, Metrics::new(|_| {}), 1);
+        let gate = Gate::new(
+            authenticator,
+            Metrics::new(|_| {}),
+            1,
+            Budget::new(1 << 20, 1 << 20, Duration::from_secs(1)),
+        );
         let go_on = Arc::new(Notify::new());
         let waits = Arc::clone(&go_on);
         let mut service = gate.layer(service_fn(move |request: Request<Body>| {

@@ -9,6 +9,7 @@
 //! - After [`Running::shutdown`] every answered write is in the database's files, and a checkpoint ends them.
 
 pub mod auth;
+mod budget;
 pub mod cli;
 pub mod config;
 pub mod credentials;

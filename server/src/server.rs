@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::auth::Authenticator;
+use crate::budget::{self, Budget};
 use crate::config::{Config, ConfigError};
 use crate::credentials::{CredentialError, Store};
 use crate::database;
@@ -37,6 +38,18 @@ const READY_QUEUE: usize = 64;
 const QUIET: Duration = Duration::from_millis(500);
 /// Largest list of metadata of a call.
 const HEADER_LIMIT: u32 = 16 << 10;
+
+/// What a client may send on a call before somebody reads it. HTTP/2's default; what calls that wait for memory hold is at most
+/// `max-in-flight` times this.
+const STREAM_WINDOW: u32 = (64 << 10) - 1;
+
+/// What all calls of a connection may send unread: so much that those which wait never hold up the one that is read.
+fn connection_window(max_streams: u32) -> u32 {
+    const MOST: u32 = (1 << 31) - 1;
+    STREAM_WINDOW
+        .saturating_mul(max_streams.saturating_add(1))
+        .min(MOST)
+}
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -234,10 +247,22 @@ async fn assemble(
     };
     let (ready, connections) = mpsc::channel(READY_QUEUE);
     let limits = &config.limits;
-    let gate = Gate::new(authenticator.clone(), metrics.clone(), limits.max_in_flight);
+    let budget = Budget::new(
+        limits.max_request_memory,
+        limits.max_message_size,
+        budget::PATIENCE,
+    );
+    let gate = Gate::new(
+        authenticator.clone(),
+        metrics.clone(),
+        limits.max_in_flight,
+        budget,
+    );
     let router = tonic::transport::Server::builder()
         .layer(gate.clone())
         .max_concurrent_streams(limits.max_streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(connection_window(limits.max_streams))
         .http2_keepalive_interval(Some(limits.keepalive_interval))
         .http2_keepalive_timeout(Some(limits.keepalive_timeout))
         .http2_max_header_list_size(HEADER_LIMIT)

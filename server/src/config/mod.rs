@@ -110,6 +110,8 @@ pub struct Limits {
     pub max_in_flight: usize,
     /// Largest message in bytes, either way.
     pub max_message_size: usize,
+    /// Bytes of memory for the requests of all calls, each counted as what it may grow to.
+    pub max_request_memory: u64,
     /// Time for the TLS handshake.
     pub handshake_timeout: Duration,
     /// Time until the first authenticated call on a connection.
@@ -127,6 +129,7 @@ impl Default for Limits {
             max_streams: 256,
             max_in_flight: 1024,
             max_message_size: 17 << 20,
+            max_request_memory: 256 << 20,
             handshake_timeout: Duration::from_secs(10),
             login_timeout: Duration::from_secs(30),
             keepalive_interval: Duration::from_secs(30),

@@ -56,6 +56,12 @@ impl Config {
                 Ok(size) if (1 << 20..=256 << 20).contains(&size) => Ok(size),
                 _ => Err("must be from 1MiB to 256MiB".to_owned()),
             })?,
+            max_request_memory: reader.required("max-request-memory", |text| match parse_size(
+                text,
+            )? {
+                size if size >= 1 << 20 => Ok(size),
+                _ => Err("must be at least 1MiB".to_owned()),
+            })?,
             handshake_timeout: reader.required("handshake-timeout", positive_duration)?,
             login_timeout: reader.required("login-timeout", positive_duration)?,
             keepalive_interval: reader.required("keepalive-interval", positive_duration)?,

@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use crate::gate::Call;
 use crate::metrics::Metrics;
+use crate::service::Service;
 
 /// Table names end at 255 bytes; what is longer is not one, and is cut in logs.
 const NAME_LIMIT: usize = 255;
@@ -63,7 +64,7 @@ impl NamesTable for v1::BatchWriteItemRequest {
 
 /// Runs one operation.
 pub(super) async fn run<Req, Res, Input, Output, Fut>(
-    metrics: &Metrics,
+    service: &Service,
     operation: &'static str,
     request: Request<Req>,
     work: impl FnOnce(Input) -> Fut,
@@ -74,6 +75,7 @@ where
     Input: TryFrom<Req, Error = WireError>,
     Fut: Future<Output = Result<Output, Error>>,
 {
+    let metrics = &service.metrics;
     let call = request.extensions().get::<Call>().cloned();
     if let Some(call) = &call {
         call.reached();
@@ -103,7 +105,12 @@ where
     match outcome {
         Ok(output) => {
             let response = Res::from(output);
-            begun.ended_well(metrics, response.encoded_len());
+            let bytes = response.encoded_len();
+            if bytes > service.max_message_size {
+                let failure = Failure::TooLong(bytes, service.max_message_size);
+                return Err(begun.failed(metrics, failure));
+            }
+            begun.ended_well(metrics, bytes);
             Ok(Response::new(response))
         }
         Err(failure) => Err(begun.failed(metrics, failure)),
@@ -113,6 +120,8 @@ where
 enum Failure {
     Wire(WireError),
     Database(Error),
+    /// The answer's bytes, and how many it may have.
+    TooLong(usize, usize),
 }
 
 struct Begun {
@@ -159,6 +168,14 @@ impl Begun {
                 error.code(),
                 sealdb_proto::status_for(error.code(), error.to_string()),
             ),
+            Failure::TooLong(bytes, limit) => {
+                let code = ErrorCode::ValidationException;
+                let message = format!(
+                    "the answer has {bytes} bytes, and this server gives at most {limit} (max-message-size); ask for fewer \
+                     items at once with Limit"
+                );
+                (code, sealdb_proto::status_for(code, message))
+            }
         };
         metrics.ended(self.operation, code.name(), took);
         metrics.bytes(self.operation, self.request_bytes, 0);

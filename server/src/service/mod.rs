@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 pub struct Service {
     database: Database,
     metrics: Metrics,
+    max_message_size: usize,
 }
 
 impl Service {
@@ -31,7 +32,12 @@ impl Service {
         metrics: Metrics,
         max_message_size: usize,
     ) -> SealDbServer<Service> {
-        SealDbServer::new(Service { database, metrics })
+        let service = Service {
+            database,
+            metrics,
+            max_message_size,
+        };
+        SealDbServer::new(service)
             .max_decoding_message_size(max_message_size)
             .max_encoding_message_size(max_message_size)
     }
@@ -56,7 +62,7 @@ macro_rules! operations {
                 request: Request<CreateTableRequest>,
             ) -> Result<Response<CreateTableResponse>, Status> {
                 let database = self.database.for_caller(caller(request.extensions().get::<Call>()));
-                call::run(&self.metrics, "CreateTable", request, |input| async move {
+                call::run(self, "CreateTable", request, |input| async move {
                     database.create_table(input).await
                 })
                 .await
@@ -64,7 +70,7 @@ macro_rules! operations {
 
             $(
                 async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
-                    call::run(&self.metrics, $operation, request, |input| self.database.$method(input)).await
+                    call::run(self, $operation, request, |input| self.database.$method(input)).await
                 }
             )*
         }

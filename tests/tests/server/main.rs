@@ -7,12 +7,14 @@
     missing_docs
 )]
 
-mod bad_input;
+mod bad_values;
 mod canary;
 mod doors;
+mod hostile_bytes;
 mod kill;
 mod operations;
 mod outside;
 mod reflection;
 mod shutdown;
 mod starts;
+mod wire;

@@ -1,10 +1,11 @@
 //! A generic client learns the service from the server alone, as grpcurl does.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use prost::Message;
-use sealdb_tests::raw::{Raw, authorization};
+use sealdb_tests::raw::Raw;
 use sealdb_tests::server::{Home, run};
 use tonic::{Request, Status};
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -135,26 +136,74 @@ async fn a_call_made_from_the_descriptors_alone_works() {
     assert!(answer.windows(8).any(|window| window == b"airports"));
 }
 
-/// The lines that `sealdb endpoint` prints, where grpcurl is installed.
+/// The lines that `sealdb endpoint` prints, run by a shell as they are printed, where grpcurl is installed: on the path, or by
+/// `scripts/setup` in `.tools`.
 #[tokio::test]
-async fn grpcurl_works_where_it_is_installed() {
-    if Command::new("grpcurl").arg("-version").output().is_err() {
-        println!("grpcurl is not installed: the lines of `sealdb endpoint` were not run");
+async fn the_printed_lines_work_with_grpcurl_where_it_is_installed() {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let with = |secret: &str, line: &str| {
+        let mut command = Command::new("sh");
+        command
+            .env("PATH", format!("{}:{path}", tools.display()))
+            .env("SEALDB_SECRET", secret)
+            .args(["-c", line]);
+        run(command, "")
+    };
+    if with("", "command -v grpcurl").code != Some(0) {
+        println!("SKIPPED: grpcurl is not installed, the lines of `sealdb endpoint` were not run");
         return;
     }
     let home = Home::new();
     let server = home.start();
-    let header = format!(
-        "authorization: {}",
-        authorization(&server.endpoint).to_str().unwrap()
-    );
-    let grpcurl = |args: &[&str]| {
-        let mut command = Command::new("grpcurl");
-        command.args(["-insecure", "-H", &header]).args(args);
-        run(command, "").ok()
+    let secret = server.endpoint.secret_access_key.expose();
+    let shell = |line: &str| with(secret, line).ok();
+    for shown in [&["endpoint"][..], &["endpoint", "--show-secret"]] {
+        let printed = home.sealdb(shown).ok();
+        let lines: Vec<&str> = printed
+            .lines()
+            .filter(|line| line.starts_with("grpcurl"))
+            .collect();
+        let answer = |part: &str| {
+            let line = lines
+                .iter()
+                .find(|line| line.contains(part))
+                .unwrap_or_else(|| panic!("{part} in {printed}"));
+            shell(line)
+        };
+        let listed = answer(" list ");
+        assert!(listed.contains("sealdb.v1.SealDb.PutItem"), "{listed}");
+        let described = answer(" describe ");
+        assert!(described.contains("table_name"), "{described}");
+        assert_eq!(answer("/ListTables").trim(), "{}");
+        assert!(answer("Health/Check").contains("SERVING"));
+        // All lines that are printed have been run.
+        assert_eq!(lines.len(), 4, "{printed}");
+    }
+
+    // And what one types next.
+    home.sealdb(&["table", "create", "airports", "--pk", "icao:S"])
+        .ok();
+    let printed = home.sealdb(&["endpoint"]).ok();
+    let line = printed
+        .lines()
+        .find(|line| line.contains("/ListTables"))
+        .unwrap();
+    let call = |operation: &str, message: &str| {
+        let line = line
+            .replace("'{}'", &format!("'{message}'"))
+            .replace("/ListTables", operation);
+        shell(&line)
     };
-    let listed = grpcurl(&[server.address(), "list"]);
-    assert!(listed.contains("sealdb.v1.SealDb"), "{listed}");
-    let tables = grpcurl(&["-d", "{}", server.address(), "sealdb.v1.SealDb/ListTables"]);
-    assert_eq!(tables.trim(), "{}");
+    assert!(call("/ListTables", "{}").contains("airports"));
+    let item = r#"{"table_name": "airports", "item": {"names": ["icao", "runways"], "values": [{"s": "BIRK"}, {"n": "3"}]}}"#;
+    call("/PutItem", item);
+    let key =
+        r#"{"table_name": "airports", "key": {"names": ["icao"], "values": [{"s": "BIRK"}]}}"#;
+    let got = call("/GetItem", key);
+    assert!(
+        got.contains("BIRK") && got.contains("runways") && got.contains("\"3\""),
+        "{got}"
+    );
+    assert_eq!(home.sealdb(&["scan", "airports", "--count"]).ok(), "1\n");
 }

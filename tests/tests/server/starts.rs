@@ -175,6 +175,7 @@ fn settings_that_mean_nothing_are_refused_by_name() {
         (&["--durability", "sometimes"], "sometimes"),
         (&["--log-level", "sealdb=loud"], "log-level"),
         (&["--max-message-size", "1B"], "--max-message-size"),
+        (&["--max-request-memory", "1B"], "--max-request-memory"),
         (&["--tls-cert", "x.pem"], "--tls-key"),
         (&["--root-key-credential", "../x"], "credential"),
         (&["--root-key-file", "data/root.key"], "data directory"),
