@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
@@ -15,7 +16,8 @@ use crate::kms::{
 };
 use crate::provider::{Provider, ProviderError, aws_lc};
 
-/// A KMS in front of another: can be unreachable, can deny single keys, and counts calls.
+/// A KMS in front of another: can be unreachable, for all keys or for single ones, can deny single keys, can be slow, and counts
+/// calls.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -36,8 +38,14 @@ use crate::provider::{Provider, ProviderError, aws_lc};
 pub struct ScriptedKms {
     inner: Arc<dyn Kms>,
     unavailable: AtomicBool,
-    /// Ids and aliases as the denied keys may be named.
+    /// Ids and aliases as the keys may be named that cannot be reached.
+    away: Mutex<BTreeSet<String>>,
+    /// The same for the denied keys.
     denied: Mutex<BTreeSet<String>>,
+    /// How long a Decrypt takes.
+    delay: Mutex<Duration>,
+    under_way: AtomicU64,
+    most_at_once: AtomicU64,
     calls: AtomicU64,
     decrypts: AtomicU64,
 }
@@ -48,7 +56,11 @@ impl ScriptedKms {
         Self {
             inner,
             unavailable: AtomicBool::new(false),
-            denied: Mutex::new(BTreeSet::new()),
+            away: Mutex::default(),
+            denied: Mutex::default(),
+            delay: Mutex::default(),
+            under_way: AtomicU64::new(0),
+            most_at_once: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             decrypts: AtomicU64::new(0),
         }
@@ -57,6 +69,26 @@ impl ScriptedKms {
     /// From now on every call fails as if the KMS could not be reached; `false` ends that.
     pub fn set_unavailable(&self, unavailable: bool) {
         self.unavailable.store(unavailable, Ordering::SeqCst);
+    }
+
+    /// The same for one key, however a caller names it.
+    pub fn set_away(&self, key: &KeyRef, away: bool) {
+        let names = self.names_of(key);
+        let mut all = self.away.lock();
+        all.retain(|name| !names.contains(name));
+        if away {
+            all.extend(names);
+        }
+    }
+
+    /// From now on every Decrypt takes at least so long.
+    pub fn set_delay(&self, delay: Duration) {
+        *self.delay.lock() = delay;
+    }
+
+    /// How many Decrypts were under way at once, at most.
+    pub fn most_at_once(&self) -> u64 {
+        self.most_at_once.load(Ordering::SeqCst)
     }
 
     /// Denies a key from now on, however a caller names it.
@@ -92,7 +124,8 @@ impl ScriptedKms {
 
     fn enter(&self, keys: &[&KeyRef]) -> Result<(), KmsError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        if self.unavailable.load(Ordering::SeqCst) {
+        let away = |key: &&KeyRef| self.away.lock().contains(&key.to_string());
+        if self.unavailable.load(Ordering::SeqCst) || keys.iter().any(away) {
             return Err(KmsError::Unavailable {
                 provider: "scripted".to_owned(),
                 reason: "the test made it so".to_owned(),
@@ -147,7 +180,15 @@ impl Kms for ScriptedKms {
     ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
         self.decrypts.fetch_add(1, Ordering::SeqCst);
         self.enter(&[key])?;
-        self.inner.decrypt(caller, key, ciphertext, context)
+        let at_once = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+        let delay = *self.delay.lock();
+        if !delay.is_zero() {
+            std::thread::sleep(delay);
+        }
+        let answer = self.inner.decrypt(caller, key, ciphertext, context);
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        answer
     }
 
     fn re_encrypt(

@@ -17,7 +17,8 @@ const TABLES: [&str; 3] = ["left", "right", "third"];
 
 /// A database at three moments.
 struct Victim {
-    home: Home,
+    /// What opens all of them.
+    keys: Keys,
     /// Closed in good order.
     older: Files,
     /// Opened again, all items of `left` and `right` replaced, closed in good order.
@@ -31,6 +32,29 @@ struct Victim {
     older_state: State,
     /// Another database with the same keyring and the same tables.
     other: Files,
+}
+
+/// The bytes of a keyring and its root key. A static value is never dropped, so no directory may be held by one: each trial has
+/// its own, with these in it.
+struct Keys([(&'static str, Vec<u8>); 2]);
+
+impl Keys {
+    fn read(home: &Home) -> Self {
+        Keys(["keyring/keyring.seal", "root.key"].map(|name| {
+            let bytes = std::fs::read(home.path().join(name)).unwrap();
+            (name, bytes)
+        }))
+    }
+
+    fn home(&self) -> Home {
+        let home = Home::fast();
+        // Made with the right modes, then filled.
+        drop(home.keyring());
+        for (name, bytes) in &self.0 {
+            std::fs::write(home.path().join(name), bytes).unwrap();
+        }
+        home
+    }
 }
 
 fn payload(version: &str, n: i64) -> String {
@@ -112,7 +136,7 @@ fn victim() -> &'static Victim {
         let killed = Files::read(&data).unwrap();
         drop(db);
         Victim {
-            home,
+            keys: Keys::read(&home),
             older,
             newer,
             newer_state,
@@ -126,16 +150,19 @@ fn victim() -> &'static Victim {
 
 /// A place where changed copies are opened, one after the other.
 struct Trial {
+    home: Home,
     data: std::path::PathBuf,
     victim: &'static Victim,
     tally: Tally,
 }
 
 impl Trial {
-    fn new(name: &str) -> Self {
+    fn new() -> Self {
         let victim = victim();
+        let home = victim.keys.home();
         Trial {
-            data: victim.home.path().join(name),
+            data: home.data(),
+            home,
             victim,
             tally: Tally::default(),
         }
@@ -144,7 +171,7 @@ impl Trial {
     /// Opens these files, which may only be in one of these states.
     fn judge(&mut self, files: &Files, states: &[State], what: &str) -> Verdict {
         lay_out(files, &self.data);
-        let verdict = judge(|| self.victim.home.builder_at(&self.data), states, what);
+        let verdict = judge(|| self.home.builder_at(&self.data), states, what);
         self.tally.add(&verdict);
         verdict
     }
@@ -179,7 +206,7 @@ fn blocks(files: &Files) -> Vec<(usize, BlockKind)> {
 fn live(kind: BlockKind) -> Vec<usize> {
     static LIVE: OnceLock<Vec<(usize, BlockKind)>> = OnceLock::new();
     let live = LIVE.get_or_init(|| {
-        let mut trial = Trial::new("live");
+        let mut trial = Trial::new();
         let found = blocks(&trial.victim.newer);
         let mut live = Vec::new();
         for (unit, kind) in found {
@@ -238,7 +265,7 @@ fn records(files: &Files) -> (String, Vec<(usize, u64)>) {
 
 #[test]
 fn untouched_copies_open_with_everything() {
-    let mut trial = Trial::new("untouched");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     assert!(!trial.newer(&victim.newer, "closed").noticed());
     assert!(!trial.killed(&victim.killed, "killed").noticed());
@@ -257,7 +284,7 @@ fn untouched_copies_open_with_everything() {
 #[test]
 fn a_flipped_bit_is_noticed_or_lies_where_nothing_is_read() {
     let flips: u64 = std::env::var("SEALDB_TAMPER_FLIPS").map_or(600, |n| n.parse().unwrap());
-    let mut trial = Trial::new("flipped");
+    let mut trial = Trial::new();
     let mut seed = 0x5ea1_db00_u64;
     let mut random = move |below: usize| {
         seed = seed
@@ -335,7 +362,7 @@ fn every_block_in_use_is_guarded() {
     assert_eq!(live(BlockKind::FreeMap).len(), 1);
     assert!(in_use <= blocks(&victim.newer).len());
     // A bit at the end of a page matters as much as one at its beginning.
-    let mut trial = Trial::new("guarded");
+    let mut trial = Trial::new();
     for leaf in live(BlockKind::Leaf) {
         for at in [0, 3, 4, 8, 24, 35, 36, 4095, 4096, 8175, 8176, 8191] {
             let mut files = victim.newer.clone();
@@ -351,7 +378,7 @@ fn every_block_in_use_is_guarded() {
 
 #[test]
 fn swapped_and_copied_pages_are_refused() {
-    let mut trial = Trial::new("swapped");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     for kind in [BlockKind::Leaf, BlockKind::Inner, BlockKind::Value] {
         let units = if kind == BlockKind::Inner { 1 } else { 2 };
@@ -379,7 +406,7 @@ fn swapped_and_copied_pages_are_refused() {
 
 #[test]
 fn pages_of_another_database_or_of_an_older_time_are_refused() {
-    let mut trial = Trial::new("foreign");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     let mut differing = 0;
     for kind in [
@@ -438,7 +465,7 @@ fn pages_of_another_database_or_of_an_older_time_are_refused() {
 
 #[test]
 fn an_older_root_is_refused() {
-    let mut trial = Trial::new("roots");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     let slot = victim.newer.0["root.seal"].len() / 2;
     let slots = |files: &Files| {
@@ -470,17 +497,12 @@ fn an_older_root_is_refused() {
 
 #[test]
 fn a_root_file_of_zeros_does_not_begin_a_new_database() {
-    let mut trial = Trial::new("rootless");
+    let mut trial = Trial::new();
     for files in [&trial.victim.newer, &trial.victim.killed] {
         let mut wiped = files.clone();
         wiped.file("root.seal").fill(0);
         lay_out(&wiped, &trial.data);
-        let error = trial
-            .victim
-            .home
-            .builder_at(&trial.data)
-            .open_sync()
-            .unwrap_err();
+        let error = trial.home.builder_at(&trial.data).open_sync().unwrap_err();
         assert!(matches!(error, Error::NoRoot(_)), "{error:?}");
         let mut after = Files::read(&trial.data).unwrap();
         after.0.insert("lock".into(), wiped.0["lock"].clone());
@@ -488,12 +510,7 @@ fn a_root_file_of_zeros_does_not_begin_a_new_database() {
         // Nothing but the log.
         wiped.file("pages.seal").clear();
         lay_out(&wiped, &trial.data);
-        let error = trial
-            .victim
-            .home
-            .builder_at(&trial.data)
-            .open_sync()
-            .unwrap_err();
+        let error = trial.home.builder_at(&trial.data).open_sync().unwrap_err();
         assert!(matches!(error, Error::NoRoot(_)), "{error:?}");
     }
     let mut gone = trial.victim.newer.clone();
@@ -514,7 +531,7 @@ fn a_root_file_of_zeros_does_not_begin_a_new_database() {
 
 #[test]
 fn cut_and_reordered_log_records_are_refused() {
-    let mut trial = Trial::new("records");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     let (segment, found) = records(&victim.killed);
     let (last, rest) = found.split_last().unwrap();
@@ -552,7 +569,7 @@ fn cut_and_reordered_log_records_are_refused() {
 #[test]
 fn only_the_end_of_the_log_can_be_cut_and_only_as_a_crash_would() {
     // The exception that SECURITY.md names: without an anchor outside the store, the end of a log looks like the place of a crash.
-    let mut trial = Trial::new("tail");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     let (segment, found) = records(&victim.killed);
     for (i, (offset, sequence)) in found.iter().enumerate().rev().take(4) {
@@ -568,7 +585,7 @@ fn only_the_end_of_the_log_can_be_cut_and_only_as_a_crash_would() {
 
 #[test]
 fn missing_foreign_and_older_segments_are_refused() {
-    let mut trial = Trial::new("segments");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     let (newest, _) = records(&victim.killed);
     let mut missing = victim.killed.clone();
@@ -620,7 +637,7 @@ fn missing_foreign_and_older_segments_are_refused() {
 
 #[test]
 fn a_page_file_cut_short_is_refused_or_its_tables_say_so() {
-    let mut trial = Trial::new("short");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     let len = victim.newer.0["pages.seal"].len();
     let mut noticed = 0;
@@ -642,7 +659,7 @@ fn a_page_file_cut_short_is_refused_or_its_tables_say_so() {
 #[test]
 fn a_whole_directory_replaced_by_an_older_copy_opens() {
     // The exception that SECURITY.md names: nothing inside the directory can tell.
-    let mut trial = Trial::new("rolled-back");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     let verdict = trial.judge(
         &victim.older,
@@ -669,7 +686,7 @@ fn a_whole_directory_replaced_by_an_older_copy_opens() {
 #[test]
 fn damage_in_one_table_does_not_keep_the_log_of_the_others_from_being_read() {
     // Found by this test: a page of one table that does not open kept the whole database closed, if the log held writes to it.
-    let mut trial = Trial::new("one-table");
+    let mut trial = Trial::new();
     let victim = trial.victim;
     let mut damaged = 0;
     for (unit, kind) in blocks(&victim.killed) {

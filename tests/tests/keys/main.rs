@@ -1,0 +1,7 @@
+//! The life of keys, over real files, a real keyring and a real audit trail.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+mod leases;
+mod trail;
+mod world;
