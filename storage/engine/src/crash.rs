@@ -22,7 +22,7 @@
 use std::sync::Arc;
 
 use crate::engine::delegate_engine;
-use crate::image::{Device, Event, Image, Unit};
+use crate::image::{Device, Event, FileId, Image, Unit};
 use crate::memory::Core;
 use crate::rng::Rng;
 use crate::{EngineError, SegmentNo, SegmentSizes, UNIT};
@@ -63,6 +63,23 @@ impl CrashEngine {
     #[must_use]
     pub fn recording(image: Image, sizes: SegmentSizes) -> Self {
         Self::with_journal(Journal::new(image, true), sizes)
+    }
+
+    /// The process ended and another opens what it left: all that was written is there, but what was not synced still is not, and a
+    /// loss of power may take it from the new process, too. The operation that crashed, if one did, was not begun. As the engine's
+    /// contract has it, opening makes roots and names durable.
+    #[must_use]
+    pub fn next_process(&self, sizes: SegmentSizes) -> Self {
+        let state = self.core.state.read();
+        let mut journal = Journal::new(state.device.now.clone(), false);
+        journal.disk = state.device.disk.clone();
+        if state.device.cut_short {
+            journal.disk.pending.pop();
+        }
+        let root = FileId::Root;
+        journal.disk.finish(&Event::Sync { file: root });
+        journal.disk.finish(&Event::SyncNames);
+        Self::with_journal(journal, sizes)
     }
 
     fn with_journal(journal: Journal, sizes: SegmentSizes) -> Self {
@@ -171,6 +188,7 @@ impl History {
 }
 
 /// What is durable, and what is on its way.
+#[derive(Clone)]
 struct Disk {
     durable: Image,
     pending: Vec<Event>,
@@ -195,7 +213,7 @@ impl Disk {
     fn finish(&mut self, event: &Event) {
         let done = |pending: &Event| match (event, pending) {
             (Event::Sync { file }, Event::Write { file: of, .. }) => file == of,
-            (Event::Sync { file }, Event::Truncate { .. }) => *file == crate::image::FileId::Pages,
+            (Event::Sync { file }, Event::Truncate { .. }) => *file == FileId::Pages,
             (Event::SyncNames, Event::CreateSegment { .. } | Event::RemoveSegment { .. }) => true,
             _ => false,
         };
@@ -293,6 +311,8 @@ pub(crate) struct Journal {
     operations: u64,
     crash_at: Option<u64>,
     crashed: bool,
+    /// The last of what is on its way is the operation that crashed.
+    cut_short: bool,
     last: Option<Event>,
     recorded: Option<(Image, Vec<Event>)>,
 }
@@ -306,6 +326,7 @@ impl Journal {
             operations: 0,
             crash_at: None,
             crashed: false,
+            cut_short: false,
             last: None,
         }
     }
@@ -324,6 +345,7 @@ impl Device for Journal {
         }
         if self.crash_at == Some(self.operations) {
             self.crashed = true;
+            self.cut_short = !matches!(event, Event::Sync { .. } | Event::SyncNames);
             return Err(EngineError::Crashed);
         }
         self.now.play(&event);

@@ -44,6 +44,10 @@ impl PageRead {
 /// **Failed syncs.** After [`EngineError::SyncFailed`] every later write and sync of that file gives the same error until the
 /// engine is opened anew, because the system may have dropped the bytes and reports a failure only once. Reads go on.
 ///
+/// **Opening.** The roots and the log segments that are found are durable, with their names, before the first call returns: a process
+/// that was killed may have written them without a sync, and a loss of power after that would take from its successor what that built on.
+/// Nothing of the kind holds for pages and for the records in a segment.
+///
 /// **Misuse.** A call outside the contract gives [`EngineError::Misuse`] and changes nothing.
 pub trait Engine: Send + Sync {
     // ---- pages: written between allocate and free, never changed by the engine

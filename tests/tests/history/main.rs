@@ -72,6 +72,7 @@ fn histories_agree_with_a_map() {
             "segment reuses",
             "torn tails",
             "crashes",
+            "kills",
             "crashes while opening",
             "reopenings",
             "unacknowledged writes found",

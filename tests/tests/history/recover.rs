@@ -127,7 +127,7 @@ impl Run<'_> {
                 Err(error) if self.world.crashed() => {
                     self.note(|| format!("crash while opening ({error})"));
                     self.counters.add("crashes while opening", 1);
-                    self.lose_power();
+                    self.after_crash();
                     continue;
                 }
                 Err(error) if self.struck() => {
@@ -225,6 +225,23 @@ impl Run<'_> {
         Some(db)
     }
 
+    /// What is left after a crash: of the process alone, or of the power.
+    fn after_crash(&mut self) {
+        if matches!(self.crashes, Crashes::AtRandom) && self.rng.one_in(4) {
+            self.note(|| {
+                format!(
+                    "killed at {} ({})",
+                    self.world.operations(),
+                    self.world.last_operation()
+                )
+            });
+            self.world.process_died();
+            self.counters.add("kills", 1);
+        } else {
+            self.lose_power();
+        }
+    }
+
     /// The disk as it is after a loss of power.
     fn lose_power(&mut self) {
         let survival = match self.crashes {
@@ -256,13 +273,14 @@ impl Run<'_> {
 
     fn crash_and_drop(&mut self) {
         drop(self.take_db());
-        self.lose_power();
+        self.after_crash();
     }
 
     /// Perhaps the power fails between two operations, right after a sync.
     pub fn power_cut(&mut self) {
         if matches!(self.crashes, Crashes::AtRandom) && self.rng.one_in(4) {
-            self.crash_and_drop();
+            drop(self.take_db());
+            self.lose_power();
             self.reopen(Vec::new());
         }
     }
@@ -272,8 +290,10 @@ impl Run<'_> {
         let unplugged = self.world.can_crash()
             && matches!(self.crashes, Crashes::AtRandom)
             && self.rng.one_in(3);
-        if self.world.crashed() || unplugged {
+        if unplugged {
             self.lose_power();
+        } else if self.world.crashed() {
+            self.after_crash();
         } else {
             self.world.process_died();
         }

@@ -6,7 +6,7 @@ use sealdb::crypto::testing::{SEEDED_PROVIDER, seed_this_thread};
 use sealdb::crypto::{Aes256Gcm, Keyring, Kms, ManualClock, RootKeySource};
 use sealdb::tools::CheckReport;
 use sealdb::{Builder, Database, Error, blocking};
-use sealdb_engine::{CrashEngine, Engine, Faults, FaultyEngine, Image, MemoryEngine, Survival};
+use sealdb_engine::{CrashEngine, Engine, Faults, FaultyEngine, MemoryEngine, Survival};
 use tempfile::TempDir;
 
 use crate::draw::{Draw, Kind};
@@ -152,7 +152,10 @@ impl<'k> World<'k> {
     /// The process has ended, the machine goes on: another process finds all that was written.
     pub fn process_died(&mut self) {
         match &mut self.media {
-            Media::Crash(_) => self.power_failed(Survival::Everything),
+            Media::Crash(engine) => {
+                let inner = engine.inner().next_process(self.draw.sizes);
+                self.next_life(inner);
+            }
             Media::Memory(engine) => {
                 let image = engine.image();
                 *engine = Arc::new(MemoryEngine::from_image(image, self.draw.sizes));
@@ -165,20 +168,19 @@ impl<'k> World<'k> {
     pub fn power_failed(&mut self, survival: Survival) {
         if let Some(engine) = self.crash_engine() {
             let image = engine.survivor(survival);
-            self.next_life(image);
+            self.next_life(CrashEngine::from_image(image, self.draw.sizes));
         }
     }
 
     /// An empty disk again.
     pub fn wiped(&mut self) {
-        self.next_life(Image::new());
+        self.next_life(CrashEngine::new(self.draw.sizes));
     }
 
-    fn next_life(&mut self, image: Image) {
+    fn next_life(&mut self, inner: CrashEngine) {
         self.before = self.operations();
         if let Media::Crash(engine) = &mut self.media {
             self.faults.reopen();
-            let inner = CrashEngine::from_image(image, self.draw.sizes);
             *engine = Arc::new(FaultyEngine::new(inner, self.faults.clone()));
         }
         self.arm();

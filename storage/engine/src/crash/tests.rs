@@ -268,3 +268,50 @@ fn a_survivor_crashes_again() {
     assert_eq!(lost.read_page_blocking(addr, 8192).unwrap(), block(1));
     assert_eq!(kept.read_page_blocking(addr, 8192).unwrap(), block(0));
 }
+
+#[test]
+fn the_next_process_sees_what_was_written_and_the_power_may_still_take_it() {
+    let first = CrashEngine::new(SIZES);
+    let (log, _) = first.log_create(16_384).unwrap();
+    first.log_write(log, 0, &[1; 4096]).unwrap();
+    first.log_sync(log).unwrap();
+    first.log_write(log, 4096, &[2; 4096]).unwrap();
+    let second = first.next_process(SIZES);
+    assert_eq!(second.log_read(log, 4096, 4096).unwrap(), vec![2; 4096]);
+    let record = |engine: &CrashEngine, at: u64| {
+        let image = engine.survivor(Survival::Nothing);
+        let found = MemoryEngine::from_image(image, SIZES);
+        found.log_read(log, at, 4096).unwrap()[0]
+    };
+    assert_eq!((record(&second, 0), record(&second, 4096)), (1, 0));
+    second.log_sync(log).unwrap();
+    assert_eq!((record(&second, 0), record(&second, 4096)), (1, 2));
+    // Killed at a write: it was not begun, and no later sync brings it.
+    second.crash_at(second.operations() + 1);
+    second.log_write(log, 8192, &[3; 4096]).unwrap_err();
+    second.crash_at(second.operations() + 5);
+    let third = second.next_process(SIZES);
+    third.log_sync(log).unwrap();
+    assert_eq!((record(&third, 4096), record(&third, 8192)), (2, 0));
+}
+
+#[test]
+fn the_next_process_makes_roots_and_names_durable_before_it_builds_on_them() {
+    let first = CrashEngine::new(SIZES);
+    first.install_root(&[1; 100]).unwrap();
+    // Killed between the name of a segment and the sync of the directory.
+    let named = first.operations() + 1;
+    first.crash_at(named + 1);
+    first.log_create(16_384).unwrap_err();
+    let second = first.next_process(SIZES);
+    let (no, _) = second.log_segments().unwrap()[0];
+    second.set_live_root_slot(0);
+    // Killed between a root and its sync.
+    second.crash_at(second.operations() + 2);
+    second.install_root(&[2; 100]).unwrap_err();
+    let third = second.next_process(SIZES);
+    let left = MemoryEngine::from_image(third.survivor(Survival::Nothing), SIZES);
+    assert_eq!(left.log_segments().unwrap()[0].0, no);
+    let roots = left.read_roots().unwrap();
+    assert!(roots.contains(&Some(vec![2; 100])), "{roots:?}");
+}

@@ -105,6 +105,13 @@ impl FileEngine {
         let directory = Directory::open(dir.as_ref(), mode)?;
         let pages = Arc::new(directory.file(PAGES, mode)?);
         let root = directory.file(ROOT, mode)?;
+        let counters = Counters::default();
+        if mode != OpenMode::ReadOnly {
+            // Written or named by a process that was killed before its sync: only the system's cache may hold it.
+            root.sync()?;
+            directory.sync()?;
+            count(&counters.syncs, 2);
+        }
         let roots = decode_area(&root.read_exact_at(0, AREA_LEN)?);
         let mut found = Vec::new();
         for (no, capacity) in directory.segments()? {
@@ -121,7 +128,7 @@ impl FileEngine {
             segments: Mutex::new(Segments::new(sizes, found)),
             creating: Mutex::new(()),
             next_slot: Mutex::new(NextSlot::at_open(&roots)),
-            counters: Counters::default(),
+            counters,
         })
     }
 

@@ -405,3 +405,15 @@ fn reads_work_on_disk_and_in_shared_memory() {
         assert_eq!(stats.reads_cached + stats.reads_device, 3);
     }
 }
+
+#[test]
+fn opening_makes_durable_what_a_killed_process_may_have_left_to_the_cache() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("db");
+    drop(open(&dir));
+    let again = open(&dir);
+    assert_eq!(again.stats().syncs, 2, "roots, and names");
+    drop(again);
+    let reader = FileEngine::open(&dir, options(OpenMode::ReadOnly)).unwrap();
+    assert_eq!(reader.stats().syncs, 0);
+}
