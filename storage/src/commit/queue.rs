@@ -400,4 +400,19 @@ mod tests {
         assert_eq!(slot.take(), Some(1));
         assert!(!slot.promote(), "nobody waits here any more");
     }
+
+    #[test]
+    fn a_thread_whose_mutation_is_lost_in_a_panic_is_told() {
+        let slot: Arc<Slot<Reply<(), ()>>> = Slot::new();
+        drop(To::Thread(Asleep(slot.clone())));
+        assert!(matches!(
+            slot.take(),
+            Some(Reply::Done(Err(Error::System(_))))
+        ));
+
+        let slot: Arc<Slot<Reply<(), ()>>> = Slot::new();
+        let sent = To::Thread(Asleep(slot.clone())).send(Reply::Done(Ok(())));
+        assert!(sent.is_ok() && matches!(slot.take(), Some(Reply::Done(Ok(())))));
+        assert!(slot.take().is_none(), "one answer");
+    }
 }

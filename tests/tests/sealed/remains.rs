@@ -157,3 +157,32 @@ fn nor_does_a_recovery_that_crashes_itself() {
     }
     assert!(recoveries > 30, "{recoveries}");
 }
+
+#[test]
+fn a_deletion_that_a_crash_interrupts_goes_on_by_itself() {
+    let home = Home::fast();
+    let keyring = Arc::new(home.keyring());
+    let mut interrupted = 0;
+    for at in (14..).step_by(25) {
+        let kms = Arc::new(Noting::new(keyring.clone()));
+        let (image, crashed) = run(&kms, Image::new(), Some(at));
+        if !crashed {
+            break;
+        }
+        for within in 1.. {
+            let engine = Arc::new(CrashEngine::from_image(image.clone(), SIZES));
+            let db = open(&kms, &engine).unwrap();
+            engine.crash_at(engine.operations() + within);
+            // It may be durable although the checkpoints after it fail.
+            let _ = db.delete_table(DeleteTableInput::new("doomed"));
+            if !engine.crashed() {
+                break;
+            }
+            drop(db);
+            interrupted += 1;
+            let image = engine.survivor(Survival::Everything);
+            delete_and_search(&kms, image, &format!("crash at {at}, then {within}"));
+        }
+    }
+    assert!(interrupted > 15, "{interrupted}");
+}
