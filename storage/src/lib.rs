@@ -37,7 +37,6 @@
 //!
 //! What is guaranteed, and what not, stands in the project's ARCHITECTURE.md and SECURITY.md.
 
-#[allow(dead_code, unused_imports)] // verify and its report serve the tools
 mod tree;
 
 mod audit;

@@ -11,6 +11,10 @@
 //!
 //! Crash anywhere in here: the next open does the same again, from the same root.
 
+mod choose;
+mod create;
+mod tail;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -19,6 +23,10 @@ use sealdb_crypto::{
     KeyRecordError, KeyRef, KmsError, LogPlace, Moment, Sealer, SegmentId, TableId,
 };
 use sealdb_engine::{Engine, SegmentNo};
+
+pub(crate) use choose::{ChosenRoot, choose_root};
+use create::{create, refuse_remains};
+use tail::copy_tail;
 
 use crate::audit::Began;
 use crate::catalog::record::{SystemOutcome, TABLES, TableRecord};
@@ -62,22 +70,6 @@ fn system(error: sealdb_crypto::ProviderError) -> Error {
     Error::System(error.to_string())
 }
 
-/// Two empty slots are a database whose creation was cut short, if nothing else is there: its first root comes before any page and any
-/// record. Otherwise somebody wiped the roots, and a new database would bury what is left.
-fn refuse_remains(engine: &dyn Engine) -> Result<(), Error> {
-    let remains =
-        || Error::NoRoot("both slots are empty, but there are pages or log records".into());
-    if engine.stats().page_file_len > 0 {
-        return Err(remains());
-    }
-    for (no, capacity) in engine.log_segments()? {
-        if !is_zero(engine, no, capacity)? {
-            return Err(remains());
-        }
-    }
-    Ok(())
-}
-
 /// Whether a log segment holds nothing but zeros.
 fn is_zero(engine: &dyn Engine, no: SegmentNo, capacity: u64) -> Result<bool, Error> {
     let mut offset = 0;
@@ -90,187 +82,6 @@ fn is_zero(engine: &dyn Engine, no: SegmentNo, capacity: u64) -> Result<bool, Er
         offset += len;
     }
     Ok(true)
-}
-
-fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, Error> {
-    let asked = Moment::now(&*parts.clock);
-    let context = EncryptionContext::for_system(database, Generation::FIRST);
-    let suite = parts.sealing.suite();
-    let caller = Caller::database();
-    let (system_key, key) = KeyRecord::create(
-        &*parts.kms,
-        &caller,
-        &KeyRef::system(),
-        context,
-        Generation::FIRST,
-        suite,
-    )?;
-    let cache = PageCache::new(parts.options.cache_bytes);
-    let sealers = system_sealers(&parts, &cache, database, key);
-    let keeper = Keeper::new(&parts.options);
-    keeper.insert(TableId::SYSTEM, asked);
-
-    let (no, capacity) = parts
-        .engine
-        .log_create(64 << 10)
-        .map_err(Error::from_engine)?;
-    let id = SegmentId::generate(parts.provider).map_err(system)?;
-    let entry = SegmentEntry {
-        no,
-        id,
-        first: 0,
-        secrets: false,
-        retiring: false,
-    };
-    let position = LogPosition {
-        segment: no,
-        offset: 0,
-    };
-    let tag = BlockTag::from_bytes([0; 16]);
-    let head = RootHead {
-        suite,
-        database,
-        counter: 0,
-        kms: parts.kms.identity(),
-        system_key,
-    };
-    let body = RootBody {
-        sequence: 0,
-        tag,
-        position,
-        catalog: None,
-        free_map: None,
-        next_space: FIRST_TABLE_SPACE,
-        segments: vec![entry],
-        scrub: Vec::new(),
-        remains: true,
-        deleting: false,
-    };
-    let segments = Segments::new(
-        vec![Segment {
-            entry,
-            capacity,
-            last: 0,
-            announced: false,
-        }],
-        Vec::new(),
-    );
-    let pins = Pins::new(parts.clock.clone(), parts.options.pin_max_age);
-    let shared = Shared::new(
-        parts,
-        Opened {
-            head,
-            body: body.clone(),
-            cache,
-            pins,
-            system: sealers,
-            published: Published::new(0, tag, position),
-            log: LogWriter::new(segments, 0, 0, tag, 0, 0),
-            next_space: FIRST_TABLE_SPACE,
-            checkpoints: Checkpoints::new(Tree::empty(), false),
-            keeper,
-            torn_tails: 0,
-        },
-    );
-    // Crash before this is durable: there is no database yet.
-    let mut root = shared.root();
-    shared.install_root(&mut root, body.clone())?;
-    drop(root);
-    shared.log.lock().segments.announced(&body.segments);
-    Ok(shared)
-}
-
-/// A root that opened.
-pub(crate) struct ChosenRoot {
-    pub(crate) slot: usize,
-    pub(crate) head: RootHead,
-    pub(crate) body: RootBody,
-    pub(crate) sealers: SystemSealers,
-    /// The other slot holds something that does not open: it may have been newer.
-    pub(crate) fallback: bool,
-    asked: Moment,
-}
-
-/// The root that the database is opened from, with its keys. Writes nothing but the audit trail, if there is one.
-pub(crate) fn choose_root(
-    parts: &mut Parts,
-    cache: &Arc<PageCache>,
-    roots: &[Option<Vec<u8>>; 2],
-) -> Result<ChosenRoot, Error> {
-    let mut candidates: Vec<(usize, RawRoot<'_>)> = Vec::new();
-    let mut unreadable = Vec::new();
-    for (slot, bytes) in roots.iter().enumerate() {
-        let Some(bytes) = bytes else { continue };
-        match read_root(bytes) {
-            Ok(raw) => candidates.push((slot, raw)),
-            Err(RootError::NewerFormat(found)) => {
-                return Err(Error::NewerFormat {
-                    found,
-                    supported: FORMAT_VERSION,
-                });
-            }
-            Err(RootError::Unreadable(what)) => unreadable.push(format!("slot {slot}: {what}")),
-        }
-    }
-    candidates.sort_by_key(|(_, raw)| std::cmp::Reverse(raw.head.counter));
-    let mut failure = None;
-    for (slot, raw) in candidates {
-        let head = &raw.head;
-        if head.suite != parts.sealing.suite() {
-            return Err(Error::OtherSuite {
-                found: head.suite,
-                expected: parts.sealing.suite(),
-            });
-        }
-        if let Err(mismatch) = head.kms.accepts(&parts.kms.identity()) {
-            return Err(mismatch.into());
-        }
-        parts.audit(head.database, Began::Before)?;
-        let asked = Moment::now(&*parts.clock);
-        let context = EncryptionContext::for_system(head.database, head.system_key.generation);
-        let key = match head
-            .system_key
-            .unwrap(&*parts.kms, &Caller::database(), &context)
-        {
-            Ok(key) => key,
-            Err(
-                error @ KeyRecordError::Kms(
-                    KmsError::Denied { .. }
-                    | KmsError::Unavailable { .. }
-                    | KmsError::AuditTrail(_),
-                ),
-            ) => {
-                return Err(error.into());
-            }
-            Err(error) => {
-                unreadable.push(format!("slot {slot}: {error}"));
-                failure.get_or_insert(error);
-                continue;
-            }
-        };
-        let sealers = system_sealers(parts, cache, head.database, key);
-        match raw.open(&*sealers.root) {
-            Ok(body) => {
-                return Ok(ChosenRoot {
-                    slot,
-                    head: raw.head,
-                    body,
-                    sealers,
-                    // A slot that gives no bytes may have held a newer root, too.
-                    fallback: !unreadable.is_empty() || roots.iter().any(Option::is_none),
-                    asked,
-                });
-            }
-            Err(RootError::NewerFormat(found)) => {
-                return Err(Error::NewerFormat {
-                    found,
-                    supported: FORMAT_VERSION,
-                });
-            }
-            Err(RootError::Unreadable(what)) => unreadable.push(format!("slot {slot}: {what}")),
-        }
-    }
-    Err(Error::NoRoot(unreadable.join("; ")))
 }
 
 /// A table while the log is replayed.
@@ -690,119 +501,4 @@ fn unless_damaged(
     replaying.open = None;
     replaying.state = Replayed::checkpointed(table);
     Ok(())
-}
-
-/// Copies the records that nothing says were durable into a fresh segment, and syncs it. Frames are sealed anew; parts stay as they are
-/// and their frames name their origin.
-fn copy_tail(
-    parts: &Parts,
-    sealers: &SystemSealers,
-    head: &RootHead,
-    listed: Vec<ReadSegment>,
-    log: &ReplayedLog,
-) -> Result<LogWriter, Error> {
-    let len: u64 = log.tail.iter().map(|record| padded(record.len)).sum();
-    // Room for the tail and a group, so that the first commit need not wait for a file.
-    let wanted = len.next_multiple_of(4096) + (64 << 10);
-    let (no, capacity) = parts
-        .engine
-        .log_create(wanted)
-        .map_err(Error::from_engine)?;
-    let id = SegmentId::generate(parts.provider).map_err(system)?;
-    let mut entry = SegmentEntry {
-        no,
-        id,
-        first: 0,
-        secrets: false,
-        retiring: false,
-    };
-    let (mut offset, mut previous) = (0, log.durable.1);
-    let mut buffer = Vec::new();
-    for record in &log.tail {
-        let sources: Vec<PartSource<'_>> = record
-            .parts
-            .iter()
-            .map(|(entry, block)| PartSource::Sealed {
-                entry: *entry,
-                block,
-            })
-            .collect();
-        let frame = Frame {
-            end: record.frame.end,
-            root_counter: head.counter,
-            synced: log.durable.0,
-            previous,
-            commit_ms: record.frame.commit_ms,
-            parts: Vec::new(),
-        };
-        let place = LogPlace {
-            segment: id,
-            sequence: record.sequence,
-        };
-        previous = build_record(&mut buffer, &*sealers.log, place, frame, &sources)?;
-        parts
-            .engine
-            .log_write(no, offset, &buffer)
-            .map_err(Error::from_engine)?;
-        offset += padded(buffer.len() as u64);
-        if entry.first == 0 {
-            entry.first = record.sequence;
-        }
-        entry.secrets |= log.secrets.contains(&record.segment);
-    }
-    if !log.tail.is_empty() {
-        parts.engine.log_sync(no)?;
-    }
-    let mut list: Vec<Segment> = listed
-        .into_iter()
-        .map(|segment| {
-            let last = log
-                .last
-                .get(&segment.entry.no)
-                .copied()
-                .unwrap_or(0)
-                .min(log.durable.0);
-            let mut entry = segment.entry;
-            entry.secrets |= log.secrets.contains(&entry.no);
-            Segment {
-                entry,
-                capacity: segment.capacity,
-                last,
-                announced: true,
-            }
-        })
-        .collect();
-    list.push(Segment {
-        entry,
-        capacity,
-        last: if entry.first == 0 { 0 } else { log.end },
-        announced: false,
-    });
-    let segments = Segments::new(list, Vec::new());
-    Ok(LogWriter::new(
-        segments, offset, log.end, previous, log.end, log.bytes,
-    ))
-}
-
-impl Shared {
-    /// Installs a root that names the fresh segment, and lets go what it does not name.
-    fn announce_log(&self, mut body: RootBody) -> Result<(), Error> {
-        let mut root = self.root();
-        let listed = {
-            let log = self.log.lock();
-            log.segments.listed(body.sequence, log.durable())
-        };
-        body.position = position_in(body.position, &listed)?;
-        // The places to be zeroed stay listed: the map of this root still calls them allocated.
-        body.segments.clone_from(&listed);
-        body.remains = true;
-        self.install_root(&mut root, body.clone())?;
-        let over = self.log.lock().segments.installed(body.sequence, &listed);
-        for entry in over {
-            self.engine
-                .log_release(entry.no, entry.secrets)
-                .map_err(Error::from_engine)?;
-        }
-        Ok(())
-    }
 }

@@ -294,7 +294,7 @@ impl Check<'_> {
         let (mut pointers, mut entries) = (Vec::new(), Vec::new());
         let survey = Tree::open(chosen.body.catalog).survey(
             io,
-            &mut |page| pointers.extend(page.ptr),
+            &mut |ptr, _| pointers.extend(ptr),
             &mut |key, value| entries.push((key.to_vec(), value.to_vec())),
         );
         for ptr in &pointers {
@@ -397,7 +397,7 @@ impl Check<'_> {
         let (mut pointers, mut found, mut odd) = (Vec::new(), Counters::default(), 0u64);
         let survey = Tree::open(record.root).survey(
             &open.io,
-            &mut |page| pointers.extend(page.ptr),
+            &mut |ptr, _| pointers.extend(ptr),
             &mut |key, value| {
                 found.item_count += 1;
                 match item_size(&lookup, key, value) {

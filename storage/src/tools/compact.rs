@@ -26,7 +26,6 @@ use crate::error::Error;
 use crate::options::{Background, Options};
 use crate::shared::{CATALOG_SPACE, Parts};
 use crate::table::{Table, View};
-use crate::tree::PageVisit;
 
 /// Units of an extent: what a space owns as a whole, and what the file shrinks by.
 const EXTENT: u64 = 128;
@@ -200,8 +199,8 @@ impl Mover<'_> {
         let wanted = Cell::new(false);
         let survey = open.tree.survey(
             &open.io,
-            &mut |page: PageVisit<'_>| {
-                if page.ptr.is_some_and(|ptr| plan.moves(space, ptr.addr)) {
+            &mut |ptr, _| {
+                if ptr.is_some_and(|ptr| plan.moves(space, ptr.addr)) {
                     wanted.set(true);
                 }
             },

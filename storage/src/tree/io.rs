@@ -125,6 +125,7 @@ impl TreeIo {
     }
 
     /// The same with other sizes of blocks.
+    #[cfg(test)]
     pub(crate) fn with_layout(mut self, layout: Layout) -> Self {
         self.layout = layout;
         self

@@ -49,12 +49,12 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 
-pub(crate) use cache::{CacheStats, PageCache, Use};
+pub(crate) use cache::{CacheStats, PageCache};
 pub(crate) use cell::{Cell, PageHold};
-pub(crate) use cursor::{Cursor, KeyRef};
-pub(crate) use io::{Layout, Need, TreeError, TreeIo};
+pub(crate) use cursor::Cursor;
+pub(crate) use io::{Need, TreeError, TreeIo};
 pub(crate) use pointer::{PagePtr, Retired};
-pub(crate) use verify::{PageVisit, Survey, TreeReport};
+pub(crate) use verify::TreeReport;
 
 use cell::{Body, Node};
 use leaf::Stored;
@@ -84,16 +84,9 @@ impl Tree {
     }
 
     /// Whether there are no entries.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.root.is_none()
-    }
-
-    /// The root's pointer: `None` for an empty tree, `Err` while the root is not on disk.
-    pub(crate) fn ptr(&self) -> Result<Option<PagePtr>, Unflushed> {
-        match &self.root {
-            None => Ok(None),
-            Some(root) => root.ptr().copied().map(Some).ok_or(Unflushed),
-        }
     }
 
     /// The value of `key`.
@@ -165,10 +158,6 @@ impl Tree {
         Cursor::new(self.root.clone(), lower, upper, reverse)
     }
 }
-
-/// The tree has pages that are not on disk yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unflushed;
 
 /// A value in a page. Derefs to its bytes; keeps the page in memory while it lives, so it is meant to be short-lived.
 pub(crate) struct Value {

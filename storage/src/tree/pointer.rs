@@ -142,6 +142,7 @@ impl Retired {
     }
 
     /// Whether nothing is retired.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.known.is_empty() && self.pending.is_empty()
     }

@@ -1,7 +1,6 @@
 //! The tree as a whole, over the memory engine and the real sealer.
 #![allow(clippy::unwrap_used)]
 
-mod measure;
 mod model;
 mod pages;
 
@@ -84,7 +83,7 @@ fn what_is_put_is_found_after_reopening() {
         let key = i.wrapping_mul(2_654_435_761).to_be_bytes();
         assert_eq!(get(&tree, &io, &key), Some(vec![i as u8; 100]));
     }
-    let report = tree.verify(&io, &mut |_| {}).unwrap();
+    let report = tree.verify(&io, &mut |_, _| {}).unwrap();
     assert_eq!(report.entries, 5000);
     assert_eq!(report.unwritten, 0);
 }

@@ -11,20 +11,9 @@ use super::io::{TreeError, TreeIo};
 use super::leaf::{Leaf, Stored};
 use super::pointer::{PagePtr, VALUE};
 
-/// One page of the walk, before the pages below it.
-pub(crate) struct PageVisit<'a> {
-    /// Its pointer; `None` if it is in memory only.
-    pub(crate) ptr: Option<PagePtr>,
-    /// 0 leaf, 255 value, else the height above the leaves.
-    pub(crate) level: u8,
-    /// Entries of a leaf, children of an inner page.
-    pub(crate) entries: usize,
-    /// Bytes of the plain area in use, and there.
-    pub(crate) used: usize,
-    pub(crate) capacity: usize,
-    /// The block's head as it lies on disk, in the clear: format, generation, epoch salt. Empty if it is in memory only.
-    pub(crate) head: &'a [u8],
-}
+/// Is shown each page of the walk, before the pages below it: its pointer, `None` if it is in memory only, and how many entries a leaf
+/// or children an inner page has.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(Option<PagePtr>, usize);
 
 /// What a walk found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,12 +34,9 @@ pub(crate) struct TreeReport {
 }
 
 impl Tree {
-    /// Reads every block, checks it and how the pages fit together, and shows each to `visit`. Blocking.
-    pub(crate) fn verify(
-        &self,
-        io: &TreeIo,
-        visit: &mut dyn FnMut(PageVisit<'_>),
-    ) -> Result<TreeReport, TreeError> {
+    /// Reads every block, checks it and how the pages fit together, and shows each to `visit`; the first flaw is the error. Blocking.
+    #[cfg(test)]
+    pub(crate) fn verify(&self, io: &TreeIo, visit: Visit<'_>) -> Result<TreeReport, TreeError> {
         let survey = self.survey(io, visit, &mut |_, _| {});
         match survey.flaws.into_iter().next() {
             Some(flaw) => Err(flaw),
@@ -58,12 +44,12 @@ impl Tree {
         }
     }
 
-    /// The same, but a block that is damaged ends the walk only for what lies below it: all others are still looked at. Shows
+    /// Reads every block, checks it and how the pages fit together, and shows each to `visit`. Blocking. A block that is damaged ends the walk only for what lies below it: all others are still looked at. Shows
     /// each entry, key and value, to `entry`.
     pub(crate) fn survey(
         &self,
         io: &TreeIo,
-        visit: &mut dyn FnMut(PageVisit<'_>),
+        visit: Visit<'_>,
         entry: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Survey {
         let mut walk = Walk {
@@ -100,7 +86,7 @@ pub(crate) struct Survey {
 
 struct Walk<'a> {
     io: &'a TreeIo,
-    visit: &'a mut dyn FnMut(PageVisit<'_>),
+    visit: Visit<'a>,
     entry: &'a mut dyn FnMut(&[u8], &[u8]),
     /// Of the value out of line that is being looked at.
     key: Vec<u8>,
@@ -134,19 +120,14 @@ impl Walk<'_> {
             Some(found) => {
                 self.io.check_len(&found)?;
                 let block = self.io.engine.read_page_blocking(found.addr, found.len)?;
-                let head: Vec<u8> = block
-                    .iter()
-                    .take(self.io.sealer.head_len())
-                    .copied()
-                    .collect();
                 let body = self.io.open(&found, block)?;
-                self.body(&body, ptr, cell.level, &head, lower, upper)
+                self.body(&body, ptr, cell.level, lower, upper)
             }
             None => {
                 self.report.unwritten += 1;
                 let node = cell.node.load_full();
                 let node = node.ok_or(TreeError::Broken("an unwritten page is not in memory"))?;
-                self.body(&node.body, None, cell.level, &[], lower, upper)
+                self.body(&node.body, None, cell.level, lower, upper)
             }
         }
     }
@@ -156,7 +137,6 @@ impl Walk<'_> {
         body: &Body,
         ptr: Option<PagePtr>,
         level: u8,
-        head: &[u8],
         lower: Option<&[u8]>,
         upper: Option<&[u8]>,
     ) -> Result<(), TreeError> {
@@ -167,21 +147,13 @@ impl Walk<'_> {
             (Body::Inner(inner), None) => io.layout.inner.max(inner.encoded()),
             (Body::Value(blob), None) => blob.block.len(),
         };
-        let capacity = block - io.sealer.head_len() - io.sealer.tail_len();
-        let (entries, used) = match body {
-            Body::Leaf(leaf) => (leaf.len(), leaf.used()),
-            Body::Inner(inner) => (inner.children().len(), inner.encoded()),
-            Body::Value(blob) => (1, blob.bytes().len()),
+        let entries = match body {
+            Body::Leaf(leaf) => leaf.len(),
+            Body::Inner(inner) => inner.children().len(),
+            Body::Value(_) => 1,
         };
         self.report.disk_bytes += block.next_multiple_of(sealdb_engine::UNIT as usize) as u64;
-        (self.visit)(PageVisit {
-            ptr,
-            level,
-            entries,
-            used,
-            capacity,
-            head,
-        });
+        (self.visit)(ptr, entries);
         match body {
             Body::Leaf(leaf) => self.leaf(leaf, ptr, lower, upper),
             Body::Inner(inner) => {

@@ -8,7 +8,7 @@
 //! Filling: a full leaf first moves entries to a neighbour in memory that has room to spare, and is divided only if
 //! there is none; leaves filled in ascending order are left full and a new one is begun. A leaf or inner page that falls
 //! below [`under`] is joined with a neighbour, or takes from it; a removal needs the neighbour in memory, so pages do not stay
-//! near-empty. [`Tree::warm`] brings in a neighbour of a leaf that is about to overflow, too.
+//! near-empty.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,11 +59,8 @@ struct Step {
 
 /// What a plan is for.
 enum Intent {
-    /// Put a value that takes this many bytes in the leaf.
-    Put(usize),
+    Put,
     Remove,
-    /// Any of them: bring in whatever could be of use.
-    Warm,
 }
 
 /// What has become of a child.
@@ -93,12 +90,6 @@ struct Change<'a> {
 }
 
 impl Tree {
-    /// Sees to it that `put` and `remove` of this key find every page that they could touch in memory.
-    pub(crate) fn warm(&self, io: &TreeIo, key: &[u8]) -> Result<(), Need> {
-        check_key(key)?;
-        self.plan(io, key, Intent::Warm).map(drop)
-    }
-
     /// Sets the value of a key; gives the old one.
     pub(crate) fn put(
         &mut self,
@@ -112,12 +103,7 @@ impl Tree {
             return Err(TreeError::ValueTooLong { len: value.len() }.into());
         }
         let out = value.len() > io.layout.inline;
-        let stored = if out {
-            super::PagePtr::LEN
-        } else {
-            value.len()
-        };
-        let mut plan = self.plan(io, key, Intent::Put(stored))?;
+        let mut plan = self.plan(io, key, Intent::Put)?;
         let value = if out {
             count(&io.cache.counters().out_of_line);
             NewValue::OutOfLine(new_blob(io, value))
@@ -254,12 +240,7 @@ impl Plan {
                 Ok(match intent {
                     Intent::Remove => self.slot.is_ok() && leaf.used() < mark + entry + key.len(),
                     // Only if something is there to be replaced by less; joined if a neighbour is at hand.
-                    Intent::Put(_) => false,
-                    Intent::Warm => {
-                        let mean = leaf.used() / leaf.len().max(1);
-                        leaf.free() < mean + mean / 8
-                            || (self.slot.is_ok() && leaf.used() < mark + entry + key.len())
-                    }
+                    Intent::Put => false,
                 })
             }
             Body::Value(_) => Err(TreeError::Broken("a child is a value").into()),

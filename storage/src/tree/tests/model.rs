@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sealdb_crypto::{BlockKind, BlockTag, LogPlace, OpenError, SealError, Sealer};
 use sealdb_engine::{Engine, Fault, FaultPoint, Faults, FaultyEngine, Freed, MemoryEngine};
 
-use super::super::{Cursor, Layout, MAX_KEY, PageCache, PagePtr, Retired, Tree, TreeError, TreeIo};
+use super::super::io::Layout;
+use super::super::{Cursor, MAX_KEY, PageCache, PagePtr, Retired, Tree, TreeError, TreeIo};
 use super::{get, put, remove, until, world};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -280,7 +281,7 @@ impl History {
         self.waiting.extend(cut.into_freed(self.io.space));
         if self.readers.is_empty() {
             self.engine.free(&mem::take(&mut self.waiting));
-            let report = version.verify(&self.io, &mut |_| {}).unwrap();
+            let report = version.verify(&self.io, &mut |_, _| {}).unwrap();
             assert_eq!(report.unwritten, 0);
             assert_eq!(report.entries, model.len() as u64);
             let stats = self.engine.stats();
@@ -346,7 +347,7 @@ impl History {
                 let _may_fit = self.checkpoint(Some(after));
             }
             n if n < 990 => {
-                let report = self.tree.verify(&self.io, &mut |_| {}).unwrap();
+                let report = self.tree.verify(&self.io, &mut |_, _| {}).unwrap();
                 assert_eq!(report.entries, self.map.len() as u64);
             }
             _ => self.reopen(),

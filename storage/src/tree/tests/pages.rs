@@ -105,7 +105,7 @@ fn changed_pages_are_refused_or_consistent() {
     }
     tree.flush(&io, &mut |_| {}).unwrap();
     let mut pointers = Vec::new();
-    tree.verify(&io, &mut |page| pointers.extend(page.ptr))
+    tree.verify(&io, &mut |ptr, _| pointers.extend(ptr))
         .unwrap();
     let mut pages = 0;
     for ptr in pointers.iter().filter(|ptr| ptr.level < 2) {
@@ -151,7 +151,7 @@ fn a_changed_block_is_corrupt_and_named() {
     put(&mut tree, &io, b"large", &[2; 5000], &mut retired);
     let root = tree.flush(&io, &mut |_| {}).unwrap();
     let mut pointers = Vec::new();
-    tree.verify(&io, &mut |page| pointers.extend(page.ptr))
+    tree.verify(&io, &mut |ptr, _| pointers.extend(ptr))
         .unwrap();
     assert!(pointers.len() > 4);
     for ptr in &pointers {
@@ -170,7 +170,7 @@ fn a_changed_block_is_corrupt_and_named() {
         }
         for block in bad {
             engine.write_pages(&[(ptr.addr, &block)]).unwrap();
-            match Tree::open(root).verify(&io, &mut |_| {}) {
+            match Tree::open(root).verify(&io, &mut |_, _| {}) {
                 Err(TreeError::Corrupt { ptr: named, .. }) => assert_eq!(named, *ptr),
                 other => panic!("a changed block passes: {other:?}"),
             }
@@ -178,7 +178,10 @@ fn a_changed_block_is_corrupt_and_named() {
         engine.write_pages(&[(ptr.addr, &good)]).unwrap();
     }
     assert_eq!(
-        Tree::open(root).verify(&io, &mut |_| {}).unwrap().entries,
+        Tree::open(root)
+            .verify(&io, &mut |_, _| {})
+            .unwrap()
+            .entries,
         201
     );
 }
@@ -209,10 +212,11 @@ fn the_longest_keys_and_values_fit() {
     let mut longer = 0;
     let mut few = 0;
     let report = tree
-        .verify(&io, &mut |page| {
-            if (1..=63).contains(&page.level) {
-                longer += usize::from(page.ptr.is_some_and(|ptr| ptr.len > 4096));
-                few += usize::from(page.entries < 4);
+        .verify(&io, &mut |ptr, children| {
+            let ptr = ptr.unwrap();
+            if (1..=63).contains(&ptr.level) {
+                longer += usize::from(ptr.len > 4096);
+                few += usize::from(children < 4);
             }
         })
         .unwrap();
@@ -257,7 +261,7 @@ fn pages_do_not_stay_near_empty() {
                 tree.flush(&io, &mut |_| {}).unwrap();
             }
         }
-        let before = tree.verify(&io, &mut |_| {}).unwrap();
+        let before = tree.verify(&io, &mut |_, _| {}).unwrap();
         for i in (1..keys.len()).rev() {
             keys.swap(i, dice.below(i + 1));
         }
@@ -268,7 +272,7 @@ fn pages_do_not_stay_near_empty() {
                 tree.flush(&io, &mut |_| {}).unwrap();
             }
         }
-        let after = tree.verify(&io, &mut |_| {}).unwrap();
+        let after = tree.verify(&io, &mut |_, _| {}).unwrap();
         assert_eq!(after.entries, rest as u64);
         let pages = |report: &super::super::TreeReport| (report.leaves + report.inner) as f64;
         let part = pages(&after) / pages(&before);
@@ -290,7 +294,7 @@ fn ascending_inserts_fill_their_leaves() {
     for i in 0..20_000u64 {
         put(&mut tree, &io, &i.to_be_bytes(), &[5; 90], &mut retired);
     }
-    let report = tree.verify(&io, &mut |_| {}).unwrap();
+    let report = tree.verify(&io, &mut |_, _| {}).unwrap();
     let fill = report.leaf_used as f64 / report.leaf_capacity as f64;
     assert!(fill > 0.95, "{fill:.3}");
 }
@@ -310,7 +314,7 @@ fn random_inserts_fill_their_leaves() {
             &mut retired,
         );
     }
-    let report = tree.verify(&io, &mut |_| {}).unwrap();
+    let report = tree.verify(&io, &mut |_, _| {}).unwrap();
     let ratio = report.disk_bytes as f64 / (report.key_bytes + report.value_bytes) as f64;
     assert!(
         ratio < 1.6,
@@ -421,5 +425,8 @@ fn readers_and_a_checkpoint_run_beside_a_writer() {
     });
     let tree = published.into_inner();
     tree.flush(&io, &mut |_| {}).unwrap();
-    assert_eq!(tree.verify(&io, &mut |_| {}).unwrap().entries, u64::from(n));
+    assert_eq!(
+        tree.verify(&io, &mut |_, _| {}).unwrap().entries,
+        u64::from(n)
+    );
 }
