@@ -35,7 +35,8 @@ pub(crate) const TRAIL_FILE: &str = "audit.trail";
 /// [`blocking::Database`](crate::blocking::Database).
 ///
 /// Close it with [`Database::close`]. If the last clone is dropped without, the next open recovers, as after a crash: nothing that
-/// was acknowledged is lost.
+/// was acknowledged is lost. Dropping it waits for the database's threads, a write or sync that is under way included: close it where a
+/// thread must not wait.
 #[derive(Clone)]
 pub struct Database {
     pub(crate) core: Arc<Core>,

@@ -15,7 +15,7 @@ use sealdb_engine::SpaceId;
 use sealdb_model::codec::encoded_item_size;
 
 use super::queue::Pending;
-use super::txn::{Change, Effect, Txn, TxnError, need};
+use super::txn::{Change, Effect, Entry, Txn, TxnError, need};
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::log::frame::Outcome;
@@ -191,17 +191,15 @@ impl Seat {
             .is_none()
             .then(|| (working.tree.clone(), working.counters));
         let io = open.io.clone();
-        apply_change(working, &io, &change.key, change.item.as_deref())?;
+        let Entry { key, item } = &*change.entry;
+        apply_change(working, &io, key, item.as_deref())?;
         if before.is_some() {
             working.before = before;
             self.group.touched.push(change.table.clone());
         }
-        let outcome = match &change.item {
-            Some(item) => Outcome::Put {
-                key: &change.key,
-                item,
-            },
-            None => Outcome::Delete { key: &change.key },
+        let outcome = match item {
+            Some(item) => Outcome::Put { key, item },
+            None => Outcome::Delete { key },
         };
         let len = working.part.len();
         outcome.encode(&mut working.part);

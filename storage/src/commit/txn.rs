@@ -62,12 +62,18 @@ pub(super) fn need(io: &Arc<TreeIo>, need: Need) -> TxnError {
     }
 }
 
+/// What is to stand under a key. Shared, because a mutation that runs again asks for the same.
+pub(crate) struct Entry {
+    /// As it is stored.
+    pub(crate) key: Vec<u8>,
+    /// As `codec::encode_item` wrote it; `None` deletes.
+    pub(crate) item: Option<Vec<u8>>,
+}
+
 /// A change that a mutation asks for.
 pub(super) struct Change {
     pub(super) table: Arc<Table>,
-    pub(super) key: Vec<u8>,
-    /// `None` deletes.
-    pub(super) item: Option<Vec<u8>>,
+    pub(super) entry: Arc<Entry>,
 }
 
 /// What happens in memory when a system outcome is published.
@@ -81,7 +87,7 @@ pub(crate) enum Current {
     /// Of the newest tree.
     Stored(Value),
     /// Put earlier by the same mutation.
-    Own(Vec<u8>),
+    Own(Arc<Entry>),
 }
 
 impl std::ops::Deref for Current {
@@ -90,7 +96,7 @@ impl std::ops::Deref for Current {
     fn deref(&self) -> &[u8] {
         match self {
             Current::Stored(value) => value,
-            Current::Own(bytes) => bytes,
+            Current::Own(entry) => entry.item.as_deref().unwrap_or_default(),
         }
     }
 }
@@ -121,9 +127,10 @@ impl Txn {
             .changes
             .iter()
             .rev()
-            .find(|change| change.table.id == table.id && change.key == key);
+            .find(|change| change.table.id == table.id && change.entry.key == key);
         if let Some(change) = own {
-            return Ok(change.item.clone().map(Current::Own));
+            let own = || Current::Own(change.entry.clone());
+            return Ok(change.entry.item.is_some().then(own));
         }
         let working = table.working.lock();
         let open = working.writable(table)?;
@@ -133,38 +140,15 @@ impl Txn {
         }
     }
 
-    /// Puts an item, as `codec::encode_item` wrote it, under a stored key.
+    /// Puts or deletes an item; to delete one that is not there changes nothing.
     ///
     /// # Errors
     /// As [`Txn::get`].
-    pub(crate) fn put(
-        &mut self,
-        table: &Arc<Table>,
-        key: Vec<u8>,
-        item: Vec<u8>,
-    ) -> Result<(), TxnError> {
-        self.change(table, key, Some(item))
-    }
-
-    /// Deletes the item under a stored key; none need be there.
-    ///
-    /// # Errors
-    /// As [`Txn::get`].
-    pub(crate) fn delete(&mut self, table: &Arc<Table>, key: Vec<u8>) -> Result<(), TxnError> {
-        self.change(table, key, None)
-    }
-
-    fn change(
-        &mut self,
-        table: &Arc<Table>,
-        key: Vec<u8>,
-        item: Option<Vec<u8>>,
-    ) -> Result<(), TxnError> {
+    pub(crate) fn write(&mut self, table: &Arc<Table>, entry: &Arc<Entry>) -> Result<(), TxnError> {
         table.working.lock().writable(table)?;
         self.changes.push(Change {
             table: table.clone(),
-            key,
-            item,
+            entry: entry.clone(),
         });
         Ok(())
     }

@@ -9,7 +9,7 @@ use sealdb_crypto::Caller;
 use sealdb_engine::{CrashEngine, SegmentSizes, Survival};
 use sealdb_model::{Item, codec};
 
-use super::{World, item, new_table, stored};
+use super::{World, entry, item, new_table, stored};
 use crate::core::Core;
 use crate::error::Error;
 use crate::options::Durability;
@@ -81,10 +81,7 @@ fn run_step(core: &Core, step: &Step) -> Result<(), Error> {
             }
             core.commit_blocking(move |txn| {
                 for (table, key, bytes) in &ops {
-                    match bytes {
-                        Some(bytes) => txn.put(table, key.clone(), bytes.clone())?,
-                        None => txn.delete(table, key.clone())?,
-                    }
+                    txn.write(table, &entry(key, bytes.as_deref()))?;
                 }
                 Ok(())
             })

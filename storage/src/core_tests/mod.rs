@@ -18,6 +18,7 @@ use sealdb_model::{
 
 use crate::audit::Trail;
 use crate::catalog::record::Billing;
+use crate::commit::txn::Entry;
 use crate::core::{Core, NewTable};
 use crate::error::Error;
 use crate::options::{Background, Options};
@@ -93,10 +94,19 @@ pub(crate) fn stored(table: &Table, item: &Item) -> (Vec<u8>, Vec<u8>) {
     (key, bytes)
 }
 
+/// What a mutation writes: the item under its key, or nothing.
+pub(crate) fn entry(key: &[u8], item: Option<&[u8]>) -> Arc<Entry> {
+    Arc::new(Entry {
+        key: key.to_vec(),
+        item: item.map(<[u8]>::to_vec),
+    })
+}
+
 pub(crate) fn put(core: &Core, table: &Arc<Table>, item: &Item) -> Result<(), Error> {
     let (key, bytes) = stored(table, item);
     let table = table.clone();
-    core.commit_blocking(move |txn| txn.put(&table, key.clone(), bytes.clone()))
+    let entry = entry(&key, Some(&bytes));
+    core.commit_blocking(move |txn| txn.write(&table, &entry))
 }
 
 pub(crate) fn get(table: &Table, pk: &str, sk: &str) -> Result<Option<Item>, Error> {

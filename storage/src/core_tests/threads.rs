@@ -9,7 +9,7 @@ use sealdb_engine::{
     Engine, Fault, FaultPoint, Faults, FaultyEngine, FileEngine, FileOptions, MemoryEngine,
 };
 
-use super::{World, get, item, new_table, put, reopened, sizes, stored};
+use super::{World, entry, get, item, new_table, put, reopened, sizes, stored};
 use crate::audit::Trail;
 use crate::commit::txn::TxnError;
 use crate::core::Core;
@@ -32,7 +32,7 @@ async fn put_async(
 ) -> Result<(), Error> {
     let (key, bytes) = stored(table, &item(pk, sk, value));
     let table = table.clone();
-    core.commit(move |txn| txn.put(&table, key.clone(), bytes.clone()))
+    core.commit(move |txn| txn.write(&table, &entry(&key, Some(&bytes))))
         .await
 }
 
@@ -127,8 +127,8 @@ async fn commits_of_dropped_futures_happen_whole_or_not_at_all() {
         let (key_b, b) = stored(&table, &item("b", &n.to_string(), "right"));
         let t = table.clone();
         let commit = core.commit(move |txn| {
-            txn.put(&t, key_a.clone(), a.clone())?;
-            txn.put(&t, key_b.clone(), b.clone())
+            txn.write(&t, &entry(&key_a, Some(&a)))?;
+            txn.write(&t, &entry(&key_b, Some(&b)))
         });
         let mut commit = Box::pin(commit);
         // Polled once: queued. Then its caller goes away.
@@ -159,7 +159,7 @@ fn a_failed_condition_is_answered_after_what_it_saw_is_durable() {
     let (key, bytes) = stored(&table, &item("a", "1", "two"));
     let t = table.clone();
     let refused = core.commit_blocking(move |txn| {
-        txn.put(&t, key.clone(), bytes.clone())?;
+        txn.write(&t, &entry(&key, Some(&bytes)))?;
         if txn.get(&t, &key)?.is_some() {
             return Err(TxnError::Fail(Error::TableInUse(t.name.clone())));
         }
@@ -237,7 +237,7 @@ fn a_group_that_is_larger_than_the_dirty_budget_does_not_wait_for_ever() {
     std::thread::spawn(move || {
         let put = core.commit_blocking(move |txn| {
             for (key, bytes) in &rows {
-                txn.put(&target, key.clone(), bytes.clone())?;
+                txn.write(&target, &entry(&key, Some(&bytes)))?;
             }
             Ok(())
         });

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sealdb_model::ops::{BatchWriteItemInput, BatchWriteItemOutput, WriteRequest};
 
 use super::{Via, encode};
+use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::error::Error;
 use crate::table::Table;
@@ -20,15 +21,13 @@ const PIECE_BYTES: usize = 512 * 1024;
 /// One request, ready to be applied, and itself in case it has to be given back.
 struct Write {
     table: Arc<Table>,
-    key: Vec<u8>,
-    /// `None` deletes.
-    item: Option<Vec<u8>>,
+    entry: Arc<Entry>,
     request: WriteRequest,
 }
 
 impl Write {
     fn bytes(&self) -> usize {
-        self.key.len() + self.item.as_ref().map_or(0, Vec::len)
+        self.entry.key.len() + self.entry.item.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -71,8 +70,10 @@ fn prepare(core: &Core, input: BatchWriteItemInput) -> Result<Vec<Write>, Error>
             };
             writes.push(Write {
                 table: table.clone(),
-                key: table.stored_key(&key),
-                item,
+                entry: Arc::new(Entry {
+                    key: table.stored_key(&key),
+                    item,
+                }),
                 request,
             });
         }
@@ -98,16 +99,12 @@ fn pieces(writes: Vec<Write>) -> Vec<Vec<Write>> {
 async fn commit(core: &Core, via: Via, piece: &[Write]) -> Result<(), Error> {
     let changes: Vec<_> = piece
         .iter()
-        .map(|write| (write.table.clone(), write.key.clone(), write.item.clone()))
+        .map(|write| (write.table.clone(), write.entry.clone()))
         .collect();
     via.commit(core, move |txn| {
-        for (table, key, item) in &changes {
-            match item {
-                Some(item) => txn.put(table, key.clone(), item.clone())?,
-                None => txn.delete(table, key.clone())?,
-            }
-        }
-        Ok(())
+        changes
+            .iter()
+            .try_for_each(|(table, entry)| txn.write(table, entry))
     })
     .await
 }

@@ -20,6 +20,7 @@ use sealdb_engine::{
 };
 
 use crate::audit::Trail;
+use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::database::TRAIL_FILE;
 use crate::error::Error;
@@ -214,7 +215,7 @@ impl Mover<'_> {
         if let Some(flaw) = survey.flaws.into_iter().next() {
             return Err(flaw.into());
         }
-        let mut batch: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let mut batch: Vec<Arc<Entry>> = Vec::new();
         let mut bytes = 0;
         for key in keys {
             // Nobody else writes; a key that is gone would need no moving.
@@ -222,7 +223,10 @@ impl Mover<'_> {
                 continue;
             };
             bytes += key.len() + item.len();
-            batch.push((key, item));
+            batch.push(Arc::new(Entry {
+                key,
+                item: Some(item),
+            }));
             if bytes >= BATCH || batch.len() >= 512 {
                 self.put(table, std::mem::take(&mut batch))?;
                 bytes = 0;
@@ -234,14 +238,10 @@ impl Mover<'_> {
         self.put(table, batch)
     }
 
-    fn put(&self, table: &Arc<Table>, batch: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), Error> {
+    fn put(&self, table: &Arc<Table>, batch: Vec<Arc<Entry>>) -> Result<(), Error> {
         let table = table.clone();
-        self.core.commit_blocking(move |txn| {
-            for (key, item) in &batch {
-                txn.put(&table, key.clone(), item.clone())?;
-            }
-            Ok(())
-        })
+        self.core
+            .commit_blocking(move |txn| batch.iter().try_for_each(|entry| txn.write(&table, entry)))
     }
 }
 

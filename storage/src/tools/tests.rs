@@ -11,7 +11,7 @@ use super::check::{CheckReport, TableState, check_parts};
 use super::compact_parts;
 use crate::audit::Trail;
 use crate::core::Core;
-use crate::core_tests::{World, item, new_table, put, reopened};
+use crate::core_tests::{World, entry, item, new_table, put, reopened};
 use crate::error::Error;
 use crate::shared::Parts;
 use crate::testing::{Answer, test_sealing};
@@ -217,7 +217,7 @@ fn thinned(world: &World, items: usize) -> Arc<MemoryEngine> {
             if every == 10 || i % 7 == 0 {
                 let (key, _) = crate::core_tests::stored(table, &kept(i));
                 let table = table.clone();
-                core.commit_blocking(move |txn| txn.delete(&table, key.clone()))
+                core.commit_blocking(move |txn| txn.write(&table, &entry(&key, None)))
                     .unwrap();
             }
         }
