@@ -237,7 +237,7 @@ fn a_group_that_is_larger_than_the_dirty_budget_does_not_wait_for_ever() {
     std::thread::spawn(move || {
         let put = core.commit_blocking(move |txn| {
             for (key, bytes) in &rows {
-                txn.write(&target, &entry(&key, Some(&bytes)))?;
+                txn.write(&target, &entry(key, Some(bytes)))?;
             }
             Ok(())
         });
