@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use sealdb::Options;
-use sealdb::model::ops::{GetItemInput, PutItemInput};
-use sealdb_benches::load::{self, Random};
-use sealdb_benches::store::{Kind, Settings, Store, TABLE};
+use sealdb::model::ops::GetItemInput;
+use sealdb_benches::load::calls;
+use sealdb_benches::random::Random;
+use sealdb_benches::size::ItemSize;
+use sealdb_benches::store::{Items, Kind, Settings, Store, TABLE};
 
 fn operations(c: &mut Criterion) {
     let settings = Settings {
-        items: 20_000,
-        item_bytes: 100,
+        items: Items::new(20_000, ItemSize::Fixed(100)),
         options: Options::default(),
     };
     for (name, kind) in [("sealed", Kind::Sealed), ("plain", Kind::Plain)] {
@@ -30,26 +31,25 @@ fn operations(c: &mut Criterion) {
         let mut group = c.benchmark_group(name);
         group.bench_function("get", |b| {
             b.iter_batched(
-                || GetItemInput::new(TABLE, store.key(random.below(items))),
+                || GetItemInput::new(TABLE, items.key(random.below(items.count))),
                 |input| store.db.get_item(input).unwrap(),
                 BatchSize::SmallInput,
             );
         });
         group.bench_function("query of 20", |b| {
             b.iter_batched(
-                || load::query(&store, &mut random),
+                || calls::query(&store, &mut random),
                 |input| store.db.query(input).unwrap(),
                 BatchSize::SmallInput,
             );
         });
         group.sample_size(10);
-        group.bench_function("scan of 20,000", |b| b.iter(|| load::scan(&store).unwrap()));
+        group.bench_function("scan of 20,000", |b| {
+            b.iter(|| calls::scan(&store).unwrap())
+        });
         group.bench_function("put, durable", |b| {
             b.iter_batched(
-                || {
-                    let number = random.below(items);
-                    PutItemInput::new(TABLE, store.item(number, random.below(u64::MAX)))
-                },
+                || calls::put(&items, &mut random),
                 |input| store.db.put_item(input).unwrap(),
                 BatchSize::SmallInput,
             );

@@ -3,10 +3,12 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`null`] | what "plain" means: the block transform without a seal |
-//! | [`store`] | a database of either kind, filled with items of one size |
+//! | [`size`], [`random`] | sizes of items, and chance that can be repeated |
+//! | [`store`] | a database of either kind, filled with items |
 //! | [`load`] | what is done to a store and timed |
 //! | [`compare`] | sealed against plain against plain again, interleaved in rounds |
-//! | [`rows`] | the quantities that come out |
+//! | [`usage`] | processor, memory and device, as `/proc` tells them |
+//! | [`rows`], [`targets`] | the quantities that come out, and what they have to reach |
 //! | [`report`] | the table for people and the JSON for programs |
 //! | [`machine`] | what the numbers were measured on |
 //!
@@ -17,6 +19,12 @@ pub mod compare;
 pub mod load;
 pub mod machine;
 pub mod null;
+pub mod random;
+mod reads;
 pub mod report;
 pub mod rows;
+pub mod size;
 pub mod store;
+pub mod targets;
+pub mod usage;
+mod writes;

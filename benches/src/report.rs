@@ -1,103 +1,190 @@
 //! The table for people and the JSON for programs.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
-use crate::compare::Outcome;
-use crate::load::Bare;
+use crate::compare::Section;
 use crate::machine::Machine;
-use crate::rows::{Row, Unit};
+use crate::rows::{Goal, Metric, Row, Unit, show};
+use crate::targets::{self, judged, sign};
 
-/// The table.
-pub fn table(machine: &Machine, outcome: &Outcome) -> String {
-    let settings = &outcome.plan.settings;
-    let (reads, writes) = outcome.rounds;
-    let mut out = String::new();
-    let mut line = |text: String| {
-        out.push_str(text.trim_end());
-        out.push('\n');
-    };
-    line(machine.line());
-    line(format!(
-        "{} items of {} B (partition key, sort key, one string), embedded, real files, {} MiB of cache, every commit durable; \
-         medians of {reads} rounds of reads and {writes} of writes",
-        settings.items,
-        settings.item_bytes,
-        settings.options.cache_bytes >> 20,
-    ));
-    line(String::new());
-    line(format!(
-        "{:<18}{:>11}{:>11}{:>14}{:>13}",
-        "", "sealed", "plain", "sealed/plain", "plain/plain"
-    ));
-    for row in &outcome.rows {
-        let [sealed, plain, _] = row.medians();
-        line(format!(
-            "{:<18}{:>11}{:>11}{:>14.3}{:>13.3}  {}",
-            row.name,
-            show(row.unit, sealed),
-            show(row.unit, plain),
-            row.ratio(),
-            row.spread(),
-            row.what
+/// The table of a section: a line for each workload, then one for each single quantity.
+pub fn table(section: &Section) -> String {
+    let mut out = Text::default();
+    out.line(format!("== {}", section.name));
+    for line in &section.about {
+        out.line(line.clone());
+    }
+    let (calls, values): (Vec<&Row>, Vec<&Row>) = section
+        .rows
+        .iter()
+        .partition(|row| row.metric != Metric::Value);
+    let three = values.iter().any(|row| !row.values[1].is_empty());
+    if !calls.is_empty() {
+        out.line(format!(
+            "{:<25}{:<32}{:<25}{:<20}{:<20}{}",
+            "", "p50", "p99", "p99.9", "calls in a second", "processor time of a call"
+        ));
+        out.line(format!(
+            "{:<24}{:>9}{:>9}{:>7}{:>7}{:>9}{:>9}{:>7}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "",
+            "sealed",
+            "plain",
+            "s/p",
+            "p/p",
+            "sealed",
+            "plain",
+            "s/p",
+            "sealed",
+            "plain",
+            "sealed",
+            "plain",
+            "sealed",
+            "plain"
         ));
     }
-    let (p50, p99) = outcome.bare;
-    line(format!(
-        "{:<18}{:>11}{:>11}{:>27}  a bare {} B write and fdatasync into a zero-filled file, beside the puts (p99 {})",
-        "bare sync p50",
-        "",
-        show(Unit::Nanos, p50),
-        "",
-        Bare::WRITE,
-        show(Unit::Nanos, p99)
-    ));
-    out
+    for workload in calls.chunk_by(|a, b| a.workload == b.workload) {
+        out.line(calls_line(workload));
+    }
+    if !values.is_empty() {
+        out.line(match three {
+            true => format!(
+                "{:<24}{:>11}{:>11}{:>7}{:>7}",
+                "", "sealed", "plain", "s/p", "p/p"
+            ),
+            false => String::new(),
+        });
+    }
+    for row in values {
+        out.line(value_line(row, three));
+    }
+    out.0
 }
 
-fn show(unit: Unit, value: f64) -> String {
-    let mut out = String::new();
-    let _ = match unit {
-        Unit::Nanos if value < 1e3 => write!(out, "{value:.0} ns"),
-        Unit::Nanos if value < 1e5 => write!(out, "{:.2} µs", value / 1e3),
-        Unit::Nanos if value < 1e6 => write!(out, "{:.0} µs", value / 1e3),
-        Unit::Nanos => write!(out, "{:.2} ms", value / 1e6),
-        Unit::PerSecond if value < 1e5 => write!(out, "{value:.0}/s"),
-        Unit::PerSecond => write!(out, "{:.0} k/s", value / 1e3),
-        Unit::Bytes => write!(out, "{value:.1} B"),
-        Unit::Times => write!(out, "{value:.2}"),
+/// The targets with what this run says of them. What it did not measure is said too.
+pub fn goals(sections: &[Section]) -> String {
+    let rows: Vec<(&str, &Row)> = sections
+        .iter()
+        .flat_map(|section| section.rows.iter().map(|row| (&*section.name, row)))
+        .collect();
+    let mut out = Text::default();
+    out.line("== Targets: ✓ reached, ✗ missed, · reported, - not measured in this run".to_owned());
+    for (target, found) in judged(&rows) {
+        let missing = if found.is_empty() { "- " } else { "" };
+        out.line(format!("{missing}{}: {}", target.what, target.bound));
+        if found.is_empty() {
+            out.line(format!("    measured by: {}", target.from));
+        }
+        for (name, goal) in found {
+            let Goal {
+                measured, bound, ..
+            } = goal;
+            out.line(format!("    {} {name}: {measured} ({bound})", sign(goal)));
+        }
+    }
+    out.0
+}
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, line: String) {
+        self.0.push_str(line.trim_end());
+        self.0.push('\n');
+    }
+}
+
+fn calls_line(rows: &[&Row]) -> String {
+    let find = |metric| rows.iter().find(|row| row.metric == metric);
+    let pair = |metric, width: usize| match find(metric) {
+        None => format!("{:>width$}{:>width$}", "-", "-"),
+        Some(row) => {
+            let [sealed, plain, _] = row.medians();
+            let (sealed, plain) = (show(row.unit, sealed), show(row.unit, plain));
+            format!("{sealed:>width$}{plain:>width$}")
+        }
     };
-    out
+    let ratio = |metric| find(metric).map_or(f64::NAN, |row| row.ratio());
+    let spread = find(Metric::P50).map_or(f64::NAN, |row| row.spread());
+    let name = rows.first().map_or("", |row| &*row.workload);
+    let mut line = format!(
+        "{name:<24}{}{:>7}{:>7}{}{:>7}{}{}{}",
+        pair(Metric::P50, 9),
+        factor(ratio(Metric::P50)),
+        factor(spread),
+        pair(Metric::P99, 9),
+        factor(ratio(Metric::P99)),
+        pair(Metric::P999, 10),
+        pair(Metric::Rate, 10),
+        pair(Metric::Cpu, 10),
+    );
+    for row in rows {
+        for goal in &row.goals {
+            line.push_str(&format!(
+                "  {} {} {}",
+                sign(goal),
+                row.metric.name(),
+                goal.bound
+            ));
+        }
+    }
+    if let Some((p50, p999)) = rows.iter().find_map(|row| row.bare) {
+        let (p50, p999) = (show(Unit::Nanos, p50), show(Unit::Nanos, p999));
+        line.push_str(&format!("  bare sync {p50}, p99.9 {p999}"));
+    }
+    line
+}
+
+fn value_line(row: &Row, three: bool) -> String {
+    let [sealed, plain, _] = row.medians().map(|value| show(row.unit, value));
+    let mut line = match three {
+        true => format!(
+            "{:<24}{sealed:>11}{plain:>11}{:>7}{:>7}",
+            row.workload,
+            factor(row.ratio()),
+            factor(row.spread())
+        ),
+        false => format!("{:<40}{sealed:>11}", row.workload),
+    };
+    for goal in &row.goals {
+        line.push_str(&format!("  {} {}", sign(goal), goal.bound));
+    }
+    line.push_str("  ");
+    line.push_str(&row.what);
+    line
+}
+
+fn factor(value: f64) -> String {
+    match value.is_finite() {
+        true => format!("{value:.3}"),
+        false => "-".to_owned(),
+    }
 }
 
 /// Machine, commit, settings and every round of every row.
-pub fn json(machine: &Machine, outcomes: &[Outcome]) -> Value {
-    let runs: Vec<Value> = outcomes.iter().map(run).collect();
-    json!({ "machine": machine.json(), "runs": runs })
-}
-
-fn run(outcome: &Outcome) -> Value {
-    let settings = &outcome.plan.settings;
-    let rows: Vec<Value> = outcome.rows.iter().map(row).collect();
-    json!({
-        "settings": {
-            "items": settings.items,
-            "item_bytes": settings.item_bytes,
-            "seconds": outcome.plan.time.as_secs_f64(),
-            "options": format!("{:?}", settings.options),
-        },
-        "rounds": { "reads": outcome.rounds.0, "writes": outcome.rounds.1 },
-        "bare_sync_ns": { "bytes": Bare::WRITE, "p50": outcome.bare.0, "p99": outcome.bare.1 },
-        "rows": rows,
-    })
+pub fn json(machine: &Machine, sections: &[Section]) -> Value {
+    let sections: Vec<Value> = sections
+        .iter()
+        .map(|section| {
+            json!({
+                "name": section.name,
+                "about": section.about,
+                "settings": section.settings,
+                "rows": section.rows.iter().map(row).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    json!({ "machine": machine.json(), "sections": sections })
 }
 
 fn row(row: &Row) -> Value {
     let [sealed, plain, again] = row.medians();
     let [sealed_rounds, plain_rounds, again_rounds] = &row.values;
+    let goals: Vec<Value> = row.goals.iter().map(goal).collect();
     json!({
-        "name": row.name,
+        "name": row.name(),
+        "workload": row.workload,
+        "metric": row.metric.name(),
         "what": row.what,
         "unit": match row.unit {
             Unit::Nanos => "ns",
@@ -110,27 +197,76 @@ fn row(row: &Row) -> Value {
         "plain_again": again,
         "sealed_to_plain": row.ratio(),
         "plain_to_plain": row.spread(),
+        "bare_sync_ns": row.bare.map(|(p50, p999)| json!({ "p50": p50, "p99.9": p999 })),
+        "goals": goals,
         "rounds": { "sealed": sealed_rounds, "plain": plain_rounds, "plain_again": again_rounds },
+    })
+}
+
+fn goal(goal: &Goal) -> Value {
+    json!({
+        "target": targets::of(goal.target).map(|target| target.what),
+        "bound": goal.bound,
+        "measured": goal.measured,
+        "reached": goal.reached,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::Bound;
+
+    fn section() -> Section {
+        let mut p50 = Row::new("get", Unit::Nanos, "a get");
+        p50.metric = Metric::P50;
+        p50.values = [vec![1_060.0], vec![1_000.0], vec![990.0]];
+        p50.bare = Some((2e5, 3e6));
+        p50.judge("warm", Bound::Ratio(1.03));
+        let mut size = Row::value("binary", Unit::Bytes, 15e6, "stripped");
+        size.judge("binary", Bound::AtMost(25e6));
+        Section {
+            name: "100 B".into(),
+            about: vec!["7 items".into()],
+            settings: Value::Null,
+            rows: vec![p50, size],
+        }
+    }
 
     #[test]
-    fn values_are_short() {
-        for (unit, value, text) in [
-            (Unit::Nanos, 912.4, "912 ns"),
-            (Unit::Nanos, 15_300.0, "15.30 µs"),
-            (Unit::Nanos, 312_000.0, "312 µs"),
-            (Unit::Nanos, 4_120_000.0, "4.12 ms"),
-            (Unit::PerSecond, 2_812.3, "2812/s"),
-            (Unit::PerSecond, 1_150_000.0, "1150 k/s"),
-            (Unit::Bytes, 118.25, "118.2 B"),
-            (Unit::Times, 4.108, "4.11"),
+    fn a_miss_stands_beside_its_row_and_in_the_list() {
+        let table = table(&section());
+        let get = table
+            .lines()
+            .find(|line| line.starts_with("get "))
+            .unwrap_or("");
+        for text in [
+            "1.06 µs",
+            "1.000",
+            "0.990",
+            "✗ p50 ≤ 1.03",
+            "bare sync 200 µs, p99.9 3.00 ms",
         ] {
-            assert_eq!(show(unit, value), text);
+            assert_eq!(get.contains(text), text != "1.000", "{text} in {get}");
         }
+        assert!(table.contains("✓ ≤ 23.8 MiB  stripped"), "{table}");
+        let goals = goals(&[section()]);
+        assert!(
+            goals.contains("    ✗ 100 B, get p50: 1.060 (≤ 1.03)"),
+            "{goals}"
+        );
+        assert!(goals.contains("- idle memory of the server: 30 MB\n    measured by: server"));
+    }
+
+    #[test]
+    fn programs_get_every_round_and_the_verdict() {
+        let machine = Machine::look(&std::env::temp_dir());
+        let json = json(&machine, &[section()]);
+        let row = &json["sections"][0]["rows"][0];
+        assert_eq!(row["name"], "get p50");
+        assert_eq!(row["rounds"]["plain_again"][0], 990.0);
+        assert_eq!(row["goals"][0]["reached"], false);
+        assert_eq!(row["bare_sync_ns"]["p99.9"], 3e6);
+        assert!(json["machine"]["commit"].is_string());
     }
 }

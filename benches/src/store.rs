@@ -1,9 +1,9 @@
-//! A database of either kind, filled with items of one size.
+//! A database of either kind, filled with items.
 //!
 //! Items have a partition key, a sort key and one string that fills them up to their size by AWS's rules. [`PER_PARTITION`] items
 //! share a partition key, so that queries have something to walk. Everything is made from the item's number.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +12,7 @@ use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::{Database, Options, RootKeySource, blocking};
 
 use crate::null::NullSealing;
+use crate::size::ItemSize;
 
 /// What went wrong. The harness only shows it.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -21,9 +22,9 @@ pub const TABLE: &str = "items";
 /// Items of one partition key.
 pub const PER_PARTITION: u64 = 100;
 /// Threads that fill a store.
-pub const WRITERS: usize = 4;
+pub const WRITERS: u64 = 4;
 /// Requests of one BatchWriteItem.
-const BATCH: u64 = 25;
+pub const BATCH: u64 = 25;
 /// Names and keys of an item: pk 2 + 9, sk 2 + 3, v 1.
 const OVERHEAD: usize = 17;
 
@@ -36,24 +37,82 @@ pub enum Kind {
     Plain,
 }
 
+/// The items of a store: how many, and how large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Items {
+    /// How many. Whole partitions.
+    pub count: u64,
+    /// How large.
+    pub size: ItemSize,
+}
+
+impl Items {
+    /// At least so many items, in whole partitions.
+    pub fn new(count: u64, size: ItemSize) -> Self {
+        let count = count.max(1).next_multiple_of(PER_PARTITION);
+        Self { count, size }
+    }
+
+    /// The item of this number; `version` changes its string, but not its size.
+    pub fn item(&self, number: u64, version: u64) -> Item {
+        let mut item = self.key(number);
+        let filler = self.size.of(number).saturating_sub(OVERHEAD);
+        let mut text = String::with_capacity(filler.max(16));
+        text.push_str(&format!("{version:016x}"));
+        text.truncate(filler);
+        text.extend(std::iter::repeat_n('x', filler - text.len()));
+        item.insert("v", text);
+        item
+    }
+
+    /// The key of the item of this number.
+    pub fn key(&self, number: u64) -> Item {
+        Item::from([
+            ("pk", AttributeValue::S(partition(number))),
+            ("sk", AttributeValue::S(sort(number))),
+        ])
+    }
+
+    /// Batches that hold every item once.
+    pub fn batches(&self) -> u64 {
+        self.count / BATCH
+    }
+
+    /// One of them: its items belong to different partitions.
+    pub fn batch(&self, batch: u64) -> BatchWriteItemInput {
+        (0..BATCH).fold(BatchWriteItemInput::new(), |input, i| {
+            input.put(TABLE, self.item(batch + i * self.batches(), 0))
+        })
+    }
+
+    /// What makes the table.
+    pub fn table(&self) -> CreateTableInput {
+        CreateTableInput::new(TABLE)
+            .partition_key("pk", ScalarType::S)
+            .sort_key("sk", ScalarType::S)
+    }
+}
+
 /// How stores are made.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Items in the store. Rounded up to whole partitions.
-    pub items: u64,
-    /// Size of an item by AWS's rules, in bytes.
-    pub item_bytes: usize,
+    /// What is in the store.
+    pub items: Items,
     /// Settings of the database.
     pub options: Options,
 }
 
-/// What a checkpointed store takes of the disk and has written to it.
+/// What a checkpointed store takes of the disk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Footprint {
     /// Bytes of pages in use, for each item.
     pub page_bytes: f64,
-    /// Bytes written to pages and log since the store was made, for each byte of items.
-    pub written: f64,
+    /// The same for each byte of items.
+    pub pages: f64,
+    /// Length of the page file for each byte of items.
+    pub page_file: f64,
+    /// Bytes of all log segments, pre-filled: they do not grow with the items.
+    pub log: f64,
 }
 
 /// An open database with a table of items.
@@ -62,6 +121,9 @@ pub struct Store {
     pub db: blocking::Database,
     /// What it was made from.
     pub settings: Settings,
+    /// Which block transform it uses.
+    pub kind: Kind,
+    dir: PathBuf,
 }
 
 impl Store {
@@ -71,21 +133,43 @@ impl Store {
     /// Those of the database.
     pub fn create(dir: &Path, kind: Kind, settings: &Settings) -> Result<Self, Failure> {
         let root_key = RootKeySource::create_file(dir.join("keyring").join("root.key"))?;
-        let mut builder = Database::builder(dir.join("data"))
-            .keyring(dir.join("keyring"), root_key)
-            .options(settings.options.clone());
-        if kind == Kind::Plain {
-            builder = builder.sealing(Arc::new(NullSealing));
-        }
-        let db = builder.open_sync()?;
-        db.create_table(
-            CreateTableInput::new(TABLE)
-                .partition_key("pk", ScalarType::S)
-                .sort_key("sk", ScalarType::S),
-        )?;
-        let mut settings = settings.clone();
-        settings.items = settings.items.next_multiple_of(PER_PARTITION);
-        Ok(Store { db, settings })
+        let db = builder(dir, kind, &settings.options, root_key).open_sync()?;
+        db.create_table(settings.items.table())?;
+        Ok(Store {
+            db,
+            settings: settings.clone(),
+            kind,
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// Opens the database that [`Store::create`] made there.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn open(dir: &Path, kind: Kind, settings: &Settings) -> Result<Self, Failure> {
+        Ok(Store {
+            db: existing(dir, kind, &settings.options).open_sync()?,
+            settings: settings.clone(),
+            kind,
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// Closes the database and opens it with other options.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn reopen(&mut self, options: Options) -> Result<(), Failure> {
+        self.db.close()?;
+        self.settings.options = options;
+        self.db = existing(&self.dir, self.kind, &self.settings.options).open_sync()?;
+        Ok(())
+    }
+
+    /// The directory of the database's files.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data")
     }
 
     /// Puts every item once, durably, by BatchWriteItem from [`WRITERS`] threads, in an order that knows nothing of keys.
@@ -93,25 +177,26 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub fn fill(&self) -> Result<(), Failure> {
-        let batches = self.settings.items / BATCH;
-        let next = AtomicU64::new(0);
+        self.fill_part(0, 1)
+    }
+
+    /// Puts one of `parts` equal parts of the items.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn fill_part(&self, part: u64, parts: u64) -> Result<(), Failure> {
+        let batches = self.settings.items.batches();
+        let next = AtomicU64::new(part * batches / parts);
+        let end = (part + 1) * batches / parts;
         let write = || -> Result<(), Failure> {
             loop {
                 let batch = next.fetch_add(1, Ordering::Relaxed);
-                if batch >= batches {
+                if batch >= end {
                     return Ok(());
                 }
-                let mut input = BatchWriteItemInput::new();
-                for i in 0..BATCH {
-                    // The items of one batch belong to different partitions.
-                    input = input.put(TABLE, self.item(batch + i * batches, 0));
-                }
-                if !self
-                    .db
-                    .batch_write_item(input)?
-                    .unprocessed_items
-                    .is_empty()
-                {
+                let input = self.settings.items.batch(batch);
+                let output = self.db.batch_write_item(input)?;
+                if !output.unprocessed_items.is_empty() {
                     return Err("some items of a batch were not processed".into());
                 }
             }
@@ -131,8 +216,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub fn warm(&self) -> Result<(), Failure> {
-        for number in 0..self.settings.items {
-            let input = GetItemInput::new(TABLE, self.key(number));
+        for number in 0..self.settings.items.count {
+            let input = GetItemInput::new(TABLE, self.settings.items.key(number));
             if self.db.get_item(input)?.item.is_none() {
                 return Err(format!("item {number} is missing").into());
             }
@@ -140,40 +225,51 @@ impl Store {
         Ok(())
     }
 
+    /// Makes checkpoints until nothing waits for one, and gives back what the first left for older readers.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn settle(&self) -> Result<(), Failure> {
+        self.db.checkpoint_now()?;
+        Ok(self.db.checkpoint_now()?)
+    }
+
     /// Makes a checkpoint and tells what the disk holds then.
     ///
     /// # Errors
     /// Those of the database.
-    #[allow(clippy::cast_precision_loss)]
     pub fn footprint(&self) -> Result<Footprint, Failure> {
-        // The second gives back what the first left for older readers.
-        self.db.checkpoint_now()?;
-        self.db.checkpoint_now()?;
+        self.settle()?;
         let stats = self.db.stats();
+        let bytes = stats.size_bytes as f64;
         Ok(Footprint {
             page_bytes: stats.page_used_bytes as f64 / stats.items as f64,
-            written: (stats.page_bytes_written + stats.log_bytes_written) as f64
-                / stats.size_bytes as f64,
+            pages: stats.page_used_bytes as f64 / bytes,
+            page_file: stats.page_file_bytes as f64 / bytes,
+            log: stats.log_segment_bytes as f64,
         })
     }
 
-    /// The item of this number; `version` changes its string, but not its size.
-    pub fn item(&self, number: u64, version: u64) -> Item {
-        let mut item = self.key(number);
-        let filler = self.settings.item_bytes.saturating_sub(OVERHEAD);
-        let mut text = format!("{version:016x}");
-        text.truncate(filler);
-        text.extend(std::iter::repeat_n('x', filler - text.len()));
-        item.insert("v", text);
-        item
+    /// Bytes written to pages and log since the database was opened.
+    pub fn written(&self) -> u64 {
+        let stats = self.db.stats();
+        stats.page_bytes_written + stats.log_bytes_written
     }
+}
 
-    /// The key of the item of this number.
-    pub fn key(&self, number: u64) -> Item {
-        Item::from([
-            ("pk", AttributeValue::S(partition(number))),
-            ("sk", AttributeValue::S(sort(number))),
-        ])
+/// What opens the database that [`Store::create`] made in `dir`.
+pub fn existing(dir: &Path, kind: Kind, options: &Options) -> sealdb::Builder {
+    let root_key = RootKeySource::File(dir.join("keyring").join("root.key"));
+    builder(dir, kind, options, root_key).existing_only()
+}
+
+fn builder(dir: &Path, kind: Kind, options: &Options, root_key: RootKeySource) -> sealdb::Builder {
+    let builder = Database::builder(dir.join("data"))
+        .keyring(dir.join("keyring"), root_key)
+        .options(options.clone());
+    match kind {
+        Kind::Sealed => builder,
+        Kind::Plain => builder.sealing(Arc::new(NullSealing)),
     }
 }
 
@@ -199,19 +295,26 @@ mod tests {
     fn stores_of_both_kinds_hold_items_of_the_size_they_say() {
         for kind in [Kind::Sealed, Kind::Plain] {
             let dir = tempfile::tempdir().unwrap();
+            let items = Items::new(150, ItemSize::Fixed(100));
             let settings = Settings {
-                items: 150,
-                item_bytes: 100,
+                items,
                 options: Options::default(),
             };
-            let store = Store::create(dir.path(), kind, &settings).unwrap();
-            store.fill().unwrap();
+            let mut store = Store::create(dir.path(), kind, &settings).unwrap();
+            store.fill_part(0, 3).unwrap();
+            assert_eq!(store.db.stats().items, 50);
+            store.fill_part(1, 3).unwrap();
+            store.fill_part(2, 3).unwrap();
             store.warm().unwrap();
-            assert_eq!(item_size(&store.item(7, 3)), 100);
-            assert_ne!(store.item(7, 3), store.item(7, 4));
+            assert_eq!(item_size(&items.item(7, 3)), 100);
+            assert_ne!(items.item(7, 3), items.item(7, 4));
             let stats = store.db.stats();
             assert_eq!((stats.items, stats.size_bytes), (200, 20_000));
             assert!(store.footprint().unwrap().page_bytes > 100.0);
+            store.reopen(Options::default()).unwrap();
+            assert_eq!(store.db.stats().items, 200);
         }
+        let log = Items::new(1, ItemSize::LogUniform);
+        assert_eq!(item_size(&log.item(9, 1)), log.size.of(9));
     }
 }

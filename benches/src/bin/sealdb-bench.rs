@@ -7,34 +7,38 @@ use std::time::Duration;
 
 use clap::Parser;
 use sealdb::Options;
-use sealdb_benches::compare::{self, Outcome, Plan};
+use sealdb_benches::compare::{self, Plan, Section};
 use sealdb_benches::machine::Machine;
 use sealdb_benches::report;
-use sealdb_benches::store::{Failure, Settings};
+use sealdb_benches::size::ItemSize;
+use sealdb_benches::store::{Failure, Items, Settings};
 
-/// Compares a sealed database with a plain one, interleaved in one run, embedded, over real files.
+/// Compares a sealed database with a plain one, interleaved in one run, over real files.
 ///
 /// The plain one uses the same code with a block transform that seals nothing; it exists in this program only. Beside each
-/// ratio of sealed to plain stands that of two plain databases: what is smaller says nothing.
+/// ratio of sealed to plain (s/p) stands that of two plain databases (p/p): what is smaller says nothing.
 #[derive(Debug, Parser)]
 #[command(name = "sealdb-bench", version)]
 struct Args {
     /// Five seconds in total, one item size, single calls only.
     #[arg(long)]
     demo: bool,
-    /// Sizes of items in bytes by DynamoDB's rules, a run each.
+    /// Everything but what takes long, in less than two minutes.
+    #[arg(long, conflicts_with = "demo")]
+    quick: bool,
+    /// Sizes of items in bytes by DynamoDB's rules, or "log" for 100 B to 64 KB, each doubling as frequent: a run each.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "100,1024",
+        default_value = "100,1024,16384,log",
         value_name = "BYTES"
     )]
-    sizes: Vec<usize>,
+    sizes: Vec<ItemSize>,
     /// Items in a database. Default: as many as take 20 MB, at most 100,000.
     #[arg(long)]
     items: Option<u64>,
     /// Seconds of rounds for each size, after the filling.
-    #[arg(long, default_value_t = 24.0)]
+    #[arg(long, default_value_t = 60.0, conflicts_with_all = ["quick", "demo"])]
     seconds: f64,
     /// Memory for pages of each of the three databases.
     #[arg(long, default_value_t = 128, value_name = "MIB")]
@@ -48,19 +52,29 @@ struct Args {
 }
 
 impl Args {
+    /// Seconds of rounds for each size.
+    fn seconds(&self) -> f64 {
+        match self.quick {
+            true => 16.0,
+            false => self.seconds.clamp(0.1, 1e5),
+        }
+    }
+
     fn plans(&self) -> Vec<Plan> {
-        let sizes: &[usize] = if self.demo { &[100] } else { &self.sizes };
+        let sizes: &[ItemSize] = match self.demo {
+            true => &[ItemSize::Fixed(100)],
+            false => &self.sizes,
+        };
         sizes
             .iter()
-            .map(|&item_bytes| {
+            .map(|&size| {
                 let default = match self.demo {
                     true => 10_000,
-                    false => (20_000_000 / item_bytes.max(1) as u64).min(100_000),
+                    false => ((20e6 / size.mean()) as u64).min(100_000),
                 };
                 Plan {
                     settings: Settings {
-                        items: self.items.unwrap_or(default).max(1),
-                        item_bytes,
+                        items: Items::new(self.items.unwrap_or(default), size),
                         options: Options {
                             cache_bytes: self.cache << 20,
                             ..Options::default()
@@ -68,9 +82,9 @@ impl Args {
                     },
                     time: match self.demo {
                         true => Duration::from_millis(4_800),
-                        false => Duration::from_secs_f64(self.seconds.clamp(0.1, 1e5)),
+                        false => Duration::from_secs_f64(self.seconds()),
                     },
-                    rates: !self.demo,
+                    demo: self.demo,
                 }
             })
             .collect()
@@ -91,27 +105,34 @@ fn run(args: &Args) -> Result<(), Failure> {
     let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
     let machine = Machine::look(&dir);
     let mut stdout = std::io::stdout();
-    let mut outcomes: Vec<Outcome> = Vec::new();
+    writeln!(stdout, "{}", machine.line())?;
+    let mut sections: Vec<Section> = Vec::new();
     for plan in args.plans() {
-        let outcome = compare::run(&dir, &plan, &mut |step| progress(&plan, step))?;
-        clear();
-        if !outcomes.is_empty() {
-            writeln!(stdout)?;
-        }
-        write!(stdout, "{}", report::table(&machine, &outcome))?;
-        stdout.flush()?;
-        outcomes.push(outcome);
+        let name = plan.settings.items.size.to_string();
+        let section = compare::run(&dir, &plan, &mut |step| progress(&name, step))?;
+        show(&section)?;
+        sections.push(section);
+    }
+    if !args.demo {
+        write!(stdout, "\n{}", report::goals(&sections))?;
     }
     if let Some(file) = &args.json {
-        let text = serde_json::to_string_pretty(&report::json(&machine, &outcomes))?;
+        let text = serde_json::to_string_pretty(&report::json(&machine, &sections))?;
         std::fs::write(file, text + "\n")?;
     }
     Ok(())
 }
 
-fn progress(plan: &Plan, step: &str) {
+fn show(section: &Section) -> Result<(), Failure> {
+    clear();
+    let mut stdout = std::io::stdout();
+    write!(stdout, "\n{}", report::table(section))?;
+    Ok(stdout.flush()?)
+}
+
+fn progress(name: &str, step: &str) {
     let mut stderr = std::io::stderr();
-    let text = format!("items of {} B: {step} ...", plan.settings.item_bytes);
+    let text = format!("{name}: {step} ...");
     let _ = match stderr.is_terminal() {
         true => write!(stderr, "\r\x1b[K{text}"),
         false => writeln!(stderr, "{text}"),
