@@ -9,20 +9,26 @@
 //! | [`compare`] | sealed against plain against plain again, interleaved in rounds |
 //! | [`usage`] | processor, memory and device, as `/proc` tells them |
 //! | [`rows`], [`targets`] | the quantities that come out, and what they have to reach |
-//! | [`report`] | the table for people and the JSON for programs |
+//! | [`serve`], [`grpc`] | servers in processes of their own, and the same comparison over gRPC |
+//! | [`long`] | what takes minutes |
+//! | [`report`], [`html`] | the table for people, the JSON for programs, and the plots |
 //! | [`machine`] | what the numbers were measured on |
 //!
 //! Numbers are worth something beside a peer of the same run only: every comparison runs in rounds, each round visits every
 //! store, and the spread of plain against a second plain store is printed beside sealed against plain.
 
 pub mod compare;
+pub mod grpc;
+pub mod html;
 pub mod load;
+pub mod long;
 pub mod machine;
 pub mod null;
 pub mod random;
 mod reads;
 pub mod report;
 pub mod rows;
+pub mod serve;
 pub mod size;
 pub mod store;
 pub mod targets;

@@ -224,6 +224,25 @@ impl Row {
     }
 }
 
+/// What another engine did of a workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerRow {
+    /// The engine. What begins with "sealdb" is ours.
+    pub name: String,
+    /// What was done.
+    pub workload: String,
+    /// Of the items.
+    pub size: String,
+    /// At once.
+    pub clients: usize,
+    /// Of the calls, in nanoseconds.
+    pub p50: f64,
+    /// Of the calls, in nanoseconds.
+    pub p99: f64,
+    /// Calls in a second.
+    pub rate: f64,
+}
+
 /// The row of a workload and metric.
 pub fn find<'a>(rows: &'a mut [Row], workload: &str, metric: Metric) -> Option<&'a mut Row> {
     rows.iter_mut()

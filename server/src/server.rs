@@ -184,6 +184,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     }
 }
 
+/// Starts a server over a database that the caller opened, for comparisons with another block transform: nothing that users run
+/// calls this. The keys of the configuration are not looked at.
+#[doc(hidden)]
+pub async fn start_over(config: Config, database: &Database) -> Result<Running, StartError> {
+    config.validate()?;
+    assemble(&Arc::new(config), database, false, None).await
+}
+
 /// Everything around the open database.
 async fn assemble(
     config: &Arc<Config>,

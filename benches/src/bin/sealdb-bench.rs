@@ -5,21 +5,25 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use sealdb::Options;
 use sealdb_benches::compare::{self, Plan, Section};
+use sealdb_benches::long::{self, Context, Long};
 use sealdb_benches::machine::Machine;
-use sealdb_benches::report;
+use sealdb_benches::serve::{self, Serve};
 use sealdb_benches::size::ItemSize;
 use sealdb_benches::store::{Failure, Items, Settings};
+use sealdb_benches::{grpc, html, report};
 
 /// Compares a sealed database with a plain one, interleaved in one run, over real files.
 ///
 /// The plain one uses the same code with a block transform that seals nothing; it exists in this program only. Beside each
 /// ratio of sealed to plain (s/p) stands that of two plain databases (p/p): what is smaller says nothing.
 #[derive(Debug, Parser)]
-#[command(name = "sealdb-bench", version)]
+#[command(name = "sealdb-bench", version, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    child: Option<Child>,
     /// Five seconds in total, one item size, single calls only.
     #[arg(long)]
     demo: bool,
@@ -46,10 +50,47 @@ struct Args {
     /// Where the databases are made, and removed afterwards. Default: the system's temporary directory.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Only this, of what takes long or of the usual run; may be given several times. See --list.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["quick", "demo"])]
+    only: Vec<String>,
+    /// All that takes long.
+    #[arg(long, conflicts_with_all = ["quick", "demo", "only"])]
+    long: bool,
+    /// The names for --only.
+    #[arg(long)]
+    list: bool,
+    /// What counts as a million items in what takes long.
+    #[arg(long, default_value_t = 1_000_000)]
+    million: u64,
     /// Write machine, commit, settings and every round to this file too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a report with plots to this file too: one HTML file, without scripts.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write one plot of all sizes to this file too.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
+
+/// What this program is when it starts itself.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum Child {
+    /// A server over a database of either kind.
+    #[command(hide = true)]
+    Serve(Serve),
+    /// Fills a log and waits to be killed.
+    #[command(hide = true)]
+    FillLog(long::FillLog),
+    /// Loads and works, for its memory.
+    #[command(hide = true)]
+    Mixed(long::Mixed),
+}
+
+/// Names of the two parts of the usual run.
+const SIZES: &str = "sizes";
+const GRPC: &str = "grpc";
 
 impl Args {
     /// Seconds of rounds for each size.
@@ -58,6 +99,26 @@ impl Args {
             true => 16.0,
             false => self.seconds.clamp(0.1, 1e5),
         }
+    }
+
+    /// Whether a part of the usual run is wanted.
+    fn wants(&self, name: &str) -> bool {
+        match self.only.is_empty() {
+            true => !self.long,
+            false => self.only.iter().any(|only| only == name),
+        }
+    }
+
+    /// What is wanted of what takes long.
+    fn longs(&self) -> Result<Vec<Long>, Failure> {
+        let known = |name: &String| {
+            name == SIZES || name == GRPC || long::ALL.iter().any(|long| long.name == name)
+        };
+        if let Some(unknown) = self.only.iter().find(|name| !known(name)) {
+            return Err(format!("there is no measurement {unknown}: see --list").into());
+        }
+        let wanted = |long: &&Long| self.long || self.only.iter().any(|only| only == long.name);
+        Ok(long::ALL.iter().filter(wanted).copied().collect())
     }
 
     fn plans(&self) -> Vec<Plan> {
@@ -102,14 +163,58 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    match &args.child {
+        Some(Child::Serve(args)) => serve::serve(args),
+        Some(Child::FillLog(args)) => long::fill_log(args),
+        Some(Child::Mixed(args)) => long::mixed(args),
+        None if args.list => list(),
+        None => measure(args),
+    }
+}
+
+fn list() -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    let usual = [
+        (SIZES, "sealed against plain, embedded, for each of --sizes"),
+        (GRPC, "sealed against plain over gRPC"),
+    ];
+    let long = long::ALL.iter().map(|long| (long.name, long.what));
+    for (name, what) in usual.into_iter().chain(long) {
+        writeln!(stdout, "{name:<10}{what}")?;
+    }
+    Ok(())
+}
+
+fn measure(args: &Args) -> Result<(), Failure> {
+    let longs = args.longs()?;
     let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
     let machine = Machine::look(&dir);
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", machine.line())?;
     let mut sections: Vec<Section> = Vec::new();
-    for plan in args.plans() {
-        let name = plan.settings.items.size.to_string();
-        let section = compare::run(&dir, &plan, &mut |step| progress(&name, step))?;
+    if args.wants(SIZES) {
+        for plan in args.plans() {
+            let name = plan.settings.items.size.to_string();
+            let section = compare::run(&dir, &plan, &mut |step| progress(&name, step))?;
+            show(&section)?;
+            sections.push(section);
+        }
+    }
+    if args.wants(GRPC) && !args.demo {
+        let items = args.items.unwrap_or(10_000);
+        let time = Duration::from_secs_f64(args.seconds());
+        let section = grpc::run(&dir, items, time, &mut |step| progress("gRPC", step))?;
+        show(&section)?;
+        sections.push(section);
+    }
+    for long in longs {
+        let section = long.run(&mut Context {
+            dir: &dir,
+            million: args.million.max(1_000),
+            time: Duration::from_secs_f64(args.seconds()),
+            cache_bytes: args.cache << 20,
+            progress: &mut |step| progress(long.name, step),
+        })?;
         show(&section)?;
         sections.push(section);
     }
@@ -119,6 +224,12 @@ fn run(args: &Args) -> Result<(), Failure> {
     if let Some(file) = &args.json {
         let text = serde_json::to_string_pretty(&report::json(&machine, &sections))?;
         std::fs::write(file, text + "\n")?;
+    }
+    if let Some(file) = &args.html {
+        std::fs::write(file, html::report(&machine, &sections, &[]))?;
+    }
+    if let Some(file) = &args.svg {
+        std::fs::write(file, html::overview(&sections))?;
     }
     Ok(())
 }

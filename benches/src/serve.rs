@@ -1,0 +1,211 @@
+//! A server over a database of either kind in a process of its own, so that its processor time and memory are its own.
+//!
+//! The process is this program again. It serves until its standard input ends, which the parent's death brings about too.
+
+// Measuring is what this file does.
+#![allow(clippy::disallowed_methods)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use clap::Args;
+use sealdb::Options;
+use sealdb_client::{Client, Endpoint};
+use sealdb_server::Config;
+
+use crate::compare::runtime;
+use crate::store::{Failure, Kind, existing};
+use crate::usage::{self, Memory};
+
+/// What the process is told.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Where [`crate::store::Store::create`] made a database.
+    #[arg(long)]
+    dir: PathBuf,
+    /// It was made with the null sealer.
+    #[arg(long)]
+    plain: bool,
+    /// Bytes for its pages.
+    #[arg(long)]
+    cache: usize,
+}
+
+const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// Serves until the standard input ends.
+///
+/// # Errors
+/// The server does not start or stop.
+pub fn serve(args: &Serve) -> Result<(), Failure> {
+    let kind = if args.plain {
+        Kind::Plain
+    } else {
+        Kind::Sealed
+    };
+    let options = Options {
+        cache_bytes: args.cache,
+        ..Options::default()
+    };
+    let mut config = Config::new(args.dir.join("data"));
+    config.keyring = args.dir.join("keyring");
+    config.run_dir = args.dir.join("run");
+    config.listen = LOOPBACK;
+    config.metrics = Some(LOOPBACK);
+    config.publish_endpoint = false;
+    runtime()?.block_on(async {
+        let database = existing(&args.dir, kind, &options).open().await?;
+        let running = sealdb_server::server::start_over(config, &database).await?;
+        let metrics = running.metrics_address.ok_or("no metrics are served")?;
+        {
+            let mut stdout = std::io::stdout().lock();
+            writeln!(stdout, "{metrics} {}", running.endpoint_file.display())?;
+            stdout.flush()?;
+        }
+        tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+        Ok(running.shutdown().await?)
+    })
+}
+
+/// The process, seen from its parent. It ends with this.
+pub struct Served {
+    child: Child,
+    metrics: SocketAddr,
+    endpoint_file: PathBuf,
+}
+
+/// Calls of one operation that a server answered, and the time from their last byte to their answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Answered {
+    /// How many.
+    pub calls: f64,
+    /// All together, in seconds.
+    pub seconds: f64,
+}
+
+impl Served {
+    /// Starts a server over the closed database in `dir`.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(dir: &Path, kind: Kind, cache_bytes: usize) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("serve").arg("--dir").arg(dir);
+        command.arg("--cache").arg(cache_bytes.to_string());
+        if kind == Kind::Plain {
+            command.arg("--plain");
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().ok_or("no standard output")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let Some((metrics, endpoint)) = line.trim_end().split_once(' ') else {
+            let status = child.wait()?;
+            return Err(format!("the server ended with {status}").into());
+        };
+        Ok(Self {
+            metrics: metrics.parse()?,
+            endpoint_file: PathBuf::from(endpoint),
+            child,
+        })
+    }
+
+    /// A connection of its own.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn client(&self) -> Result<Client, Failure> {
+        let endpoint = Endpoint::from_file(&self.endpoint_file)?;
+        Ok(Client::connect(endpoint).await?)
+    }
+
+    /// Its processor time so far.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn cpu(&self) -> Result<Duration, Failure> {
+        usage::cpu_of(self.child.id())
+    }
+
+    /// Its resident memory.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn memory(&self) -> Result<Memory, Failure> {
+        usage::memory(Some(self.child.id()))
+    }
+
+    /// What it answered of an operation so far, by its own metrics.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn answered(&self, operation: &str) -> Result<Answered, Failure> {
+        let mut stream = TcpStream::connect(self.metrics)?;
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page)?;
+        Ok(answered(&page, operation))
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// It did not stop well.
+    pub fn stop(mut self) -> Result<(), Failure> {
+        drop(self.child.stdin.take());
+        let status = self.child.wait()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!("the server ended with {status}").into()),
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answered(page: &str, operation: &str) -> Answered {
+    let read = |name: &str| {
+        let name = format!("sealdb_operation_duration_seconds_{name}{{");
+        page.lines()
+            .filter(|line| line.starts_with(&name))
+            .filter(|line| line.contains(&format!("operation=\"{operation}\"")))
+            .filter(|line| line.contains("outcome=\"ok\""))
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum()
+    };
+    Answered {
+        calls: read("count"),
+        seconds: read("sum"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metrics_of_an_operation_are_found() {
+        let page = "sealdb_operation_duration_seconds_sum{operation=\"GetItem\",outcome=\"ok\"} 0.5\n\
+            sealdb_operation_duration_seconds_count{operation=\"GetItem\",outcome=\"ok\"} 4\n\
+            sealdb_operation_duration_seconds_count{operation=\"PutItem\",outcome=\"ok\"} 7\n";
+        let expected = Answered {
+            calls: 4.0,
+            seconds: 0.5,
+        };
+        assert_eq!(answered(page, "GetItem"), expected);
+        assert_eq!(answered(page, "Scan"), Answered::default());
+    }
+}
