@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
-.PHONY: help setup demo build test unit lint audit bench fuzz doc clean
+.PHONY: help setup demo build test unit lint audit bench bench-long fuzz doc clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,8 +34,11 @@ lint: setup ## format, clippy without warnings, licences, sources, arrows betwee
 audit: setup ## known vulnerabilities (needs the internet)
 	@scripts/cargo-deny check advisories
 
-bench: setup ## sealed against plain, interleaved, in about two minutes; criterion benches with CRITERION=1
-	@scripts/bench
+bench: setup ## sealed against plain, interleaved, in two minutes; README=1 puts it into the README, CRITERION=1 adds single calls
+	@scripts/bench --quick
+
+bench-long: setup ## what takes long, half an hour or more: ONLY="stored load ..." for some of it
+	@scripts/bench $(if $(ONLY),$(addprefix --only ,$(ONLY)),--long)
 
 fuzz: ## every target for SECONDS_EACH=60 with cargo-fuzz (needs a nightly toolchain)
 	@scripts/fuzz

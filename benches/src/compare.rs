@@ -265,7 +265,13 @@ impl Bench {
         Ok(())
     }
 
-    fn finish(self) -> Result<Section, Failure> {
+    fn finish(mut self) -> Result<Section, Failure> {
+        if self.plan.demo {
+            // Five seconds are too short for a verdict.
+            for row in &mut self.rows {
+                row.goals.clear();
+            }
+        }
         for store in &self.stores {
             store.db.close()?;
         }

@@ -21,11 +21,11 @@ pub fn table(section: &Section) -> String {
     let three = values.iter().any(|row| !row.values[1].is_empty());
     if !calls.is_empty() {
         out.line(format!(
-            "{:<25}{:<32}{:<25}{:<20}{:<20}{}",
+            "{:<26}{:<34}{:<27}{:<20}{:<20}{}",
             "", "p50", "p99", "p99.9", "calls in a second", "processor time of a call"
         ));
         out.line(format!(
-            "{:<24}{:>9}{:>9}{:>7}{:>7}{:>9}{:>9}{:>7}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "{:<24}{:>10}{:>10}{:>7}{:>7}{:>10}{:>10}{:>7}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
             "",
             "sealed",
             "plain",
@@ -109,10 +109,10 @@ fn calls_line(rows: &[&Row]) -> String {
     let name = rows.first().map_or("", |row| &*row.workload);
     let mut line = format!(
         "{name:<24}{}{:>7}{:>7}{}{:>7}{}{}{}",
-        pair(Metric::P50, 9),
+        pair(Metric::P50, 10),
         factor(ratio(Metric::P50)),
         factor(spread),
-        pair(Metric::P99, 9),
+        pair(Metric::P99, 10),
         factor(ratio(Metric::P99)),
         pair(Metric::P999, 10),
         pair(Metric::Rate, 10),

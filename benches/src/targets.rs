@@ -70,7 +70,11 @@ pub fn judged<'a>(rows: &[(&'a str, &'a Row)]) -> Vec<(&'static Target, Vec<(Str
             let mut found = Vec::new();
             for (section, row) in rows {
                 for goal in row.goals.iter().filter(|goal| goal.target == target.id) {
-                    found.push((format!("{section}, {}", row.name()), goal));
+                    let name = match row.workload.starts_with(section) {
+                        true => row.name(),
+                        false => format!("{section}, {}", row.name()),
+                    };
+                    found.push((name, goal));
                 }
             }
             (target, found)

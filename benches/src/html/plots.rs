@@ -40,6 +40,14 @@ fn find<'a>(section: &'a Section, workload: &str, metric: Metric) -> Option<&'a 
     section.rows.iter().find(is)
 }
 
+/// Sealed to plain, and plain to plain, of time or bytes: more in a second is less time.
+fn cost(row: &Row) -> (f64, f64) {
+    match row.unit {
+        Unit::PerSecond => (1.0 / row.ratio(), 1.0 / row.spread()),
+        _ => (row.ratio(), row.spread()),
+    }
+}
+
 fn compared(row: &&Row) -> bool {
     row.ratio().is_finite() && row.spread().is_finite()
 }
@@ -71,7 +79,12 @@ pub(super) fn ratios(section: &Section) -> Option<String> {
             _ => {}
         }
     }
-    (!lines.is_empty()).then(|| dots(&format!("{}: sealed / plain", section.name), &lines))
+    (!lines.is_empty()).then(|| {
+        dots(
+            &format!("{}: sealed / plain, time or bytes", section.name),
+            &lines,
+        )
+    })
 }
 
 fn short(size: &str) -> &str {
@@ -105,10 +118,11 @@ fn dots(title: &str, lines: &[(String, &Row, Option<&Row>)]) -> String {
     for (line, (name, row, p99)) in lines.iter().enumerate() {
         let y = top + STEP * (line as f64 + 0.6);
         picture.text(LEFT - 10.0, y + 4.0, Anchor::End, name, INK);
-        picture.line((at(1.0), y), (at(row.spread()), y), "#9aa4b0", false);
+        let (ratio, spread) = cost(row);
+        picture.line((at(1.0), y), (at(spread), y), "#9aa4b0", false);
         picture.line(
-            (at(row.spread()), y - 4.0),
-            (at(row.spread()), y + 4.0),
+            (at(spread), y - 4.0),
+            (at(spread), y + 4.0),
             "#9aa4b0",
             false,
         );
@@ -117,10 +131,10 @@ fn dots(title: &str, lines: &[(String, &Row, Option<&Row>)]) -> String {
         }
         let missed = row.goals.iter().any(|goal| goal.reached == Some(false));
         let colour = if missed { MISS } else { SEALED };
-        picture.dot((at(row.ratio()), y), 4.0, colour, true);
+        picture.dot((at(ratio), y), 4.0, colour, true);
         let text = match p99 {
-            Some(p99) => format!("{:.3} / {:.3}", row.ratio(), p99.ratio()),
-            None => format!("{:.3}", row.ratio()),
+            Some(p99) => format!("{ratio:.3} / {:.3}", p99.ratio()),
+            None => format!("{ratio:.3}"),
         };
         picture.text(WIDTH - 8.0, y + 4.0, Anchor::End, &text, DIM);
     }

@@ -96,7 +96,7 @@ fn command(program: &Path, dir: &Path) -> Command {
     path("--root-key-file", dir.join("keyring").join("root.key"));
     path("--run-dir", dir.join("run"));
     command
-        .args(["--listen", "127.0.0.1:0", "--log-level", "warn"])
+        .args(["--listen", "127.0.0.1:0", "--log-level", "error"])
         .env("XDG_RUNTIME_DIR", dir)
         .stdout(Stdio::piped());
     command
