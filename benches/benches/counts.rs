@@ -15,8 +15,10 @@ use gungraun::{
 };
 use sealdb::model::ops::{GetItemInput, PutItemInput, QueryInput};
 use sealdb::{Background, Durability, Options};
-use sealdb_benches::load::{self, Random};
-use sealdb_benches::store::{Kind, Settings, Store, TABLE};
+use sealdb_benches::load::calls;
+use sealdb_benches::random::Random;
+use sealdb_benches::size::ItemSize;
+use sealdb_benches::store::{Items, Kind, Settings, Store, TABLE};
 use sealdb_crypto::{
     Aes256Gcm, BlockKind, BlockTag, DatabaseId, EpochLimits, Generation, Provider, Purpose, Scope,
     Sealer, Sealing, SystemClock, TableId, TableKey, TreeId,
@@ -45,11 +47,9 @@ struct Ready<I> {
 
 fn ready<I>(count: usize, make: impl Fn(&Store, &mut Random) -> I) -> Ready<I> {
     let settings = Settings {
-        items: 10_000,
-        item_bytes: 100,
+        items: Items::new(10_000, ItemSize::Fixed(100)),
         options: Options {
             background: Background::Inline,
-            hash_seed: Some(1),
             durability: Durability::Commit,
             ..Options::default()
         },
@@ -69,7 +69,8 @@ fn ready<I>(count: usize, make: impl Fn(&Store, &mut Random) -> I) -> Ready<I> {
 
 fn gets() -> Ready<GetItemInput> {
     ready(GETS, |store, random| {
-        GetItemInput::new(TABLE, store.key(random.below(store.settings.items)))
+        let items = store.settings.items;
+        GetItemInput::new(TABLE, items.key(random.below(items.count)))
     })
 }
 
@@ -88,7 +89,7 @@ fn get(ready: Ready<GetItemInput>) -> Store {
 }
 
 fn queries() -> Ready<QueryInput> {
-    ready(QUERIES, load::query)
+    ready(QUERIES, calls::query)
 }
 
 #[library_benchmark(setup = queries, config = about(9_088_875))]
@@ -102,8 +103,7 @@ fn query(ready: Ready<QueryInput>) -> Store {
 
 fn puts() -> Ready<PutItemInput> {
     ready(PUTS, |store, random| {
-        let number = random.below(store.settings.items);
-        PutItemInput::new(TABLE, store.item(number, random.below(u64::MAX)))
+        calls::put(&store.settings.items, random)
     })
 }
 

@@ -133,7 +133,12 @@ impl Store {
     /// Those of the database.
     pub fn create(dir: &Path, kind: Kind, settings: &Settings) -> Result<Self, Failure> {
         let root_key = RootKeySource::create_file(dir.join("keyring").join("root.key"))?;
-        let db = builder(dir, kind, &settings.options, root_key).open_sync()?;
+        let options = Options {
+            // All stores order their partitions alike, so their trees differ in the block transform and in nothing else.
+            hash_seed: Some(1),
+            ..settings.options.clone()
+        };
+        let db = builder(dir, kind, &options, root_key).open_sync()?;
         db.create_table(settings.items.table())?;
         Ok(Store {
             db,
