@@ -13,21 +13,23 @@ use std::sync::Arc;
 use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
-use sealdb::model::ops::{GetItemInput, PutItemInput, QueryInput};
-use sealdb::{Background, Durability, Options};
-use sealdb_benches::load::calls;
-use sealdb_benches::random::Random;
-use sealdb_benches::size::ItemSize;
-use sealdb_benches::store::{Items, Kind, Settings, Store, TABLE};
+use sealdb::model::ops::{
+    BatchWriteItemInput, CreateTableInput, GetItemInput, PutItemInput, QueryInput,
+};
+use sealdb::model::{AttributeValue, Item, ScalarType};
+use sealdb::{Background, Database, Options, RootKeySource, blocking};
 use sealdb_crypto::{
     Aes256Gcm, BlockKind, BlockTag, DatabaseId, EpochLimits, Generation, Provider, Purpose, Scope,
     Sealer, Sealing, SystemClock, TableId, TableKey, TreeId,
 };
 
-const GETS: usize = 1_000;
-const QUERIES: usize = 100;
-const PUTS: usize = 1_000;
+const GETS: u64 = 1_000;
+const QUERIES: u64 = 100;
+const PUTS: u64 = 1_000;
 const BLOCKS: usize = 100;
+/// Items in the table, 100 of each partition key.
+const ITEMS: u64 = 10_000;
+const TABLE: &str = "items";
 
 /// Fails above `counted` instructions and 5 %.
 fn about(counted: u64) -> LibraryBenchmarkConfig {
@@ -38,82 +40,110 @@ fn about(counted: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-/// A warm store of 10,000 items of 100 B, without threads, and what is asked of it.
+/// A warm table of 10,000 items of 100 B, a database without threads, and what is asked of it.
 struct Ready<I> {
     _dir: tempfile::TempDir,
-    store: Store,
+    db: blocking::Database,
     inputs: Vec<I>,
 }
 
-fn ready<I>(count: usize, make: impl Fn(&Store, &mut Random) -> I) -> Ready<I> {
-    let settings = Settings {
-        items: Items::new(10_000, ItemSize::Fixed(100)),
-        options: Options {
-            background: Background::Inline,
-            durability: Durability::Commit,
-            ..Options::default()
-        },
-    };
+/// The n-th number of a walk that visits every item.
+fn walk(n: u64) -> u64 {
+    n * 7_919 % ITEMS
+}
+
+fn key(number: u64) -> Item {
+    Item::from([
+        ("pk", AttributeValue::from(format!("p{:08}", number / 100))),
+        ("sk", format!("{:03}", number % 100).into()),
+    ])
+}
+
+fn item(number: u64, version: u64) -> Item {
+    let mut item = key(number);
+    item.insert("v", format!("{version:083}"));
+    item
+}
+
+fn ready<I>(count: u64, make: impl Fn(u64) -> I) -> Ready<I> {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::create(dir.path(), Kind::Sealed, &settings).unwrap();
-    store.fill().unwrap();
-    store.warm().unwrap();
-    let mut random = Random(1);
-    let inputs = (0..count).map(|_| make(&store, &mut random)).collect();
+    let root_key = RootKeySource::create_file(dir.path().join("keyring/root.key")).unwrap();
+    let db = Database::builder(dir.path().join("data"))
+        .keyring(dir.path().join("keyring"), root_key)
+        .options(Options {
+            background: Background::Inline,
+            hash_seed: Some(1),
+            ..Options::default()
+        })
+        .open_sync()
+        .unwrap();
+    db.create_table(
+        CreateTableInput::new(TABLE)
+            .partition_key("pk", ScalarType::S)
+            .sort_key("sk", ScalarType::S),
+    )
+    .unwrap();
+    for batch in 0..ITEMS / 25 {
+        let items = (0..25).map(|i| item(walk(batch * 25 + i), 0));
+        let batch = items.fold(BatchWriteItemInput::new(), |batch, item| {
+            batch.put(TABLE, item)
+        });
+        assert!(
+            db.batch_write_item(batch)
+                .unwrap()
+                .unprocessed_items
+                .is_empty()
+        );
+    }
     Ready {
         _dir: dir,
-        store,
-        inputs,
+        db,
+        inputs: (0..count).map(make).collect(),
     }
 }
 
 fn gets() -> Ready<GetItemInput> {
-    ready(GETS, |store, random| {
-        let items = store.settings.items;
-        GetItemInput::new(TABLE, items.key(random.below(items.count)))
-    })
+    ready(GETS, |n| GetItemInput::new(TABLE, key(walk(n))))
 }
 
-#[library_benchmark(setup = gets, config = about(6_890_128))]
+#[library_benchmark(setup = gets, config = about(6_841_174))]
 #[bench::a_thousand()]
-fn get(ready: Ready<GetItemInput>) -> Store {
+fn get(ready: Ready<GetItemInput>) -> blocking::Database {
     for input in ready.inputs {
-        assert!(
-            black_box(ready.store.db.get_item(input))
-                .unwrap()
-                .item
-                .is_some()
-        );
+        assert!(black_box(ready.db.get_item(input)).unwrap().item.is_some());
     }
-    ready.store
+    ready.db
 }
 
 fn queries() -> Ready<QueryInput> {
-    ready(QUERIES, calls::query)
-}
-
-#[library_benchmark(setup = queries, config = about(9_088_875))]
-#[bench::a_hundred_of_twenty()]
-fn query(ready: Ready<QueryInput>) -> Store {
-    for input in ready.inputs {
-        assert_eq!(black_box(ready.store.db.query(input)).unwrap().count, 20);
-    }
-    ready.store
-}
-
-fn puts() -> Ready<PutItemInput> {
-    ready(PUTS, |store, random| {
-        calls::put(&store.settings.items, random)
+    ready(QUERIES, |n| {
+        QueryInput::new(TABLE, "pk = :p AND sk >= :s")
+            .value(":p", format!("p{n:08}"))
+            .value(":s", format!("{:03}", walk(n) % 80))
+            .limit(20)
     })
 }
 
-#[library_benchmark(setup = puts, config = about(38_690_442))]
-#[bench::a_thousand_durable()]
-fn put(ready: Ready<PutItemInput>) -> Store {
+#[library_benchmark(setup = queries, config = about(8_606_524))]
+#[bench::a_hundred_of_twenty()]
+fn query(ready: Ready<QueryInput>) -> blocking::Database {
     for input in ready.inputs {
-        black_box(ready.store.db.put_item(input)).unwrap();
+        assert_eq!(black_box(ready.db.query(input)).unwrap().count, 20);
     }
-    ready.store
+    ready.db
+}
+
+fn puts() -> Ready<PutItemInput> {
+    ready(PUTS, |n| PutItemInput::new(TABLE, item(walk(n), n + 1)))
+}
+
+#[library_benchmark(setup = puts, config = about(33_917_412))]
+#[bench::a_thousand_durable()]
+fn put(ready: Ready<PutItemInput>) -> blocking::Database {
+    for input in ready.inputs {
+        black_box(ready.db.put_item(input)).unwrap();
+    }
+    ready.db
 }
 
 type Block = (Arc<dyn Sealer>, Vec<u8>, BlockTag);

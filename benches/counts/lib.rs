@@ -1,0 +1,1 @@
+//! The instructions of single calls: see `counts.rs`, which `scripts/counts` runs.
