@@ -87,7 +87,7 @@ struct Scrub {
 #[derive(Default)]
 struct Signal {
     asked: bool,
-    done: u64,
+    ended: u64,
     failed: Option<Error>,
 }
 
@@ -126,14 +126,10 @@ impl Checkpoints {
         self.progress.wait_for(&mut signal, at_most);
     }
 
-    /// How many were made.
-    pub(crate) fn done(&self) -> u64 {
-        self.signal.lock().done
-    }
-
-    /// What the last checkpoint failed with, if it did.
-    pub(crate) fn failed(&self) -> Option<Error> {
-        self.signal.lock().failed.clone()
+    /// How many have ended, and what the last one failed with, if it did.
+    pub(crate) fn ended(&self) -> (u64, Option<Error>) {
+        let signal = self.signal.lock();
+        (signal.ended, signal.failed.clone())
     }
 
     pub(crate) fn wake(&self) {
@@ -204,13 +200,8 @@ impl Shared {
     pub(crate) fn checkpoint_now(self: &Arc<Self>) -> Result<(), Error> {
         let result = self.checkpoint_and_scrub();
         let mut signal = self.checkpoints.signal.lock();
-        match &result {
-            Ok(()) => {
-                signal.done += 1;
-                signal.failed = None;
-            }
-            Err(error) => signal.failed = Some(error.clone()),
-        }
+        signal.ended += 1;
+        signal.failed = result.as_ref().err().cloned();
         drop(signal);
         self.checkpoints.progress.notify_all();
         result

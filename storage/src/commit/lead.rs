@@ -338,15 +338,13 @@ impl Shared {
                 self.checkpoints.wait_progress(SLOWEST * over / 64);
                 return Ok(());
             }
-            if let Some(error) = self.checkpoints.failed() {
-                return Err(error);
-            }
             self.writable()?;
-            // The second one began after this leader came. What is dirty still belongs to the open group, which no checkpoint can
-            // clean, or to readers.
-            let done = self.checkpoints.done();
-            if done >= *before.get_or_insert(done) + 2 {
-                return Ok(());
+            // The second one began after this leader came. If it failed, so does the write: that an earlier one failed says nothing
+            // about the disk as it is now. Else what is dirty still belongs to the open group, which no checkpoint can clean, or to
+            // readers.
+            let (ended, failed) = self.checkpoints.ended();
+            if ended >= *before.get_or_insert(ended) + 2 {
+                return failed.map_or(Ok(()), Err);
             }
             self.checkpoints.wait_progress(Duration::from_millis(100));
         }
