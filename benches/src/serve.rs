@@ -42,11 +42,7 @@ const LOOPBACK: SocketAddr =
 /// # Errors
 /// The server does not start or stop.
 pub fn serve(args: &Serve) -> Result<(), Failure> {
-    let kind = if args.plain {
-        Kind::Plain
-    } else {
-        Kind::Sealed
-    };
+    let kind = Kind::of(args.plain);
     let options = Options {
         cache_bytes: args.cache,
         ..Options::default()

@@ -37,6 +37,16 @@ pub enum Kind {
     Plain,
 }
 
+impl Kind {
+    /// What a process of our own was told by `--plain`, or its absence.
+    pub fn of(plain: bool) -> Self {
+        match plain {
+            true => Self::Plain,
+            false => Self::Sealed,
+        }
+    }
+}
+
 /// The items of a store: how many, and how large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Items {

@@ -44,11 +44,7 @@ pub struct Mixed {
 /// # Errors
 /// Those of the database.
 pub fn mixed(args: &Mixed) -> Result<(), Failure> {
-    let kind = if args.plain {
-        Kind::Plain
-    } else {
-        Kind::Sealed
-    };
+    let kind = Kind::of(args.plain);
     let items = Items::new(args.cache as u64 * TIMES / 1024, KB);
     let options = Options {
         cache_bytes: args.cache,

@@ -41,11 +41,7 @@ pub struct FillLog {
 /// # Errors
 /// Those of the database.
 pub fn fill_log(args: &FillLog) -> Result<(), Failure> {
-    let kind = if args.plain {
-        Kind::Plain
-    } else {
-        Kind::Sealed
-    };
+    let kind = Kind::of(args.plain);
     let settings = Settings {
         items: Items::new(HOT, KB),
         options: Options {

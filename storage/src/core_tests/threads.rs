@@ -5,16 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sealdb_crypto::{Caller, Clock, ManualClock, Provider};
-use sealdb_engine::{
-    Engine, Fault, FaultPoint, Faults, FaultyEngine, FileEngine, FileOptions, MemoryEngine,
-};
+use sealdb_engine::{Fault, FaultPoint, Faults, FaultyEngine, MemoryEngine};
 
 use super::{World, entry, get, item, new_table, put, reopened, sizes, stored};
 use crate::audit::Trail;
 use crate::commit::txn::TxnError;
 use crate::core::Core;
 use crate::error::Error;
-use crate::options::{Background, Durability, Options};
+use crate::options::{Background, Durability};
 use crate::table::Table;
 
 fn threaded() -> World {
@@ -312,94 +310,4 @@ fn a_panic_is_answered_and_nobody_sleeps_for_ever() {
     assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
     assert!(get(&table, "a", "1").unwrap().is_some(), "reads go on");
     core.close_blocking().unwrap();
-}
-
-/// Numbers for a person: `cargo test --release -p sealdb --lib measure -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-#[allow(clippy::print_stderr)]
-fn measure_durable_puts() {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
-    for (clients, len) in [(1, 100), (32, 100), (32, 1000)] {
-        for tasks in [false, true] {
-            let dir = tempfile::tempdir().unwrap();
-            let engine: Arc<dyn Engine> =
-                Arc::new(FileEngine::open(dir.path(), FileOptions::default()).unwrap());
-            let core = Core::open(crate::shared::Parts {
-                engine,
-                sealing: crate::testing::test_sealing(),
-                kms: crate::testing::TestKms::new(),
-                trail: Trail::None,
-                clock: clock.clone(),
-                provider: Provider::default_provider(),
-                options: Options::default(),
-            });
-            let core = Arc::new(core.unwrap());
-            let table = core
-                .create_table_blocking(new_table("films"), &Caller::database())
-                .unwrap();
-            let value = "v".repeat(len);
-            let per_client = 40_000 / clients;
-            #[allow(clippy::disallowed_methods)]
-            let start = std::time::Instant::now();
-            if tasks {
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(2)
-                    .build()
-                    .unwrap();
-                runtime.block_on(async {
-                    let tasks: Vec<_> = (0..clients)
-                        .map(|client| {
-                            let (core, table, value) = (core.clone(), table.clone(), value.clone());
-                            tokio::spawn(async move {
-                                for n in 0..per_client / 4 {
-                                    put_async(
-                                        &core,
-                                        &table,
-                                        &client.to_string(),
-                                        &n.to_string(),
-                                        &value,
-                                    )
-                                    .await
-                                    .unwrap();
-                                }
-                            })
-                        })
-                        .collect();
-                    for task in tasks {
-                        task.await.unwrap();
-                    }
-                });
-            } else {
-                let threads: Vec<_> = (0..clients)
-                    .map(|client| {
-                        let (core, table, value) = (core.clone(), table.clone(), value.clone());
-                        std::thread::spawn(move || {
-                            for n in 0..per_client / 4 {
-                                put(
-                                    &core,
-                                    &table,
-                                    &item(&client.to_string(), &n.to_string(), &value),
-                                )
-                                .unwrap();
-                            }
-                        })
-                    })
-                    .collect();
-                for thread in threads {
-                    thread.join().unwrap();
-                }
-            }
-            let puts = per_client / 4 * clients;
-            let took = start.elapsed();
-            eprintln!(
-                "{clients} clients, {len} B, {}: {:.0} puts/s, {:.0} us each, {} groups",
-                if tasks { "tasks" } else { "threads" },
-                puts as f64 / took.as_secs_f64(),
-                took.as_micros() as f64 * clients as f64 / puts as f64,
-                core.sequence()
-            );
-            core.close_blocking().unwrap();
-        }
-    }
 }

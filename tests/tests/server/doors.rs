@@ -15,6 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::codegen::http;
 use tower::ServiceExt;
 
+use super::wire::OPERATIONS;
+
 fn endpoint(server: &Server, pin: &str, id: &str, secret: &str) -> Endpoint {
     Endpoint::new(
         server.address(),
@@ -97,19 +99,7 @@ async fn without_a_credential_only_health_answers() {
         (Some("Bearer a:b"), ErrorCode::UnrecognizedClientException),
     ] {
         raw.authorization = authorization.map(|text| text.parse().unwrap());
-        for method in [
-            "CreateTable",
-            "DescribeTable",
-            "ListTables",
-            "DeleteTable",
-            "PutItem",
-            "GetItem",
-            "DeleteItem",
-            "BatchWriteItem",
-            "Query",
-            "Scan",
-            "NoSuchMethod",
-        ] {
+        for method in OPERATIONS.into_iter().chain(["NoSuchMethod"]) {
             let status = raw.call(method, Vec::new()).await.unwrap_err();
             assert_eq!(
                 status.code(),
