@@ -9,7 +9,8 @@ use std::sync::Arc;
 use sealdb_crypto::kms::IdentityMismatch;
 use sealdb_crypto::{AuditError, KeyRecordError, KeyringError, TableId};
 use sealdb_engine::EngineError;
-use sealdb_model::{ErrorCode, TableName, ValidationError};
+use sealdb_model::ops::{CONDITION_FAILED, CancellationReason};
+use sealdb_model::{ErrorCode, Item, TableName, ValidationError};
 
 use crate::tree::TreeError;
 use crate::wire::Malformed;
@@ -30,6 +31,25 @@ pub enum Error {
     /// The table is being created or deleted.
     #[error("Attempt to change a resource which is still in use: Table: {0}")]
     TableInUse(TableName),
+
+    /// The condition of a write was false. Nothing was written.
+    #[error("{CONDITION_FAILED}")]
+    ConditionFailed {
+        /// The item that it met, if that was asked for and there was one.
+        item: Option<Box<Item>>,
+    },
+    /// A transaction was refused, by at least one of its actions. Nothing was written.
+    #[error("{}", CancellationReason::summary(.0))]
+    TransactionCanceled(Arc<[CancellationReason]>),
+    /// The token came with another request within its ten minutes.
+    #[error("The request was sent with a token that another request used")]
+    IdempotentParameterMismatch,
+    /// A transaction holds the item.
+    #[error("Transaction is ongoing for the item")]
+    TransactionConflict,
+    /// A transaction of the same token is under way.
+    #[error("The transaction with the given request token is already in progress.")]
+    TransactionInProgress,
 
     // ---- the table's key
     /// The table's key is not at hand: its KMS says no, or has been away for too long. Other tables go on.
@@ -155,6 +175,11 @@ impl Error {
         match self {
             Error::Validation(error) => error.code(),
             Error::TableNotFound(_) => ErrorCode::ResourceNotFoundException,
+            Error::ConditionFailed { .. } => ErrorCode::ConditionalCheckFailedException,
+            Error::TransactionCanceled(_) => ErrorCode::TransactionCanceledException,
+            Error::IdempotentParameterMismatch => ErrorCode::IdempotentParameterMismatchException,
+            Error::TransactionConflict => ErrorCode::TransactionConflictException,
+            Error::TransactionInProgress => ErrorCode::TransactionInProgressException,
             Error::TableExists(_) | Error::TableInUse(_) => ErrorCode::ResourceInUseException,
             Error::TableInaccessible {
                 reason: ClosedReason::Damaged(_),

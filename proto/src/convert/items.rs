@@ -10,11 +10,22 @@ use crate::convert::{WireError, enums, optional_enum};
 use crate::v1;
 use crate::v1::write_request::Request;
 
-enums!(ops::ReturnValue, v1::ReturnValue { None, AllOld });
+enums!(
+    ops::ReturnValue,
+    v1::ReturnValue {
+        None,
+        AllOld,
+        UpdatedOld,
+        AllNew,
+        UpdatedNew
+    }
+);
 enums!(
     ops::Select,
     v1::Select {
         AllAttributes,
+        AllProjectedAttributes,
+        SpecificAttributes,
         Count
     }
 );
@@ -246,9 +257,8 @@ impl From<ops::QueryInput> for v1::QueryRequest {
         Self {
             table_name: input.table_name,
             key_condition_expression: input.key_condition_expression,
-            expression_attribute_names: input.expression_attribute_names,
-            expression_attribute_values: (!input.expression_attribute_values.is_empty())
-                .then(|| input.expression_attribute_values.into()),
+            expression_attribute_names: input.expression_attribute_names.unwrap_or_default(),
+            expression_attribute_values: input.expression_attribute_values.map(Into::into),
             scan_index_forward: Some(input.scan_index_forward),
             limit: input.limit,
             exclusive_start_key: input.exclusive_start_key.map(Into::into),
@@ -264,12 +274,12 @@ impl TryFrom<v1::QueryRequest> for ops::QueryInput {
     fn try_from(request: v1::QueryRequest) -> Result<Self, WireError> {
         let mut input = Self::new(request.table_name, "");
         input.key_condition_expression = request.key_condition_expression;
-        input.expression_attribute_names = request.expression_attribute_names;
+        let names = request.expression_attribute_names;
+        input.expression_attribute_names = (!names.is_empty()).then_some(names);
         input.expression_attribute_values = optional(
             "expression_attribute_values",
             request.expression_attribute_values,
-        )?
-        .unwrap_or_default();
+        )?;
         input.scan_index_forward = request.scan_index_forward.unwrap_or(true);
         input.limit = request.limit;
         input.exclusive_start_key = optional("exclusive_start_key", request.exclusive_start_key)?;

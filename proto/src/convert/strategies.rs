@@ -215,8 +215,8 @@ pub(crate) fn query_input() -> impl Strategy<Value = ops::QueryInput> {
     let parts = (
         any::<String>(),
         any::<Option<String>>(),
-        btree_map(any::<String>(), any::<String>(), 0..4),
-        map(),
+        option::of(btree_map(any::<String>(), any::<String>(), 1..4)),
+        option::of(map()),
         any::<(Option<i32>, bool, bool)>(),
         option::of(map()),
         option::of(choice(ops::Select::ALL)),

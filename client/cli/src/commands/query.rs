@@ -102,18 +102,19 @@ impl<'a> Read<'a> {
 /// The key condition of `--pk` and its companions, or the expression as given.
 fn input(args: &QueryArgs, keys: &Keys) -> Result<QueryInput, CliError> {
     if let Some(expression) = &args.expression {
-        let values = args.values.as_deref().unwrap_or("{}");
-        let values = json::parse(values)
-            .and_then(json::item_from_json)
-            .map_err(|error| CliError::usage(format!("--values: {error}")))?;
-        let names: BTreeMap<String, String> = match &args.names {
-            None => BTreeMap::new(),
-            Some(names) => serde_json::from_str(names)
-                .map_err(|error| CliError::usage(format!("--names: {error}")))?,
-        };
-        return Ok(QueryInput::new(&args.table, expression)
-            .expression_attribute_values(values)
-            .expression_attribute_names(names));
+        let mut input = QueryInput::new(&args.table, expression);
+        if let Some(values) = &args.values {
+            let values = json::parse(values)
+                .and_then(json::item_from_json)
+                .map_err(|error| CliError::usage(format!("--values: {error}")))?;
+            input = input.expression_attribute_values(values);
+        }
+        if let Some(names) = &args.names {
+            let names: BTreeMap<String, String> = serde_json::from_str(names)
+                .map_err(|error| CliError::usage(format!("--names: {error}")))?;
+            input = input.expression_attribute_names(names);
+        }
+        return Ok(input);
     }
     let pk = args.pk.as_deref().unwrap_or_default();
     let mut expression = "#pk = :pk".to_owned();
@@ -190,12 +191,17 @@ mod tests {
             Some("#pk = :pk AND #sk BETWEEN :from AND :to")
         );
         assert_eq!(
-            between.expression_attribute_values.get(":to"),
+            between
+                .expression_attribute_values
+                .as_ref()
+                .and_then(|values| values.get(":to")),
             Some(&AttributeValue::N("20".parse().unwrap()))
         );
         let only = of(&["--pk", "IS"]).unwrap();
         assert!(
-            !only.expression_attribute_names.contains_key("#sk"),
+            only.expression_attribute_names
+                .as_ref()
+                .is_some_and(|names| !names.contains_key("#sk")),
             "an unused name would be refused"
         );
         assert!(
@@ -220,6 +226,8 @@ mod tests {
         assert_eq!(
             input
                 .expression_attribute_names
+                .as_ref()
+                .expect("a query by names")
                 .get("#n")
                 .map(String::as_str),
             Some("m")

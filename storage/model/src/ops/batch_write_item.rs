@@ -6,7 +6,10 @@ use crate::error::ValidationError;
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::TableName;
-use crate::ops::setters;
+use crate::ops::{
+    ConsumedCapacity, ItemCollectionMetrics, ReturnConsumedCapacity, ReturnItemCollectionMetrics,
+    setters,
+};
 use crate::schema::KeySchema;
 use crate::size::{item_size, validate_item, validate_key_map};
 
@@ -30,6 +33,10 @@ pub enum WriteRequest {
 pub struct BatchWriteItemInput {
     /// The requests of each table.
     pub request_items: BTreeMap<String, Vec<WriteRequest>>,
+    /// What to tell about consumed capacity. Default: nothing.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+    /// Whether to tell the sizes of item collections. Default: no.
+    pub return_item_collection_metrics: ReturnItemCollectionMetrics,
 }
 
 impl BatchWriteItemInput {
@@ -110,6 +117,10 @@ impl BatchWriteItemInput {
 setters! { BatchWriteItemInput {
     /// Sets all requests.
     request_items: BTreeMap<String, Vec<WriteRequest>>,
+    /// Asks for the consumed capacity.
+    return_consumed_capacity: ReturnConsumedCapacity,
+    /// Asks for the sizes of item collections.
+    return_item_collection_metrics: ReturnItemCollectionMetrics,
 }}
 
 /// A BatchWriteItem that follows the rules.
@@ -156,11 +167,18 @@ impl TableWrites {
 pub struct BatchWriteItemOutput {
     /// Requests that were not carried out and may be sent again, in the shape of the input.
     pub unprocessed_items: BTreeMap<String, Vec<WriteRequest>>,
+    /// What was consumed of each table, if that was asked for.
+    pub consumed_capacity: Vec<ConsumedCapacity>,
+    /// The sizes of the item collections of each table, if that was asked for.
+    pub item_collection_metrics: BTreeMap<String, Vec<ItemCollectionMetrics>>,
 }
 
 impl BatchWriteItemOutput {
     /// An output with these unprocessed requests.
     pub fn new(unprocessed_items: BTreeMap<String, Vec<WriteRequest>>) -> Self {
-        Self { unprocessed_items }
+        Self {
+            unprocessed_items,
+            ..Self::default()
+        }
     }
 }

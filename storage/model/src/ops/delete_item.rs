@@ -1,22 +1,49 @@
 //! DeleteItem: removes the item of a key. Removing what is not there succeeds.
 
+use std::collections::BTreeMap;
+
 use crate::error::ValidationError;
 use crate::map::{Item, Map};
 use crate::names::TableName;
-use crate::ops::{ReturnValue, setters};
+use crate::ops::{
+    ConditionalOperator, ConsumedCapacity, ExpectedAttributeValue, ItemCollectionMetrics,
+    ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, debug_lengths, placeholders, refuse, setters,
+};
 use crate::size::validate_key_map;
 
 /// What DeleteItem takes.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeleteItemInput {
     /// The table.
     pub table_name: String,
     /// The key attributes, all and no others.
     pub key: Map,
+    /// The write happens only if this holds; a condition of the item as it is before.
+    pub condition_expression: Option<String>,
+    /// The names for which `#…` stands.
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+    /// The values for which `:…` stands, by `:…`.
+    pub expression_attribute_values: Option<Map>,
+    /// What attributes must be for the write to happen: the older form of a condition.
+    pub expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
+    /// How the conditions of `expected` are joined.
+    pub conditional_operator: Option<ConditionalOperator>,
     /// Whether the removed item is given back. Default: no.
     pub return_values: ReturnValue,
+    /// Whether a failed condition gives back the item that it met. Default: no.
+    pub return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure,
+    /// What to tell about consumed capacity. Default: nothing.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+    /// Whether to tell the size of the item collection. Default: no.
+    pub return_item_collection_metrics: ReturnItemCollectionMetrics,
 }
+
+debug_lengths! { DeleteItemInput {
+    table_name, key, conditional_operator, return_values, return_values_on_condition_check_failure, return_consumed_capacity, return_item_collection_metrics;
+    condition_expression, expression_attribute_names, expression_attribute_values, expected,
+}}
 
 impl DeleteItemInput {
     /// A removal of the item of `key`.
@@ -24,7 +51,16 @@ impl DeleteItemInput {
         Self {
             table_name: table_name.into(),
             key: key.into(),
-            return_values: ReturnValue::None,
+            condition_expression: None,
+            expression_attribute_names: None,
+            expression_attribute_values: None,
+            expected: None,
+            conditional_operator: None,
+            return_values: ReturnValue::default(),
+            return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure::default(
+            ),
+            return_consumed_capacity: ReturnConsumedCapacity::default(),
+            return_item_collection_metrics: ReturnItemCollectionMetrics::default(),
         }
     }
 
@@ -33,6 +69,15 @@ impl DeleteItemInput {
     /// # Errors
     /// A bad table name or key.
     pub fn validate(self) -> Result<DeleteItem, ValidationError> {
+        refuse(&[
+            ("ConditionExpression", self.condition_expression.is_some()),
+            ("Expected", self.expected.is_some()),
+            (
+                "ReturnConsumedCapacity",
+                self.return_consumed_capacity != ReturnConsumedCapacity::None,
+            ),
+        ])?;
+        self.return_values.of_whole_item()?;
         let table = TableName::new(self.table_name)?;
         validate_key_map(&self.key)?;
         Ok(DeleteItem {
@@ -44,9 +89,27 @@ impl DeleteItemInput {
 }
 
 setters! { DeleteItemInput {
-    /// Sets whether the removed item is given back.
+    /// Sets the condition.
+    condition_expression: String => Some,
+    /// Sets all names for which `#…` stand.
+    expression_attribute_names: BTreeMap<String, String> => Some,
+    /// Sets all values for which `:…` stand.
+    expression_attribute_values: Map => Some,
+    /// Sets what attributes must be.
+    expected: BTreeMap<String, ExpectedAttributeValue> => Some,
+    /// Sets how older conditions are joined.
+    conditional_operator: ConditionalOperator => Some,
+    /// Sets which attributes are given back.
     return_values: ReturnValue,
+    /// Asks for the item that made the condition fail.
+    return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure,
+    /// Asks for the consumed capacity.
+    return_consumed_capacity: ReturnConsumedCapacity,
+    /// Asks for the size of the item collection.
+    return_item_collection_metrics: ReturnItemCollectionMetrics,
 }}
+
+placeholders! { DeleteItemInput }
 
 /// A DeleteItem that follows the rules. Its key is checked by [`crate::KeySchema::key_of_key`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,11 +128,18 @@ pub struct DeleteItem {
 pub struct DeleteItemOutput {
     /// The removed item, if there was one and ALL_OLD was asked for.
     pub attributes: Option<Item>,
+    /// What was consumed, if that was asked for.
+    pub consumed_capacity: Option<ConsumedCapacity>,
+    /// The size of the item collection, if that was asked for and the table has local indexes.
+    pub item_collection_metrics: Option<ItemCollectionMetrics>,
 }
 
 impl DeleteItemOutput {
     /// An output with these attributes.
     pub fn new(attributes: Option<Item>) -> Self {
-        Self { attributes }
+        Self {
+            attributes,
+            ..Self::default()
+        }
     }
 }

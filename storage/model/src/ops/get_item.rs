@@ -1,22 +1,39 @@
 //! GetItem: the item of a key.
 
+use std::collections::BTreeMap;
+
 use crate::error::ValidationError;
 use crate::map::{Item, Map};
 use crate::names::TableName;
-use crate::ops::setters;
+use crate::ops::{
+    ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, refuse, setters,
+};
 use crate::size::validate_key_map;
 
 /// What GetItem takes.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GetItemInput {
     /// The table.
     pub table_name: String,
     /// The key attributes, all and no others.
     pub key: Map,
+    /// The paths to give back. Default: all.
+    pub projection_expression: Option<String>,
+    /// The names for which `#…` stands.
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+    /// The attributes to give back: the older form of a projection.
+    pub attributes_to_get: Option<Vec<String>>,
     /// Accepted as DynamoDB has it; every read is strongly consistent.
     pub consistent_read: bool,
+    /// What to tell about consumed capacity. Default: nothing.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
 }
+
+debug_lengths! { GetItemInput {
+    table_name, key, consistent_read, return_consumed_capacity;
+    projection_expression, expression_attribute_names, attributes_to_get,
+}}
 
 impl GetItemInput {
     /// A read of the item of `key`.
@@ -24,7 +41,11 @@ impl GetItemInput {
         Self {
             table_name: table_name.into(),
             key: key.into(),
+            projection_expression: None,
+            expression_attribute_names: None,
+            attributes_to_get: None,
             consistent_read: false,
+            return_consumed_capacity: ReturnConsumedCapacity::default(),
         }
     }
 
@@ -33,6 +54,14 @@ impl GetItemInput {
     /// # Errors
     /// A bad table name or key.
     pub fn validate(self) -> Result<GetItem, ValidationError> {
+        refuse(&[
+            ("ProjectionExpression", self.projection_expression.is_some()),
+            ("AttributesToGet", self.attributes_to_get.is_some()),
+            (
+                "ReturnConsumedCapacity",
+                self.return_consumed_capacity != ReturnConsumedCapacity::None,
+            ),
+        ])?;
         let table = TableName::new(self.table_name)?;
         validate_key_map(&self.key)?;
         Ok(GetItem {
@@ -43,9 +72,19 @@ impl GetItemInput {
 }
 
 setters! { GetItemInput {
+    /// Sets the paths to give back.
+    projection_expression: String => Some,
+    /// Sets all names for which `#…` stand.
+    expression_attribute_names: BTreeMap<String, String> => Some,
+    /// Sets the attributes to give back.
+    attributes_to_get: Vec<String> => Some,
     /// Asks for a strongly consistent read.
     consistent_read: bool,
+    /// Asks for the consumed capacity.
+    return_consumed_capacity: ReturnConsumedCapacity,
 }}
+
+placeholders! { @name GetItemInput }
 
 /// A GetItem that follows the rules. Its key is checked by [`crate::KeySchema::key_of_key`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +101,16 @@ pub struct GetItem {
 pub struct GetItemOutput {
     /// The item, if there is one.
     pub item: Option<Item>,
+    /// What was consumed, if that was asked for.
+    pub consumed_capacity: Option<ConsumedCapacity>,
 }
 
 impl GetItemOutput {
     /// An output with this item.
     pub fn new(item: Option<Item>) -> Self {
-        Self { item }
+        Self {
+            item,
+            ..Self::default()
+        }
     }
 }

@@ -7,21 +7,34 @@
 //! Inputs and outputs are non-exhaustive: make them with `new` and the setters, which take and return the value,
 //! or assign fields. Fields of the API that are not there yet are absent rather than ignored.
 
+use crate::error::ValidationError;
+
+mod batch_get_item;
 mod batch_write_item;
+mod capacity;
 mod create_table;
 mod delete_item;
 mod delete_table;
 mod describe_table;
 mod get_item;
+mod legacy;
 mod list_tables;
 mod put_item;
 mod query;
 mod scan;
 mod table_description;
+mod transact_get_items;
+mod transact_write_items;
+mod update_item;
 
+pub use batch_get_item::{BatchGetItemInput, BatchGetItemOutput, KeysAndAttributes};
 pub use batch_write_item::{
     BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, MAX_BATCH_REQUESTS, MAX_BATCH_SIZE,
     TableWrites, WriteRequest,
+};
+pub use capacity::{
+    Capacity, CapacityUnits, ConsumedCapacity, ItemCollectionMetrics, ReadConsistency,
+    ReturnConsumedCapacity, ReturnItemCollectionMetrics,
 };
 pub use create_table::{
     AttributeDefinition, CreateTable, CreateTableInput, CreateTableOutput, KeySchemaElement,
@@ -31,6 +44,10 @@ pub use delete_item::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 pub use delete_table::{DeleteTable, DeleteTableInput, DeleteTableOutput};
 pub use describe_table::{DescribeTable, DescribeTableInput, DescribeTableOutput};
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
+pub use legacy::{
+    AttributeAction, AttributeValueUpdate, ComparisonOperator, Condition, ConditionalOperator,
+    ExpectedAttributeValue,
+};
 pub use list_tables::{ListTables, ListTablesInput, ListTablesOutput, MAX_TABLES_PER_PAGE};
 pub use put_item::{PutItem, PutItemInput, PutItemOutput};
 pub use query::{Query, QueryInput, QueryOutput, QueryPlan};
@@ -39,6 +56,24 @@ pub use table_description::{
     BillingMode, BillingModeSummary, ProvisionedThroughput, SseDescription, SseStatus,
     TableDescription, TableStatus,
 };
+
+pub use transact_get_items::{TransactGet, TransactGetItemsInput, TransactGetItemsOutput};
+pub use transact_write_items::{
+    CONDITION_FAILED, CancellationCode, CancellationReason, ConditionCheck, TransactDelete,
+    TransactPut, TransactUpdate, TransactWriteItem, TransactWriteItemsInput,
+    TransactWriteItemsOutput,
+};
+pub use update_item::{UpdateItemInput, UpdateItemOutput};
+
+/// Refuses a request with parameters that this version does not carry out yet: it never ignores one.
+fn refuse(parameters: &[(&str, bool)]) -> Result<(), ValidationError> {
+    match parameters.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((name, _)) => Err(ValidationError::new(format!(
+            "This version of SealDB does not support the parameter {name}"
+        ))),
+    }
+}
 
 /// Setters that take and return the value, so that they chain.
 macro_rules! setters {
@@ -59,9 +94,9 @@ macro_rules! setters {
 }
 pub(crate) use setters;
 
-/// An enum of the API with its names on the wire.
+/// An enum of the API with its names on the wire, and maybe a value that stands for an absent one.
 macro_rules! wire_enum {
-    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }) => {
+    ($(#[$doc:meta])* $type:ident $(= $default:ident)? { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $type {
@@ -85,6 +120,15 @@ macro_rules! wire_enum {
             }
         }
 
+        $(
+            #[allow(clippy::derivable_impls)] // not every such enum has a default to derive
+            impl Default for $type {
+                fn default() -> Self {
+                    $type::$default
+                }
+            }
+        )?
+
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.name())
@@ -94,28 +138,103 @@ macro_rules! wire_enum {
 }
 pub(crate) use wire_enum;
 
+/// `name` and `value` of an input with expressions: what its placeholders stand for, one at a time.
+macro_rules! placeholders {
+    (@name $type:ty) => {
+        impl $type {
+            /// Adds a name for which `placeholder` (`#…`) stands.
+            #[must_use]
+            pub fn name(mut self, placeholder: impl Into<String>, name: impl Into<String>) -> Self {
+                self.expression_attribute_names
+                    .get_or_insert_default()
+                    .insert(placeholder.into(), name.into());
+                self
+            }
+        }
+    };
+    ($type:ty) => {
+        crate::ops::placeholders!(@name $type);
+
+        impl $type {
+            /// Adds a value for which `placeholder` (`:…`) stands.
+            #[must_use]
+            pub fn value(
+                mut self,
+                placeholder: impl AsRef<str>,
+                value: impl Into<crate::value::AttributeValue>,
+            ) -> Self {
+                self.expression_attribute_values
+                    .get_or_insert_default()
+                    .insert(placeholder, value);
+                self
+            }
+        }
+    };
+}
+pub(crate) use placeholders;
+
+/// `Debug` of an input. Of expressions, and of what is kept by names of attributes, it prints lengths: both quote data.
+macro_rules! debug_lengths {
+    ($type:ident { $($shown:ident),* $(,)?; $($hidden:ident),* $(,)? }) => {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($type))
+                    $(.field(stringify!($shown), &self.$shown))*
+                    $(.field(stringify!($hidden), &self.$hidden.as_ref().map(|hidden| hidden.len())))*
+                    .finish()
+            }
+        }
+    };
+}
+pub(crate) use debug_lengths;
+
 wire_enum! {
-    /// Which attributes a write gives back. UPDATED_OLD and its like belong to UpdateItem.
-    ReturnValue {
+    /// Which attributes a write gives back. PutItem and DeleteItem know the first two.
+    ReturnValue = None {
         /// None.
         None = "NONE",
         /// The whole item as it was before.
         AllOld = "ALL_OLD",
+        /// What the update changed, as it was before.
+        UpdatedOld = "UPDATED_OLD",
+        /// The whole item as it is now.
+        AllNew = "ALL_NEW",
+        /// What the update changed, as it is now.
+        UpdatedNew = "UPDATED_NEW",
     }
 }
 
-#[allow(clippy::derivable_impls)] // the macro carries no derive for one value
-impl Default for ReturnValue {
-    fn default() -> Self {
-        ReturnValue::None
+impl ReturnValue {
+    /// PutItem and DeleteItem give back nothing or the old item.
+    fn of_whole_item(self) -> Result<(), ValidationError> {
+        match self {
+            ReturnValue::None | ReturnValue::AllOld => Ok(()),
+            _ => Err(ValidationError::new(
+                "ReturnValues can only be ALL_OLD or NONE",
+            )),
+        }
+    }
+}
+
+wire_enum! {
+    /// Whether a write whose condition was false gives back the item that it met.
+    ReturnValuesOnConditionCheckFailure = None {
+        /// No.
+        None = "NONE",
+        /// The whole item.
+        AllOld = "ALL_OLD",
     }
 }
 
 wire_enum! {
     /// What Query and Scan give back.
     Select {
-        /// The items.
+        /// The items, whole.
         AllAttributes = "ALL_ATTRIBUTES",
+        /// What the index holds of the items.
+        AllProjectedAttributes = "ALL_PROJECTED_ATTRIBUTES",
+        /// What the projection names.
+        SpecificAttributes = "SPECIFIC_ATTRIBUTES",
         /// Their count.
         Count = "COUNT",
     }

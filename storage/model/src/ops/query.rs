@@ -9,7 +9,10 @@ use crate::expr::{KeyCondition, KeyConditionExpression};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::TableName;
-use crate::ops::{Select, setters};
+use crate::ops::{
+    Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
+    debug_lengths, placeholders, refuse, setters,
+};
 use crate::schema::KeySchema;
 use crate::size::validate_key_map;
 
@@ -19,12 +22,26 @@ use crate::size::validate_key_map;
 pub struct QueryInput {
     /// The table.
     pub table_name: String,
+    /// The index to read. Default: the table itself.
+    pub index_name: Option<String>,
     /// `#pk = :pk`, and maybe a condition of the sort key.
     pub key_condition_expression: Option<String>,
+    /// Of the items looked at, those that this holds for are given back.
+    pub filter_expression: Option<String>,
+    /// The paths to give back. Default: all.
+    pub projection_expression: Option<String>,
     /// The names for which `#…` stands.
-    pub expression_attribute_names: BTreeMap<String, String>,
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
     /// The values for which `:…` stands, by `:…`.
-    pub expression_attribute_values: Map,
+    pub expression_attribute_values: Option<Map>,
+    /// The older form of the key condition.
+    pub key_conditions: Option<BTreeMap<String, Condition>>,
+    /// The older form of the filter.
+    pub query_filter: Option<BTreeMap<String, Condition>>,
+    /// How the older conditions are joined.
+    pub conditional_operator: Option<ConditionalOperator>,
+    /// The attributes to give back: the older form of a projection.
+    pub attributes_to_get: Option<Vec<String>>,
     /// Most items to look at, at least 1. Default: a page of 1 MB.
     pub limit: Option<i32>,
     /// Whether sort keys ascend. Default: yes.
@@ -33,70 +50,39 @@ pub struct QueryInput {
     pub exclusive_start_key: Option<Map>,
     /// Accepted as DynamoDB has it; every read is strongly consistent.
     pub consistent_read: bool,
-    /// Items or their count. Default: items.
+    /// What to give back. Default: items.
     pub select: Option<Select>,
+    /// What to tell about consumed capacity. Default: nothing.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
 }
 
-/// Of the expression and of what its placeholders stand for: lengths.
-impl fmt::Debug for QueryInput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueryInput")
-            .field("table_name", &self.table_name)
-            .field(
-                "key_condition_expression",
-                &self.key_condition_expression.as_ref().map(String::len),
-            )
-            .field(
-                "expression_attribute_names",
-                &self.expression_attribute_names.len(),
-            )
-            .field(
-                "expression_attribute_values",
-                &self.expression_attribute_values.len(),
-            )
-            .field("limit", &self.limit)
-            .field("scan_index_forward", &self.scan_index_forward)
-            .field("exclusive_start_key", &self.exclusive_start_key)
-            .field("consistent_read", &self.consistent_read)
-            .field("select", &self.select)
-            .finish()
-    }
-}
+debug_lengths! { QueryInput {
+    table_name, index_name, conditional_operator, limit, scan_index_forward, exclusive_start_key, consistent_read, select, return_consumed_capacity;
+    key_condition_expression, filter_expression, projection_expression, expression_attribute_names, expression_attribute_values, key_conditions, query_filter, attributes_to_get,
+}}
 
 impl QueryInput {
     /// A query by this key condition.
     pub fn new(table_name: impl Into<String>, key_condition_expression: impl Into<String>) -> Self {
         Self {
             table_name: table_name.into(),
+            index_name: None,
             key_condition_expression: Some(key_condition_expression.into()),
-            expression_attribute_names: BTreeMap::new(),
-            expression_attribute_values: Map::new(),
+            filter_expression: None,
+            projection_expression: None,
+            expression_attribute_names: None,
+            expression_attribute_values: None,
+            key_conditions: None,
+            query_filter: None,
+            conditional_operator: None,
+            attributes_to_get: None,
             limit: None,
             scan_index_forward: true,
             exclusive_start_key: None,
             consistent_read: false,
             select: None,
+            return_consumed_capacity: ReturnConsumedCapacity::default(),
         }
-    }
-
-    /// Adds a name for which `placeholder` (`#…`) stands.
-    #[must_use]
-    pub fn name(mut self, placeholder: impl Into<String>, name: impl Into<String>) -> Self {
-        self.expression_attribute_names
-            .insert(placeholder.into(), name.into());
-        self
-    }
-
-    /// Adds a value for which `placeholder` (`:…`) stands.
-    #[must_use]
-    pub fn value(
-        mut self,
-        placeholder: impl Into<String>,
-        value: impl Into<crate::AttributeValue>,
-    ) -> Self {
-        self.expression_attribute_values
-            .insert(placeholder.into(), value);
-        self
     }
 
     /// Checks all that can be known without the table.
@@ -104,6 +90,25 @@ impl QueryInput {
     /// # Errors
     /// A bad table name, limit or start key; no key condition.
     pub fn validate(self) -> Result<Query, ValidationError> {
+        refuse(&[
+            ("IndexName", self.index_name.is_some()),
+            ("FilterExpression", self.filter_expression.is_some()),
+            ("ProjectionExpression", self.projection_expression.is_some()),
+            ("AttributesToGet", self.attributes_to_get.is_some()),
+            (
+                "Select",
+                !matches!(
+                    self.select,
+                    None | Some(Select::AllAttributes | Select::Count)
+                ),
+            ),
+            (
+                "ReturnConsumedCapacity",
+                self.return_consumed_capacity != ReturnConsumedCapacity::None,
+            ),
+            ("KeyConditions", self.key_conditions.is_some()),
+            ("QueryFilter", self.query_filter.is_some()),
+        ])?;
         let table = TableName::new(self.table_name)?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
@@ -118,8 +123,8 @@ impl QueryInput {
         };
         let condition = KeyConditionExpression::parse(
             &expression,
-            &self.expression_attribute_names,
-            &self.expression_attribute_values,
+            &self.expression_attribute_names.unwrap_or_default(),
+            &self.expression_attribute_values.unwrap_or_default(),
         )?;
         Ok(Query {
             table,
@@ -133,10 +138,24 @@ impl QueryInput {
 }
 
 setters! { QueryInput {
+    /// Reads an index.
+    index_name: String => Some,
+    /// Sets which items to give back.
+    filter_expression: String => Some,
+    /// Sets the paths to give back.
+    projection_expression: String => Some,
     /// Sets all names for which `#…` stand.
-    expression_attribute_names: BTreeMap<String, String>,
+    expression_attribute_names: BTreeMap<String, String> => Some,
     /// Sets all values for which `:…` stand.
-    expression_attribute_values: Map,
+    expression_attribute_values: Map => Some,
+    /// Sets the key condition, in the older form.
+    key_conditions: BTreeMap<String, Condition> => Some,
+    /// Sets which items to give back, in the older form.
+    query_filter: BTreeMap<String, Condition> => Some,
+    /// Sets how older conditions are joined.
+    conditional_operator: ConditionalOperator => Some,
+    /// Sets the attributes to give back.
+    attributes_to_get: Vec<String> => Some,
     /// Sets the most items to look at.
     limit: i32 => Some,
     /// Sets whether sort keys ascend.
@@ -147,7 +166,11 @@ setters! { QueryInput {
     consistent_read: bool,
     /// Asks for items or for their count.
     select: Select => Some,
+    /// Asks for the consumed capacity.
+    return_consumed_capacity: ReturnConsumedCapacity,
 }}
+
+placeholders! { QueryInput }
 
 /// The `Limit` of Query and Scan, at least 1.
 pub(super) fn limit(limit: Option<i32>, constraints: &mut Constraints) -> Option<usize> {
@@ -245,6 +268,8 @@ pub struct QueryOutput {
     pub scanned_count: u32,
     /// Where to go on, if there may be more.
     pub last_evaluated_key: Option<Map>,
+    /// What was consumed, if that was asked for.
+    pub consumed_capacity: Option<ConsumedCapacity>,
 }
 
 impl QueryOutput {
@@ -260,6 +285,7 @@ impl QueryOutput {
             count,
             scanned_count,
             last_evaluated_key,
+            consumed_capacity: None,
         }
     }
 }

@@ -1,11 +1,16 @@
 //! Scan: all items of a table, or of one of its segments, a page at a time.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Constraints, ValidationError};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::TableName;
 use crate::ops::query::limit;
-use crate::ops::{Select, setters};
+use crate::ops::{
+    Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
+    debug_lengths, placeholders, refuse, setters,
+};
 use crate::schema::KeySchema;
 use crate::size::validate_key_map;
 
@@ -14,10 +19,26 @@ pub const MAX_SEGMENTS: u32 = 1_000_000;
 
 /// What Scan takes.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ScanInput {
     /// The table.
     pub table_name: String,
+    /// The index to read. Default: the table itself.
+    pub index_name: Option<String>,
+    /// Of the items looked at, those that this holds for are given back.
+    pub filter_expression: Option<String>,
+    /// The paths to give back. Default: all.
+    pub projection_expression: Option<String>,
+    /// The names for which `#…` stands.
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+    /// The values for which `:…` stands, by `:…`.
+    pub expression_attribute_values: Option<Map>,
+    /// The older form of the filter.
+    pub scan_filter: Option<BTreeMap<String, Condition>>,
+    /// How the older conditions are joined.
+    pub conditional_operator: Option<ConditionalOperator>,
+    /// The attributes to give back: the older form of a projection.
+    pub attributes_to_get: Option<Vec<String>>,
     /// Most items to look at, at least 1. Default: a page of 1 MB.
     pub limit: Option<i32>,
     /// The `last_evaluated_key` of the page before.
@@ -28,21 +49,37 @@ pub struct ScanInput {
     pub total_segments: Option<i32>,
     /// Accepted as DynamoDB has it; every read is strongly consistent.
     pub consistent_read: bool,
-    /// Items or their count. Default: items.
+    /// What to give back. Default: items.
     pub select: Option<Select>,
+    /// What to tell about consumed capacity. Default: nothing.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
 }
+
+debug_lengths! { ScanInput {
+    table_name, index_name, conditional_operator, limit, exclusive_start_key, segment, total_segments, consistent_read, select, return_consumed_capacity;
+    filter_expression, projection_expression, expression_attribute_names, expression_attribute_values, scan_filter, attributes_to_get,
+}}
 
 impl ScanInput {
     /// A scan of the whole table.
     pub fn new(table_name: impl Into<String>) -> Self {
         Self {
             table_name: table_name.into(),
+            index_name: None,
+            filter_expression: None,
+            projection_expression: None,
+            expression_attribute_names: None,
+            expression_attribute_values: None,
+            scan_filter: None,
+            conditional_operator: None,
+            attributes_to_get: None,
             limit: None,
             exclusive_start_key: None,
             segment: None,
             total_segments: None,
             consistent_read: false,
             select: None,
+            return_consumed_capacity: ReturnConsumedCapacity::default(),
         }
     }
 
@@ -51,6 +88,24 @@ impl ScanInput {
     /// # Errors
     /// A bad table name, limit, segment or start key.
     pub fn validate(self) -> Result<Scan, ValidationError> {
+        refuse(&[
+            ("IndexName", self.index_name.is_some()),
+            ("FilterExpression", self.filter_expression.is_some()),
+            ("ProjectionExpression", self.projection_expression.is_some()),
+            ("AttributesToGet", self.attributes_to_get.is_some()),
+            (
+                "Select",
+                !matches!(
+                    self.select,
+                    None | Some(Select::AllAttributes | Select::Count)
+                ),
+            ),
+            (
+                "ReturnConsumedCapacity",
+                self.return_consumed_capacity != ReturnConsumedCapacity::None,
+            ),
+            ("ScanFilter", self.scan_filter.is_some()),
+        ])?;
         let table = TableName::new(self.table_name)?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
@@ -78,6 +133,22 @@ impl ScanInput {
 }
 
 setters! { ScanInput {
+    /// Reads an index.
+    index_name: String => Some,
+    /// Sets which items to give back.
+    filter_expression: String => Some,
+    /// Sets the paths to give back.
+    projection_expression: String => Some,
+    /// Sets all names for which `#…` stand.
+    expression_attribute_names: BTreeMap<String, String> => Some,
+    /// Sets all values for which `:…` stand.
+    expression_attribute_values: Map => Some,
+    /// Sets which items to give back, in the older form.
+    scan_filter: BTreeMap<String, Condition> => Some,
+    /// Sets how older conditions are joined.
+    conditional_operator: ConditionalOperator => Some,
+    /// Sets the attributes to give back.
+    attributes_to_get: Vec<String> => Some,
     /// Sets the most items to look at.
     limit: i32 => Some,
     /// Begins after this key.
@@ -90,7 +161,11 @@ setters! { ScanInput {
     consistent_read: bool,
     /// Asks for items or for their count.
     select: Select => Some,
+    /// Asks for the consumed capacity.
+    return_consumed_capacity: ReturnConsumedCapacity,
 }}
+
+placeholders! { ScanInput }
 
 /// One segment of a parallel scan: `segment` < `total` <= [`MAX_SEGMENTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +260,8 @@ pub struct ScanOutput {
     pub scanned_count: u32,
     /// Where to go on, if there may be more.
     pub last_evaluated_key: Option<Map>,
+    /// What was consumed, if that was asked for.
+    pub consumed_capacity: Option<ConsumedCapacity>,
 }
 
 impl ScanOutput {
@@ -200,6 +277,7 @@ impl ScanOutput {
             count,
             scanned_count,
             last_evaluated_key,
+            consumed_capacity: None,
         }
     }
 }

@@ -463,7 +463,7 @@ fn names_of_values_lead_back() {
         assert_eq!(TableStatus::from_name(status.name()), Some(*status));
     }
     assert_eq!(ReturnValue::from_name("ALL_OLD"), Some(ReturnValue::AllOld));
-    assert_eq!(Select::from_name("SPECIFIC_ATTRIBUTES"), None);
+    assert_eq!(Select::from_name("specific_attributes"), None);
 }
 
 #[test]
