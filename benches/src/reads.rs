@@ -49,6 +49,8 @@ impl Bench {
             each.push(at, all.took.as_nanos() as f64 / items);
             scan.push(at, all);
             if !bench.plan.demo {
+                // The other stores have had the processor's caches meanwhile.
+                store.warm()?;
                 for (threads, row) in threads.iter().zip(&mut rates) {
                     let rate = clients::gets_per_second(store, random, *threads, RATE_TIME)?;
                     row.push(at, rate);

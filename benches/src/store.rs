@@ -290,12 +290,28 @@ fn builder(dir: &Path, kind: Kind, options: &Options, root_key: RootKeySource) -
 
 /// The partition key of an item.
 pub fn partition(number: u64) -> String {
-    format!("p{:08}", number / PER_PARTITION)
+    padded("p", number / PER_PARTITION, 8)
 }
 
 /// The sort key of an item.
 pub fn sort(number: u64) -> String {
-    format!("{:03}", number % PER_PARTITION)
+    padded("", number % PER_PARTITION, 3)
+}
+
+/// The number with leading zeros. By hand, because its making stands in the measured time of a get: `format!` takes as long as half of one.
+fn padded(before: &str, mut number: u64, width: usize) -> String {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    while number > 0 {
+        at -= 1;
+        digits[at] += (number % 10) as u8;
+        number /= 10;
+    }
+    let mut text = String::with_capacity(before.len() + digits.len());
+    text.push_str(before);
+    let from = at.min(digits.len() - width);
+    text.extend(digits[from..].iter().map(|digit| char::from(*digit)));
+    text
 }
 
 #[cfg(test)]
@@ -305,6 +321,16 @@ mod tests {
     use sealdb::model::item_size;
 
     use super::*;
+
+    #[test]
+    fn keys_have_leading_zeros() {
+        let keys = |number| (partition(number), sort(number));
+        assert_eq!(keys(0), ("p00000000".into(), "000".into()));
+        assert_eq!(
+            keys(1_234_567_890_123),
+            ("p12345678901".into(), "023".into())
+        );
+    }
 
     #[test]
     fn stores_of_both_kinds_hold_items_of_the_size_they_say() {

@@ -22,7 +22,7 @@ use crate::commit::txn::{Txn, TxnError};
 use crate::error::{ClosedReason, Error};
 use crate::keeper::{self, ACCOUNT};
 use crate::options::{Background, Durability};
-use crate::shared::{Parts, Shared};
+use crate::shared::{Parts, Shared, TablesGuard};
 use crate::table::{Counters, Table};
 use crate::tree::{CacheStats, Tree};
 use crate::{checkpoint, recovery};
@@ -84,9 +84,18 @@ impl Core {
     /// [`Error::TableNotFound`]; [`Error::Closed`] and [`Error::SystemKeyLost`] of the whole database.
     pub(crate) fn table(&self, name: &str) -> Result<Arc<Table>, Error> {
         self.shared.readable()?;
-        self.shared
-            .table(name)
-            .ok_or_else(|| Error::TableNotFound(name.to_owned()))
+        self.shared.table(name).ok_or_else(|| not_found(name))
+    }
+
+    /// All tables of this moment, without a write to memory that other readers share: a counted reference to a table would be one.
+    /// To be held for a moment only.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] and [`Error::SystemKeyLost`] of the whole database.
+    #[inline]
+    pub(crate) fn tables_now(&self) -> Result<TablesGuard, Error> {
+        self.shared.readable()?;
+        Ok(self.shared.tables_now())
     }
 
     /// All tables, by name.
@@ -273,6 +282,10 @@ impl Drop for Core {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+pub(crate) fn not_found(name: &str) -> Error {
+    Error::TableNotFound(name.to_owned())
 }
 
 /// Counters of an open database.

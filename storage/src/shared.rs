@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::{Mutex, MutexGuard};
 use sealdb_crypto::kms::Kms;
 use sealdb_crypto::{
@@ -69,6 +69,12 @@ pub(crate) const CARRIED_SPACE: SpaceId = SpaceId(3);
 /// The first space that a table may get.
 pub(crate) const FIRST_TABLE_SPACE: u64 = 16;
 
+/// All tables, by name.
+type Tables = HashMap<TableName, Arc<Table>>;
+
+/// All tables of one moment, not counted: cheap to take on every thread at once, and not meant to be kept.
+pub(crate) type TablesGuard = Guard<Arc<Tables>>;
+
 /// An open database, shared by its handles and threads.
 pub(crate) struct Shared {
     pub(crate) engine: Arc<dyn Engine>,
@@ -82,7 +88,7 @@ pub(crate) struct Shared {
     pub(crate) cache: Arc<PageCache>,
     pub(crate) pins: Arc<Pins>,
     system: ArcSwapOption<SystemSealers>,
-    tables: ArcSwap<HashMap<TableName, Arc<Table>>>,
+    tables: ArcSwap<Tables>,
     pub(crate) ddl: Mutex<()>,
     pub(crate) checkpoints: Checkpoints,
     root: Mutex<RootState>,
@@ -381,8 +387,14 @@ impl Shared {
         self.tables.load().get(name).cloned()
     }
 
+    /// All tables, by name, for a moment.
+    #[inline]
+    pub(crate) fn tables_now(&self) -> TablesGuard {
+        self.tables.load()
+    }
+
     /// All tables, by name.
-    pub(crate) fn tables(&self) -> Arc<HashMap<TableName, Arc<Table>>> {
+    pub(crate) fn tables(&self) -> Arc<Tables> {
         self.tables.load_full()
     }
 

@@ -285,6 +285,15 @@ impl Table {
         rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))
     }
 
+    /// The item under a stored key, as last published, or `None` if a page that leads to it is not in memory.
+    ///
+    /// # Errors
+    /// [`Error::TableInaccessible`].
+    #[inline]
+    pub(crate) fn get_cached(&self, key: &[u8]) -> Result<Option<Option<Value>>, Error> {
+        Ok(self.try_get(key)?.ok())
+    }
+
     /// The item under a stored key, as last published. Does not suspend if its pages are cached.
     ///
     /// # Errors

@@ -15,6 +15,10 @@ use sealdb_benches::size::ItemSize;
 use sealdb_benches::store::{Failure, Items, Settings};
 use sealdb_benches::{grpc, html, report};
 
+/// As in `sealdb-server`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Compares a sealed database with a plain one, interleaved in one run, over real files.
 ///
 /// The plain one uses the same code with a block transform that seals nothing; it exists in this program only. Beside each

@@ -47,6 +47,9 @@ const ASCENDING_RUN: u8 = 3;
 /// Heads in [`Leaf::hints`].
 const HINTS: usize = 16;
 
+/// Bytes of the prefix in [`Leaf::front`]: hash, length and most partition keys of one value.
+const FRONT: usize = 24;
+
 /// A leaf in memory. Fields in the order of use: a search touches the first cache line, the hints, a few slots and an entry.
 #[repr(C)]
 pub(super) struct Leaf {
@@ -56,6 +59,8 @@ pub(super) struct Leaf {
     cap: usize,
     count: usize,
     prefix: usize,
+    /// The first bytes of the prefix, so that a search need not touch the block's end.
+    front: [u8; FRONT],
     /// Head of every `stride`-th slot, so that a search goes on in a part of the slots; a stride of 0: not known.
     hints: [u32; HINTS],
     stride: usize,
@@ -151,6 +156,7 @@ impl Leaf {
             cap: frame.plain(),
             count: 0,
             prefix: 0,
+            front: [0; FRONT],
             hints: [0; HINTS],
             stride: 0,
             heap: frame.plain(),
@@ -169,6 +175,7 @@ impl Leaf {
             cap: frame.plain(),
             count: decoded.count,
             prefix: decoded.prefix,
+            front: [0; FRONT],
             hints: [0; HINTS],
             stride: 0,
             heap: decoded.heap,
@@ -177,8 +184,15 @@ impl Leaf {
             last_insert: 0,
             run: 0,
         };
+        leaf.take_front();
         leaf.take_hints();
         leaf
+    }
+
+    fn take_front(&mut self) {
+        let n = self.prefix.min(FRONT);
+        let at = self.start + self.cap - self.prefix;
+        self.front[..n].copy_from_slice(&self.block[at..at + n]);
     }
 
     fn take_hints(&mut self) {
@@ -263,8 +277,11 @@ impl Leaf {
         self.values.iter().flatten()
     }
 
+    #[inline]
     fn prefix_bytes(&self) -> &[u8] {
-        &self.plain()[self.cap - self.prefix..]
+        self.front
+            .get(..self.prefix)
+            .unwrap_or_else(|| &self.plain()[self.cap - self.prefix..])
     }
 
     #[inline]
@@ -296,7 +313,7 @@ impl Leaf {
         let plain = self.plain();
         let mut suffix = key;
         if self.prefix > 0 {
-            let prefix = &plain[self.cap - self.prefix..];
+            let prefix = self.prefix_bytes();
             match key.strip_prefix(prefix) {
                 Some(rest) => suffix = rest,
                 None => return Err(if key < prefix { 0 } else { self.count }),
@@ -573,6 +590,7 @@ impl Leaf {
         self.plain_mut()[at..].copy_from_slice(prefix);
         self.prefix = prefix.len();
         self.heap = at;
+        self.take_front();
     }
 
     /// Writes the page as it lies on disk into `out`, a zeroed plain area of the same capacity.
