@@ -29,13 +29,14 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use sealdb_crypto::{BlockKind, BlockTag, TableId};
 use sealdb_engine::{Engine, Freed, PageAddr, SpaceId};
 
-use crate::catalog::record::TableRecord;
+use crate::catalog::record::{TableRecord, TreeRecord};
 use crate::error::Error;
 use crate::options::{Background, Durability};
 use crate::root::{LogPosition, MAX_SCRUB, RootBody, position_in};
 use crate::shared::{CATALOG_SPACE, MAP_SPACE, RetiredPlaces, Shared, SystemSealers};
 use crate::table::{Table, View};
-use crate::tree::{Need, PagePtr, Retired, Tree, TreeIo};
+use crate::tree::{Need, PagePtr, Retired, Tree, TreeError, TreeIo};
+use crate::trees::Branch;
 
 /// The level that pointers to blocks carry which are no pages of a tree.
 pub(crate) const VALUE_LEVEL: u8 = 255;
@@ -336,7 +337,7 @@ impl Shared {
         // In an order that does not depend on random ids, so that a seeded history replays exactly.
         snapshot
             .tables
-            .sort_by_key(|(table, _)| table.record.lock().record.space);
+            .sort_by_key(|(table, _)| table.record.lock().record.items.def.space);
         state.pending.extend(retired);
         for space in dropped {
             // The space goes as a whole, and its places with it.
@@ -360,12 +361,21 @@ impl Shared {
             if open.sequence <= table.record.lock().record.sequence {
                 continue;
             }
-            let root = open.tree.flush(&open.io, &mut self.pace())?;
+            let flush = |branch: &Branch| {
+                let root = branch.tree.flush(&branch.io, &mut self.pace())?;
+                Ok::<_, TreeError>(TreeRecord {
+                    def: branch.def.clone(),
+                    root,
+                    counters: branch.counters,
+                })
+            };
+            let items = flush(&open.trees.items)?;
+            let derived = open.trees.derived.iter().map(flush);
+            let derived = derived.collect::<Result<_, _>>()?;
             state.table_flushed(table.id);
             let mut slot = table.record.lock();
-            slot.record.root = root;
-            slot.record.item_count = open.counters.item_count;
-            slot.record.size_bytes = open.counters.size_bytes;
+            slot.record.items = items;
+            slot.record.derived = derived;
             slot.record.sequence = open.sequence;
             slot.changed = true;
         }

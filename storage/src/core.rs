@@ -12,19 +12,22 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use sealdb_crypto::{Caller, EncryptionContext, Generation, KeyRecord, KeyRef, Moment, TableId};
+use sealdb_crypto::{
+    Caller, EncryptionContext, Generation, KeyRecord, KeyRef, Moment, TableId, TreeId,
+};
 use sealdb_engine::{Engine, SpaceId};
-use sealdb_model::{KeySchema, TableName};
+use sealdb_model::{TableName, TableSchema};
 
-use crate::catalog::record::{Billing, TableRecord};
+use crate::catalog::record::{Billing, TableRecord, TreeRecord};
 use crate::commit::log_thread;
 use crate::commit::txn::{Txn, TxnError};
 use crate::error::{ClosedReason, Error};
 use crate::keeper::{self, ACCOUNT};
 use crate::options::{Background, Durability};
 use crate::shared::{Parts, Shared, TablesGuard};
-use crate::table::{Counters, Table};
-use crate::tree::{CacheStats, Tree};
+use crate::table::Table;
+use crate::tree::CacheStats;
+use crate::trees::{Counters, Role};
 use crate::{checkpoint, recovery};
 
 /// An open database.
@@ -37,7 +40,7 @@ pub(crate) struct Core {
 #[derive(Debug, Clone)]
 pub(crate) struct NewTable {
     pub(crate) name: TableName,
-    pub(crate) schema: KeySchema,
+    pub(crate) schema: TableSchema,
     pub(crate) billing: Billing,
     /// The KMS key; `None` is the default key.
     pub(crate) key: Option<KeyRef>,
@@ -348,23 +351,31 @@ impl Shared {
         if self.table(new.name.as_str()).is_some() {
             return Err(Error::TableExists(new.name));
         }
-        let space = SpaceId(self.next_space.fetch_add(1, Ordering::AcqRel));
+        let space = || SpaceId(self.next_space.fetch_add(1, Ordering::AcqRel));
+        let items = TreeRecord::empty(TreeId::BASE, space(), Role::Items);
+        let mut next_tree = TreeId::BASE.get();
+        let index = |index| {
+            next_tree += 1;
+            TreeRecord::empty(TreeId::new(next_tree), space(), Role::Index(index))
+        };
+        let derived = new.schema.indexes.into_iter().map(index).collect();
         let record = TableRecord {
             id,
             name: new.name,
-            schema: new.schema,
+            schema: new.schema.key,
             billing: new.billing,
             created_ms: self.clock.wall_ms(),
             key_name: new.key.map(|key| key.to_string()).unwrap_or_default(),
             key: record,
             hash_key,
-            space,
-            root: None,
-            item_count: 0,
-            size_bytes: 0,
             sequence: 0,
             carried_to: 0,
+            next_tree: next_tree + 1,
+            items,
+            derived,
         };
+        let sealers = self.table_sealers(id, key);
+        let trees = sealers.trees(&record);
         let table = Table::closed(
             record,
             ClosedReason::Deleted,
@@ -372,12 +383,7 @@ impl Shared {
             &self.published,
         );
         table.record.lock().changed = true;
-        table.set_open(
-            self.open_table(id, space, key),
-            Tree::empty(),
-            Counters::default(),
-            0,
-        );
+        table.set_open(sealers, trees, 0);
         let created = table.clone();
         self.commit_blocking(move |txn| {
             txn.create_table(&created);

@@ -30,7 +30,7 @@ use sealdb_crypto::{
 use self::calls::{Answer, Calls};
 use crate::error::{ClosedReason, Error};
 use crate::options::{Background, Options};
-use crate::shared::{RetiredPlaces, Shared};
+use crate::shared::Shared;
 use crate::table::Table;
 
 /// The account that encryption contexts name.
@@ -360,16 +360,11 @@ impl Shared {
         }
         let checkpoint = self.checkpoints.hold();
         let system = self.system_sealers()?;
-        let space = table.record.lock().record.space;
-        let open = self.open_table(table.id, space, key);
-        let replayed = self.replay_closed(&checkpoint, &system, table, &open)?;
+        let sealers = self.table_sealers(table.id, key);
+        let replayed = self.replay_closed(&checkpoint, &system, table, sealers)?;
         let _seat = self.seat.lock();
-        self.published.lock().retired.push(RetiredPlaces {
-            table: table.id,
-            space,
-            retired: replayed.retired,
-        });
-        table.set_open(open, replayed.tree, replayed.counters, replayed.sequence);
+        self.published.lock().retire(table.id, replayed.retired);
+        table.set_open(replayed.sealers, replayed.trees, replayed.sequence);
         Ok(true)
     }
 

@@ -63,6 +63,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 pub mod tools;
+mod trees;
 mod wire;
 
 #[doc(hidden)]

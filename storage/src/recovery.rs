@@ -44,10 +44,9 @@ use crate::root::{
     read_root,
 };
 use crate::shared::{
-    FIRST_TABLE_SPACE, Opened, Parts, Published, RetiredPlaces, Shared, SystemSealers, open_table,
-    system_sealers,
+    FIRST_TABLE_SPACE, Opened, Parts, Published, Shared, SystemSealers, system_sealers,
 };
-use crate::table::{OpenTable, Table};
+use crate::table::{Table, TableSealers};
 use crate::tree::{PageCache, Tree};
 
 /// Opens the database of an engine, or makes one in an engine that holds none.
@@ -87,8 +86,8 @@ fn is_zero(engine: &dyn Engine, no: SegmentNo, capacity: u64) -> Result<bool, Er
 /// A table while the log is replayed.
 struct Replaying {
     table: Arc<Table>,
-    open: Option<OpenTable>,
-    state: Replayed,
+    /// `None`: closed.
+    state: Option<Replayed>,
 }
 
 struct Recovery<'p> {
@@ -251,11 +250,9 @@ impl Recovery<'_> {
             }
             let id = record.id;
             let mut replaying = self.table(record);
-            if let Some(open) = &replaying.open {
-                let applied =
-                    replaying
-                        .state
-                        .apply_carried(&*self.parts.engine, (catalog, io), id, open);
+            if let Some(state) = &mut replaying.state {
+                let engine = &*self.parts.engine;
+                let applied = state.apply_carried(engine, (catalog, io), &replaying.table);
                 unless_damaged(&self.keeper, &mut replaying, applied)?;
             }
             self.tables.insert(id, replaying);
@@ -265,27 +262,21 @@ impl Recovery<'_> {
 
     /// A table as of its record, open if its KMS gives the key.
     fn table(&mut self, record: TableRecord) -> Replaying {
-        let (id, space) = (record.id, record.space);
-        self.next_space = self.next_space.max(space.0 + 1);
+        let id = record.id;
+        for space in record.spaces() {
+            self.next_space = self.next_space.max(space.0 + 1);
+        }
         let context = table_context(self.database, id, record.name.as_str(), &record.key);
         let asked = Moment::now(&*self.parts.clock);
         let key = record
             .key
             .unwrap(&*self.parts.kms, &Caller::database(), &context);
-        let (open, reason) = match key {
+        let (sealers, reason) = match key {
             Ok(key) => {
                 self.keeper.insert(id, asked);
-                let p = self.parts;
-                let open = open_table(
-                    &p.engine,
-                    &p.sealing,
-                    &self.cache,
-                    self.database,
-                    id,
-                    space,
-                    key,
-                );
-                (Some(open), ClosedReason::Deleted)
+                let (p, table) = (self.parts, (self.database, id));
+                let sealers = TableSealers::new(&p.engine, &p.sealing, &self.cache, table, key);
+                (Some(sealers), ClosedReason::Deleted)
             }
             Err(error) => {
                 tracing::warn!(table = %record.name, %error, "the table stays closed");
@@ -293,8 +284,8 @@ impl Recovery<'_> {
             }
         };
         let table = Table::closed(record, reason, self.pins.clone(), &self.published);
-        let state = Replayed::checkpointed(&table);
-        Replaying { table, open, state }
+        let state = sealers.map(|sealers| Replayed::checkpointed(&table, sealers));
+        Replaying { table, state }
     }
 
     fn replay(
@@ -365,17 +356,15 @@ impl Recovery<'_> {
                     record.sequence, entry.table
                 )));
             };
-            let applied = match &replaying.open {
-                Some(open) => {
-                    open_part(&*open.log, &entry.tag, entry.origin, &mut block).and_then(|plain| {
-                        let (state, io) = (&mut replaying.state, &open.io);
-                        state.apply(entry.table, io, record.sequence, plain)
-                    })
+            let applied = match &mut replaying.state {
+                Some(state) => {
+                    let (table, tag, sequence) = (&replaying.table, &entry.tag, record.sequence);
+                    state.apply_part(table, tag, entry.origin, sequence, &mut block)
                 }
                 None => Ok(()),
             };
             unless_damaged(&self.keeper, replaying, applied)?;
-            if replaying.open.is_none() {
+            if replaying.state.is_none() {
                 replaying
                     .table
                     .logged_to
@@ -404,8 +393,9 @@ impl Recovery<'_> {
             }
             SystemOutcome::Deleted(id) => {
                 if let Some(replaying) = self.tables.remove(&id) {
-                    let space = replaying.table.record.lock().record.space;
-                    self.published.lock().dropped.push(space);
+                    let slot = replaying.table.record.lock();
+                    self.published.lock().dropped.extend(slot.record.spaces());
+                    drop(slot);
                     self.keeper.remove(id);
                     self.deleted.push(replaying.table);
                 }
@@ -420,10 +410,10 @@ impl Recovery<'_> {
             return Ok(());
         }
         let mut tables: Vec<&Replaying> = self.tables.values().collect();
-        tables.sort_by_key(|replaying| replaying.table.record.lock().record.space);
+        tables.sort_by_key(|replaying| replaying.table.record.lock().record.items.def.space);
         for replaying in tables {
-            if let Some(open) = &replaying.open {
-                replaying.state.tree.flush(&open.io, &mut |_| {})?;
+            for branch in replaying.state.iter().flat_map(|state| state.trees.iter()) {
+                branch.tree.flush(&branch.io, &mut |_| {})?;
             }
         }
         Ok(())
@@ -445,15 +435,10 @@ impl Recovery<'_> {
             published.position = log.position()?;
             published.deleted = self.deleted;
             for (id, replaying) in self.tables {
-                let Replaying { table, open, state } = replaying;
-                if let Some(open) = open {
-                    let places = RetiredPlaces {
-                        table: id,
-                        space: open.io.space,
-                        retired: state.retired,
-                    };
-                    published.retired.push(places);
-                    table.set_open(open, state.tree, state.counters, state.sequence);
+                let Replaying { table, state } = replaying;
+                if let Some(state) = state {
+                    published.retire(id, state.retired);
+                    table.set_open(state.sealers, state.trees, state.sequence);
                 }
                 published.tables.insert(id, table);
             }
@@ -498,7 +483,6 @@ fn unless_damaged(
     tracing::error!(table = %table.name, %error, "the table stays closed: what the log holds for it cannot be applied");
     table.begin_closing(ClosedReason::Damaged(Arc::new(error)));
     keeper.remove(table.id);
-    replaying.open = None;
-    replaying.state = Replayed::checkpointed(table);
+    replaying.state = None;
     Ok(())
 }

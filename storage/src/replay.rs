@@ -1,82 +1,82 @@
-//! Applying logged outcomes to a tree again: at recovery, and when a closed table opens.
+//! Applying logged outcomes to a table's trees again: at recovery, and when a closed table opens.
 //!
-//! Replay evaluates nothing: it puts and deletes what the log says, and counts. It runs on threads that may block.
+//! Replay evaluates nothing: it puts and deletes the items that the log says, and what they imply. It runs on threads that may block.
 
 #![deny(clippy::indexing_slicing)]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sealdb_crypto::{LogPlace, Sealer, TableId};
+use sealdb_crypto::{BlockTag, LogPlace, Sealer, TableId};
 use sealdb_engine::Engine;
 
 use crate::catalog::record::CarriedPart;
-use crate::checkpoint::{State, VALUE_LEVEL, entries};
-use crate::commit::seat::change_tree;
+use crate::checkpoint::{State, VALUE_LEVEL, entries, load};
 use crate::commit::txn::TxnError;
 use crate::error::Error;
 use crate::log::frame::{Outcome, Outcomes};
 use crate::log::reader::{LogReader, ReadSegment, open_part};
 use crate::shared::{CARRIED_SPACE, Shared, SystemSealers};
-use crate::table::{Counters, OpenTable, Table, View};
-use crate::tree::{PagePtr, Retired, Tree, TreeIo};
+use crate::table::{Table, TableSealers, View};
+use crate::tree::{PagePtr, Tree, TreeIo};
+use crate::trees::{RetiredByTree, Trees};
 
 /// A table while outcomes are applied to it.
 pub(crate) struct Replayed {
-    pub(crate) tree: Tree,
-    pub(crate) counters: Counters,
+    pub(crate) sealers: TableSealers,
+    pub(crate) trees: Trees,
     pub(crate) sequence: u64,
-    pub(crate) retired: Retired,
+    pub(crate) retired: RetiredByTree,
 }
 
 impl Replayed {
     /// As of the table's last checkpoint.
-    pub(crate) fn checkpointed(table: &Table) -> Self {
+    pub(crate) fn checkpointed(table: &Table, sealers: TableSealers) -> Self {
         let slot = table.record.lock();
         Replayed {
-            tree: Tree::open(slot.record.root),
-            counters: Counters {
-                item_count: slot.record.item_count,
-                size_bytes: slot.record.size_bytes,
-            },
+            trees: sealers.trees(&slot.record),
+            sealers,
             sequence: slot.record.sequence,
-            retired: Retired::new(),
+            retired: RetiredByTree::default(),
         }
     }
 
-    /// Applies a part, given as its plaintext. A part that was applied before is passed over.
+    /// Opens a part and applies it. A part that was applied before is passed over.
     ///
     /// # Errors
-    /// [`Error::Corruption`] for bytes that are no outcomes.
-    pub(crate) fn apply(
+    /// [`Error::Corruption`] for a block that does not open, or holds no outcomes.
+    pub(crate) fn apply_part(
         &mut self,
-        table: TableId,
-        io: &Arc<TreeIo>,
+        table: &Table,
+        tag: &BlockTag,
+        origin: LogPlace,
         sequence: u64,
-        part: &[u8],
+        block: &mut [u8],
     ) -> Result<(), Error> {
+        let log = self.sealers.log.clone();
+        let plain = open_part(&*log, tag, origin, block)?;
+        self.apply(table, sequence, plain)
+    }
+
+    fn apply(&mut self, table: &Table, sequence: u64, part: &[u8]) -> Result<(), Error> {
         if sequence <= self.sequence {
             return Ok(());
         }
         for outcome in Outcomes::new(part) {
             let (key, item) =
-                match outcome.map_err(|what| Error::malformed_part(table, sequence, what))? {
+                match outcome.map_err(|what| Error::malformed_part(table.id, sequence, what))? {
                     Outcome::Put { key, item } => (key, Some(item)),
                     Outcome::Delete { key } => (key, None),
                 };
-            loop {
-                match change_tree(
-                    &mut self.tree,
-                    &mut self.counters,
-                    &mut self.retired,
-                    io,
-                    key,
-                    item,
-                ) {
-                    Ok(()) => break,
-                    Err(TxnError::Load(need)) => drop(need.load_blocking()?),
-                    Err(TxnError::Fail(error)) => return Err(error),
-                }
+            let changed =
+                self.trees
+                    .change(table, &mut self.retired, key, item, &mut |io, need| {
+                        load(io, need).map_err(TxnError::Fail)
+                    });
+            match changed {
+                Ok(()) => {}
+                Err(TxnError::Load(_)) => unreachable!("what is missing is loaded on the spot"),
+                Err(TxnError::Fail(error)) => return Err(error),
             }
         }
         self.sequence = sequence;
@@ -91,14 +91,13 @@ impl Replayed {
         &mut self,
         engine: &dyn Engine,
         catalog: (&Tree, &TreeIo),
-        table: TableId,
-        open: &OpenTable,
+        table: &Table,
     ) -> Result<(), Error> {
-        for (_, value) in carried(catalog.0, catalog.1, table)? {
+        for (_, value) in carried(catalog.0, catalog.1, table.id)? {
             let part = value?;
-            let mut block = engine.read_page_blocking(part.place.addr, part.place.len)?;
-            let plain = open_part(&*open.log, &part.place.tag, part.origin, &mut block)?;
-            self.apply(table, &open.io, part.origin.sequence, plain)?;
+            let CarriedPart { place, origin } = part;
+            let mut block = engine.read_page_blocking(place.addr, place.len)?;
+            self.apply_part(table, &place.tag, origin, origin.sequence, &mut block)?;
         }
         Ok(())
     }
@@ -237,15 +236,10 @@ impl Shared {
         state: &State,
         system: &SystemSealers,
         table: &Table,
-        open: &OpenTable,
+        sealers: TableSealers,
     ) -> Result<Replayed, Error> {
-        let mut replayed = Replayed::checkpointed(table);
-        replayed.apply_carried(
-            &*self.engine,
-            (&state.catalog, &system.catalog),
-            table.id,
-            open,
-        )?;
+        let mut replayed = Replayed::checkpointed(table, sealers);
+        replayed.apply_carried(&*self.engine, (&state.catalog, &system.catalog), table)?;
         if table.logged_to.load(Ordering::Acquire) > replayed.sequence {
             let published = self.published.sequence();
             let mut reader = self.log_reader(&*system.log);
@@ -255,8 +249,8 @@ impl Shared {
                 }
                 for (entry, block) in &mut record.parts {
                     if entry.table == table.id {
-                        let plain = open_part(&*open.log, &entry.tag, entry.origin, block)?;
-                        replayed.apply(table.id, &open.io, record.sequence, plain)?;
+                        let (tag, origin) = (&entry.tag, entry.origin);
+                        replayed.apply_part(table, tag, origin, record.sequence, block)?;
                     }
                 }
             }

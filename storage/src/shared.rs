@@ -38,8 +38,9 @@ use crate::log::writer::LogWriter;
 use crate::options::Options;
 use crate::pins::Pins;
 use crate::root::{LogPosition, RootBody, RootHead, seal_root};
-use crate::table::{OpenTable, Table};
+use crate::table::{Table, TableSealers};
 use crate::tree::{PageCache, Retired, TreeIo};
+use crate::trees::RetiredByTree;
 
 /// The components that a database is built from.
 #[derive(Clone)]
@@ -155,7 +156,19 @@ pub(crate) struct PublishedInner {
     pub(crate) tables: BTreeMap<TableId, Arc<Table>>,
 }
 
-/// Places that a group gave up in a table.
+impl PublishedInner {
+    /// Notes what a table's trees gave up.
+    pub(crate) fn retire(&mut self, table: TableId, retired: RetiredByTree) {
+        let places = retired.into_iter().map(|(space, retired)| RetiredPlaces {
+            table,
+            space,
+            retired,
+        });
+        self.retired.extend(places);
+    }
+}
+
+/// Places that a group gave up in one of a table's trees.
 pub(crate) struct RetiredPlaces {
     pub(crate) table: TableId,
     pub(crate) space: SpaceId,
@@ -368,16 +381,9 @@ impl Shared {
     }
 
     /// What a table's key gives.
-    pub(crate) fn open_table(&self, id: TableId, space: SpaceId, key: TableKey) -> OpenTable {
-        open_table(
-            &self.engine,
-            &self.sealing,
-            &self.cache,
-            self.database,
-            id,
-            space,
-            key,
-        )
+    pub(crate) fn table_sealers(&self, id: TableId, key: TableKey) -> TableSealers {
+        let table = (self.database, id);
+        TableSealers::new(&self.engine, &self.sealing, &self.cache, table, key)
     }
 
     // ---- tables
@@ -483,37 +489,5 @@ pub(crate) fn system_sealers(
             CATALOG_SPACE,
             cache.clone(),
         )),
-    }
-}
-
-/// The sealers of a table under its key.
-pub(crate) fn open_table(
-    engine: &Arc<dyn Engine>,
-    sealing: &Arc<dyn Sealing>,
-    cache: &Arc<PageCache>,
-    database: DatabaseId,
-    table: TableId,
-    space: SpaceId,
-    key: TableKey,
-) -> OpenTable {
-    let key = Arc::new(key);
-    let pages = sealing.sealer(
-        &key,
-        Scope {
-            database,
-            table,
-            purpose: Purpose::Pages(TreeId::BASE),
-        },
-    );
-    OpenTable {
-        io: Arc::new(TreeIo::new(engine.clone(), pages, space, cache.clone())),
-        log: sealing.sealer(
-            &key,
-            Scope {
-                database,
-                table,
-                purpose: Purpose::Log,
-            },
-        ),
     }
 }

@@ -6,22 +6,23 @@
 //! Guaranteed: a view holds exactly the outcomes of all groups up to its sequence that touched the table, and they are durable (or
 //! as durable as the interval says). Not guaranteed: that two tables' views belong to one sequence; see `Core::sequence`.
 
-use std::hash::Hasher;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use sealdb_crypto::{Sealer, TableId};
-use sealdb_model::{KeyBytes, KeySchema, TableName};
-use siphasher::sip::SipHasher24;
+use sealdb_crypto::{DatabaseId, Purpose, Scope, Sealer, Sealing, TableId, TableKey};
+use sealdb_engine::Engine;
+use sealdb_model::ops::no_such_index;
+use sealdb_model::{IndexName, IndexSchema, Item, KeySchema, TableName, TableSchema};
 
-use crate::catalog::record::{Billing, TableRecord};
+use crate::catalog::record::{Billing, TableRecord, TreeRecord};
 use crate::error::{ClosedReason, Error};
 use crate::pins::{Pin, Pins};
 use crate::shared::Published;
-use crate::tree::{Cell, Cursor, Need, Retired, Tree, TreeIo, Value};
+use crate::tree::{Cell, Cursor, Need, PageCache, Tree, TreeIo, Value};
+use crate::trees::{Branch, Counters, RetiredByTree, Trees};
 
 /// A table of an open database.
 pub(crate) struct Table {
@@ -30,7 +31,7 @@ pub(crate) struct Table {
     pub(crate) schema: KeySchema,
     pub(crate) billing: Billing,
     pub(crate) created_ms: u64,
-    hash_key: [u8; 16],
+    pub(crate) hash_key: [u8; 16],
     view: ArcSwap<View>,
     /// Only in the seat.
     pub(crate) working: Mutex<Working>,
@@ -57,9 +58,7 @@ pub(crate) enum View {
 }
 
 pub(crate) struct OpenView {
-    pub(crate) io: Arc<TreeIo>,
-    pub(crate) tree: Tree,
-    pub(crate) counters: Counters,
+    pub(crate) trees: Trees,
     /// The last group that changed the table.
     pub(crate) sequence: u64,
 }
@@ -70,19 +69,74 @@ pub(crate) struct ClosedView {
     pub(crate) counters: Counters,
 }
 
-/// Exact at the sequence of the view that they stand in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Counters {
-    pub(crate) item_count: u64,
-    /// AWS's size of all items.
-    pub(crate) size_bytes: u64,
+/// What a table's key gives: sealers, for its log parts and for each of its trees.
+#[derive(Clone)]
+pub(crate) struct TableSealers {
+    pub(crate) log: Arc<dyn Sealer>,
+    engine: Arc<dyn Engine>,
+    sealing: Arc<dyn Sealing>,
+    cache: Arc<PageCache>,
+    scope: Scope,
+    key: Arc<TableKey>,
 }
 
-/// What an open table's key gives.
-#[derive(Clone)]
+impl TableSealers {
+    pub(crate) fn new(
+        engine: &Arc<dyn Engine>,
+        sealing: &Arc<dyn Sealing>,
+        cache: &Arc<PageCache>,
+        (database, table): (DatabaseId, TableId),
+        key: TableKey,
+    ) -> Self {
+        let key = Arc::new(key);
+        let scope = Scope {
+            database,
+            table,
+            purpose: Purpose::Log,
+        };
+        TableSealers {
+            log: sealing.sealer(&key, scope),
+            engine: engine.clone(),
+            sealing: sealing.clone(),
+            cache: cache.clone(),
+            scope,
+            key,
+        }
+    }
+
+    /// A tree of the table as its record has it.
+    pub(crate) fn branch(&self, record: &TreeRecord) -> Branch {
+        let scope = Scope {
+            purpose: Purpose::Pages(record.def.id),
+            ..self.scope
+        };
+        let sealer = self.sealing.sealer(&self.key, scope);
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        Branch {
+            io: Arc::new(TreeIo::new(engine, sealer, record.def.space, cache)),
+            def: record.def.clone(),
+            tree: Tree::open(record.root),
+            counters: record.counters,
+        }
+    }
+
+    /// All trees of the table as its record has them.
+    pub(crate) fn trees(&self, record: &TableRecord) -> Trees {
+        Trees {
+            items: self.branch(&record.items),
+            derived: record
+                .derived
+                .iter()
+                .map(|tree| self.branch(tree))
+                .collect(),
+        }
+    }
+}
+
+/// An open table's newest state, and what makes it durable.
 pub(crate) struct OpenTable {
-    pub(crate) io: Arc<TreeIo>,
-    pub(crate) log: Arc<dyn Sealer>,
+    pub(crate) sealers: TableSealers,
+    pub(crate) trees: Trees,
 }
 
 /// The newest state, durable or not. Only in the seat.
@@ -91,15 +145,13 @@ pub(crate) struct Working {
     pub(crate) open: Option<OpenTable>,
     /// Why `open` is `None`.
     pub(crate) closed: Option<ClosedReason>,
-    pub(crate) tree: Tree,
-    pub(crate) counters: Counters,
     pub(crate) sequence: u64,
     /// Outcomes of the open group.
     pub(crate) part: Vec<u8>,
     /// Places that the open group gave up.
-    pub(crate) retired: Retired,
+    pub(crate) retired: RetiredByTree,
     /// The state before the open group, if that touched the table.
-    pub(crate) before: Option<(Tree, Counters)>,
+    pub(crate) before: Option<Trees>,
     /// Its deletion is in the open group or on its way to the disk.
     pub(crate) deleting: bool,
     /// Its key is about to be dropped: nothing new is taken, nothing more is published.
@@ -107,16 +159,41 @@ pub(crate) struct Working {
 }
 
 impl Working {
-    /// What a mutation works with.
+    fn closed(reason: ClosedReason, sequence: u64) -> Self {
+        Working {
+            open: None,
+            closed: Some(reason),
+            sequence,
+            part: Vec::new(),
+            retired: RetiredByTree::default(),
+            before: None,
+            deleting: false,
+            closing: false,
+        }
+    }
+
+    /// Whether the table takes mutations.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check_writable(&self, table: &Table) -> Result<(), Error> {
+        match (&self.open, &self.closed) {
+            (Some(_), _) if self.deleting => Err(table.inaccessible(&ClosedReason::Deleted)),
+            (Some(_), None) => Ok(()),
+            (_, Some(reason)) => Err(table.inaccessible(reason)),
+            (None, None) => Err(table.inaccessible(&ClosedReason::Deleted)),
+        }
+    }
+
+    /// The trees that a mutation sees.
     ///
     /// # Errors
     /// Why the table takes none.
-    pub(crate) fn writable(&self, table: &Table) -> Result<&OpenTable, Error> {
-        match (&self.open, &self.closed) {
-            (Some(_), _) if self.deleting => Err(table.inaccessible(&ClosedReason::Deleted)),
-            (Some(open), None) => Ok(open),
-            (_, Some(reason)) => Err(table.inaccessible(reason)),
-            (None, None) => Err(table.inaccessible(&ClosedReason::Deleted)),
+    pub(crate) fn readable(&self, table: &Table) -> Result<&Trees, Error> {
+        self.check_writable(table)?;
+        match &self.open {
+            Some(open) => Ok(&open.trees),
+            None => Err(table.inaccessible(&ClosedReason::Deleted)),
         }
     }
 }
@@ -129,10 +206,7 @@ impl Table {
         pins: Arc<Pins>,
         published: &Published,
     ) -> Arc<Self> {
-        let counters = Counters {
-            item_count: record.item_count,
-            size_bytes: record.size_bytes,
-        };
+        let counters = record.items.counters;
         Arc::new(Table {
             id: record.id,
             name: record.name.clone(),
@@ -144,18 +218,7 @@ impl Table {
                 reason: reason.clone(),
                 counters,
             })),
-            working: Mutex::new(Working {
-                open: None,
-                closed: Some(reason),
-                tree: Tree::empty(),
-                counters,
-                sequence: record.sequence,
-                part: Vec::new(),
-                retired: Retired::new(),
-                before: None,
-                deleting: false,
-                closing: false,
-            }),
+            working: Mutex::new(Working::closed(reason, record.sequence)),
             logged_to: AtomicU64::new(record.sequence.max(record.carried_to)),
             record: Mutex::new(RecordSlot {
                 record,
@@ -167,27 +230,25 @@ impl Table {
     }
 
     /// Opens the table with this state. Only while nobody writes to it: at recovery, or in the seat.
-    pub(crate) fn set_open(&self, open: OpenTable, tree: Tree, counters: Counters, sequence: u64) {
+    pub(crate) fn set_open(&self, sealers: TableSealers, trees: Trees, sequence: u64) {
         let mut working = self.working.lock();
         let view = OpenView {
-            io: open.io.clone(),
-            tree: tree.clone(),
-            counters,
+            trees: trees.clone(),
             sequence,
         };
         *working = Working {
-            open: Some(open),
+            open: Some(OpenTable { sealers, trees }),
             closed: None,
-            tree,
-            counters,
-            sequence,
-            part: Vec::new(),
-            retired: Retired::new(),
-            before: None,
-            deleting: false,
-            closing: false,
+            ..Working::closed(ClosedReason::Deleted, sequence)
         };
         self.view.store(Arc::new(View::Open(view)));
+    }
+
+    /// Whether its items imply nothing elsewhere.
+    pub(crate) fn has_one_tree(&self) -> bool {
+        let working = self.working.lock();
+        let open = working.open.as_ref();
+        open.is_none_or(|open| open.trees.derived.is_empty())
     }
 
     /// From now on nothing is read or written. What is in the open group or on its way to the disk still gets there.
@@ -209,9 +270,8 @@ impl Table {
         self.logged_to.fetch_max(working.sequence, Ordering::AcqRel);
         working.open = None;
         working.closed = Some(reason.clone());
-        working.tree = Tree::empty();
         working.part = Vec::new();
-        working.retired = Retired::new();
+        working.retired.clear();
         working.before = None;
         self.view
             .store(Arc::new(View::Closed(ClosedView { reason, counters })));
@@ -244,9 +304,67 @@ impl Table {
     /// Exact while the table is open; as of its last checkpoint, or of its closing, otherwise.
     pub(crate) fn counters(&self) -> Counters {
         match &**self.view.load() {
-            View::Open(open) => open.counters,
+            View::Open(open) => open.trees.items.counters,
             View::Closed(closed) => closed.counters,
         }
+    }
+
+    /// The table's key and its indexes.
+    pub(crate) fn table_schema(&self) -> TableSchema {
+        let indexes = match &**self.view.load() {
+            View::Open(open) => open.trees.indexes().cloned().collect(),
+            View::Closed(_) => self.record.lock().record.indexes().cloned().collect(),
+        };
+        TableSchema {
+            key: self.schema.clone(),
+            indexes,
+        }
+    }
+
+    /// An index as readers see it now.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if there is none of this name, [`Error::TableInaccessible`].
+    pub(crate) fn index(&self, name: &IndexName) -> Result<IndexSchema, Error> {
+        match &**self.view.load() {
+            View::Open(open) => match open.trees.index(name.as_str()) {
+                Some((_, index)) => Ok(index.clone()),
+                None => Err(no_such_index(name.as_str()).into()),
+            },
+            View::Closed(closed) => Err(self.inaccessible(&closed.reason)),
+        }
+    }
+
+    /// Checks that no attribute of a new item keeps it out of an index for ever.
+    ///
+    /// # Errors
+    /// [`Error::Validation`].
+    pub(crate) fn check_index_keys(&self, item: &Item) -> Result<(), Error> {
+        match &**self.view.load() {
+            View::Open(open) => {
+                let mut indexes = open.trees.indexes();
+                Ok(indexes.try_for_each(|index| index.check_item(item))?)
+            }
+            // Whoever writes is told soon enough.
+            View::Closed(_) => Ok(()),
+        }
+    }
+
+    /// What an index holds; as of the last checkpoint while the table is closed.
+    pub(crate) fn index_counters(&self, name: &str) -> Counters {
+        let counters = match &**self.view.load() {
+            View::Open(open) => open.trees.index(name).map(|(branch, _)| branch.counters),
+            View::Closed(_) => {
+                let slot = self.record.lock();
+                let tree = |tree: &&TreeRecord| tree.def.role.is_index(name);
+                slot.record
+                    .derived
+                    .iter()
+                    .find(tree)
+                    .map(|tree| tree.counters)
+            }
+        };
+        counters.unwrap_or_default()
     }
 
     pub(crate) fn inaccessible(&self, reason: &ClosedReason) -> Error {
@@ -257,25 +375,6 @@ impl Table {
                 reason: reason.clone(),
             },
         }
-    }
-
-    /// The key under which an item is stored: keyed hash of the partition key 8 ‖ its length 2 ‖ itself ‖ sort key.
-    pub(crate) fn stored_key(&self, key: &KeyBytes) -> Vec<u8> {
-        let mut out = self.partition_prefix(&key.partition);
-        out.extend_from_slice(&key.sort);
-        out
-    }
-
-    /// What all stored keys of one partition begin with; what follows is the sort key.
-    pub(crate) fn partition_prefix(&self, partition: &[u8]) -> Vec<u8> {
-        let mut hasher = SipHasher24::new_with_key(&self.hash_key);
-        hasher.write(partition);
-        let mut out = Vec::with_capacity(10 + partition.len() + 32);
-        out.extend_from_slice(&hasher.finish().to_be_bytes());
-        let len = u16::try_from(partition.len()).expect("a partition key has at most 2,048 bytes");
-        out.extend_from_slice(&len.to_be_bytes());
-        out.extend_from_slice(partition);
-        out
     }
 
     /// A stored key taken apart: partition key and sort key. `None` if it is none that we write.
@@ -333,10 +432,11 @@ impl Table {
             View::Open(open) => open,
             View::Closed(closed) => return Err(self.inaccessible(&closed.reason)),
         };
-        match open.tree.get(&open.io, key) {
+        let items = &open.trees.items;
+        match items.tree.get(&items.io, key) {
             Ok(value) => Ok(Ok(value)),
             Err(Need::Load(cell)) => Ok(Err(Miss {
-                io: open.io.clone(),
+                io: items.io.clone(),
                 cell,
                 view: Arc::clone(&view),
             })),
@@ -382,27 +482,66 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    fn open(&self) -> &OpenView {
+    /// The table's trees.
+    pub(crate) fn trees(&self) -> &Trees {
         match &*self.view {
-            View::Open(open) => open,
+            View::Open(open) => &open.trees,
             View::Closed(_) => unreachable!("a snapshot is made from an open view only"),
         }
     }
 
-    /// Walks the stored keys between the bounds. What a scan brings into the cache does not displace what gets use.
-    pub(crate) fn cursor(
-        &self,
+    /// Walks the keys of one of the trees between the bounds. What a scan brings into the cache does not displace what gets use.
+    pub(crate) fn cursor<'s>(
+        &'s self,
+        branch: &'s Branch,
         lower: Bound<Vec<u8>>,
         upper: Bound<Vec<u8>>,
         reverse: bool,
         scan: bool,
-    ) -> SnapshotCursor<'_> {
-        let cursor = self.open().tree.cursor(lower, upper, reverse);
+    ) -> SnapshotCursor<'s> {
+        let cursor = branch.tree.cursor(lower, upper, reverse);
         let cursor = if scan { cursor.scanning() } else { cursor };
         SnapshotCursor {
             snapshot: self,
+            io: &branch.io,
             cursor,
             key: Vec::new(),
+        }
+    }
+
+    /// The item under a stored key. Does not suspend if its pages are cached.
+    ///
+    /// # Errors
+    /// As [`SnapshotCursor::next`].
+    pub(crate) async fn get(&self, key: &[u8]) -> Result<Option<Value>, Error> {
+        let items = &self.trees().items;
+        loop {
+            match items.tree.get(&items.io, key) {
+                Ok(value) => return Ok(value),
+                Err(Need::Load(cell)) => {
+                    let loaded = items.io.load(&cell).await;
+                    loaded.map_err(|error| self.failed(error))?;
+                }
+                Err(Need::Fail(error)) => return Err(self.failed(error)),
+            }
+        }
+    }
+
+    /// The same for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`SnapshotCursor::next`].
+    pub(crate) fn get_blocking(&self, key: &[u8]) -> Result<Option<Value>, Error> {
+        let items = &self.trees().items;
+        loop {
+            match items.tree.get(&items.io, key) {
+                Ok(value) => return Ok(value),
+                Err(Need::Load(cell)) => {
+                    let loaded = items.io.load_blocking(&cell);
+                    loaded.map_err(|error| self.failed(error))?;
+                }
+                Err(Need::Fail(error)) => return Err(self.failed(error)),
+            }
         }
     }
 
@@ -419,6 +558,7 @@ impl Snapshot {
 /// A walk over a snapshot.
 pub(crate) struct SnapshotCursor<'a> {
     snapshot: &'a Snapshot,
+    io: &'a TreeIo,
     cursor: Cursor,
     key: Vec<u8>,
 }
@@ -433,8 +573,7 @@ impl SnapshotCursor<'_> {
             match self.step()? {
                 Ok(next) => return Ok(next),
                 Err(cell) => {
-                    let io = &self.snapshot.open().io;
-                    let loaded = io.load_for(&cell, self.cursor.hint()).await;
+                    let loaded = self.io.load_for(&cell, self.cursor.hint()).await;
                     loaded.map_err(|error| self.snapshot.failed(error))?;
                 }
             }
@@ -450,8 +589,7 @@ impl SnapshotCursor<'_> {
             match self.step()? {
                 Ok(next) => return Ok(next),
                 Err(cell) => {
-                    let io = &self.snapshot.open().io;
-                    let loaded = io.load_blocking_for(&cell, self.cursor.hint());
+                    let loaded = self.io.load_blocking_for(&cell, self.cursor.hint());
                     loaded.map_err(|error| self.snapshot.failed(error))?;
                 }
             }
@@ -464,7 +602,7 @@ impl SnapshotCursor<'_> {
     }
 
     fn step(&mut self) -> Result<Result<Option<Value>, Arc<Cell>>, Error> {
-        match self.cursor.next(&self.snapshot.open().io) {
+        match self.cursor.next(self.io) {
             Ok(Some((key, value))) => {
                 self.key.clear();
                 self.key.extend_from_slice(&key);

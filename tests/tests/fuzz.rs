@@ -229,11 +229,6 @@ fn every_target_keeps_its_promises_over_corpus_and_generated_inputs() {
         ),
         run("number", &numbers, sealdb_model::fuzzing::fuzz_number),
         run("key_bytes", &numbers, sealdb_model::fuzzing::fuzz_key_bytes),
-        run(
-            "table_schema",
-            &[vec![1; 32]],
-            sealdb_model::fuzzing::fuzz_table_schema,
-        ),
         run("protobuf", &messages, sealdb_proto::fuzz_protobuf),
     ];
     assert!(

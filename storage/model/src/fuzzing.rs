@@ -10,7 +10,7 @@ use crate::key::KeyBytes;
 use crate::map::Map;
 use crate::names::AttributeName;
 use crate::number::Number;
-use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
+use crate::schema::{KeyAttribute, KeySchema, ScalarType};
 use crate::size::item_size;
 use crate::value::AttributeValue;
 
@@ -54,15 +54,6 @@ pub fn fuzz_number(data: &[u8]) {
             Some((number, bytes.len())),
             "and so do its bytes"
         );
-    }
-}
-
-/// Bytes of a table's schema.
-pub fn fuzz_table_schema(data: &[u8]) {
-    if let Some(schema) = TableSchema::decode(data) {
-        let mut bytes = Vec::new();
-        schema.encode(&mut bytes);
-        assert_eq!(bytes, data, "a schema has one form");
     }
 }
 

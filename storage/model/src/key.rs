@@ -167,26 +167,29 @@ impl KeySchema {
     }
 }
 
+/// The order-preserving bytes of a value that a key attribute may have: `None` for other types.
+pub(crate) fn scalar_bytes(value: &AttributeValue) -> Option<Vec<u8>> {
+    match value {
+        AttributeValue::S(text) => Some(text.as_bytes().to_vec()),
+        AttributeValue::B(bytes) => Some(bytes.clone()),
+        AttributeValue::N(number) => {
+            let mut bytes = Vec::with_capacity(22);
+            number.encode_ordered(&mut bytes);
+            Some(bytes)
+        }
+        _ => None,
+    }
+}
+
 /// The bytes of a key attribute's value, which is of the attribute's type.
 pub(crate) fn key_value_bytes(
     attribute: &KeyAttribute,
     role: KeyRole,
     value: &AttributeValue,
 ) -> Result<Vec<u8>, ValidationError> {
-    let bytes = match value {
-        AttributeValue::S(text) => text.as_bytes(),
-        AttributeValue::B(bytes) => bytes,
-        AttributeValue::N(number) => {
-            let mut bytes = Vec::with_capacity(22);
-            number.encode_ordered(&mut bytes);
-            return Ok(bytes);
-        }
-        _ => {
-            return Err(ValidationError::new(
-                "The provided key element does not match the schema",
-            ));
-        }
-    };
+    let bytes = scalar_bytes(value).ok_or_else(|| {
+        ValidationError::new("The provided key element does not match the schema")
+    })?;
     if bytes.is_empty() {
         let kind = if attribute.kind == ScalarType::S {
             "string"
@@ -199,17 +202,24 @@ pub(crate) fn key_value_bytes(
             attribute.name
         )));
     }
-    // AWS's messages, the missing space of the first one included.
-    match role {
-        KeyRole::Partition if bytes.len() > MAX_PARTITION_KEY => {
-            Err(ValidationError::invalid_parameter(
-                "Size of hashkey has exceeded the maximum size limit of2048 bytes",
-            ))
+    role.check_length(bytes.len())?;
+    Ok(bytes)
+}
+
+impl KeyRole {
+    /// Checks the length of all attributes of this role together. AWS's messages, the missing space of the first one included.
+    pub(crate) fn check_length(self, length: usize) -> Result<(), ValidationError> {
+        match self {
+            KeyRole::Partition if length > MAX_PARTITION_KEY => {
+                Err(ValidationError::invalid_parameter(
+                    "Size of hashkey has exceeded the maximum size limit of2048 bytes",
+                ))
+            }
+            KeyRole::Sort if length > MAX_SORT_KEY => Err(ValidationError::invalid_parameter(
+                "Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
+            )),
+            _ => Ok(()),
         }
-        KeyRole::Sort if bytes.len() > MAX_SORT_KEY => Err(ValidationError::invalid_parameter(
-            "Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
-        )),
-        _ => Ok(bytes.to_vec()),
     }
 }
 

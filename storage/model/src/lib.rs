@@ -15,6 +15,7 @@ pub mod expr;
 pub mod fuzzing;
 #[cfg(test)]
 mod generate;
+mod index;
 mod key;
 mod map;
 mod names;
@@ -25,9 +26,13 @@ mod size;
 mod value;
 
 pub use error::{ErrorCode, ValidationError};
+pub use index::{
+    IndexKey, IndexKeyBytes, IndexKind, IndexProjection, IndexSchema, MAX_INDEX_KEY_ATTRIBUTES,
+    put_partition_bytes, put_sort_bytes, put_sort_prefix,
+};
 pub use key::{KeyBytes, KeyRole, MAX_PARTITION_KEY, MAX_SORT_KEY, PrimaryKey};
 pub use map::{IntoIter, Item, Map};
-pub use names::{AttributeName, MAX_ATTRIBUTE_NAME, MAX_KEY_NAME, TableName};
+pub use names::{AttributeName, IndexName, MAX_ATTRIBUTE_NAME, MAX_KEY_NAME, TableName};
 pub use number::{MAX_DIGITS, MAX_MAGNITUDE, MIN_MAGNITUDE, Number, NumberError};
 pub use schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 pub use size::{

@@ -1,9 +1,9 @@
-//! Names of tables and attributes. Having one is the proof that it follows the rules.
+//! Names of tables, indexes and attributes. Having one is the proof that it follows the rules.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::ValidationError;
+use crate::error::{Constraints, ValidationError};
 
 /// Longest attribute name, in bytes of UTF-8. Key attributes: [`MAX_KEY_NAME`].
 pub const MAX_ATTRIBUTE_NAME: usize = 65_535;
@@ -34,10 +34,7 @@ impl TableName {
                 "{field} must be at least 3 characters long and at most 255 characters long"
             )));
         }
-        if !name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-        {
+        if !name.bytes().all(is_name_byte) {
             return Err(ValidationError::constraint(
                 name,
                 field,
@@ -56,6 +53,10 @@ impl TableName {
     pub fn into_string(self) -> String {
         self.0
     }
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 /// A message need not repeat a megabyte.
@@ -89,6 +90,53 @@ impl FromStr for TableName {
 
     fn from_str(name: &str) -> Result<Self, ValidationError> {
         Self::new(name)
+    }
+}
+
+/// The name of a secondary index: 3 to 255 characters of those that a [`TableName`] may have.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IndexName(String);
+
+impl IndexName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// AWS's message if the name breaks the rules.
+    pub fn new(name: impl Into<String>) -> Result<Self, ValidationError> {
+        let name = name.into();
+        let mut constraints = Constraints::default();
+        check_index_name(&name, "indexName", &mut constraints);
+        constraints.finish()?;
+        Ok(Self(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Notes what is wrong with the name of an index in the field `at`.
+pub(crate) fn check_index_name(name: &str, at: &str, constraints: &mut Constraints) {
+    constraints.require(
+        !name.is_empty() && name.bytes().all(is_name_byte),
+        shortened(name),
+        at,
+        "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+    );
+    constraints.length(name.len(), 3, 255, shortened(name), at);
+}
+
+impl fmt::Display for IndexName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The length: a name may tell what the data is about.
+impl fmt::Debug for IndexName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IndexName({} bytes)", self.0.len())
     }
 }
 
@@ -180,6 +228,25 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn index_names_follow_the_rules() {
+        assert_eq!(
+            IndexName::new("by.Name_1-x").unwrap().as_str(),
+            "by.Name_1-x"
+        );
+        assert!(IndexName::new("x".repeat(256)).is_err());
+        assert_eq!(
+            IndexName::new("a").unwrap_err().to_string(),
+            "1 validation error detected: Value 'a' at 'indexName' failed to satisfy constraint: Member must have length \
+             greater than or equal to 3"
+        );
+        assert_eq!(
+            IndexName::new("a;cd").unwrap_err().to_string(),
+            "1 validation error detected: Value 'a;cd' at 'indexName' failed to satisfy constraint: Member must satisfy \
+             regular expression pattern: [a-zA-Z0-9_.-]+"
+        );
     }
 
     #[test]

@@ -14,18 +14,42 @@
 //! | 1 | format, 1 |
 //! | 16 | table id |
 //! | 2 + n | name |
-//! | 2 + n, 1 | name and type (`S`, `N`, `B`) of the partition key |
-//! | 1, then 2 + n, 1 | 1 if there is a sort key: its name and type |
+//! | attribute | the partition key |
+//! | 1, attribute | 1 if there is a sort key; it |
 //! | 1 + 8 + 8 | billing: 0 provisioned, 1 on demand; read and write units |
 //! | 8 | creation time, milliseconds since 1970 |
 //! | 2 + n | the KMS key as it was named at creation; empty: the default key |
 //! | 2 + n | key record |
 //! | 16 | SipHash key of the partition hash |
-//! | 8 | space of the base tree |
-//! | 1 + 28 | pointer to the base tree's root |
-//! | 8 + 8 | item count, size in bytes |
-//! | 8 | sequence up to which the tree holds all outcomes |
+//! | 8 | sequence up to which the trees hold all outcomes |
 //! | 8 | sequence up to which outcomes beyond it are carried |
+//! | 4 | the id of the next new tree |
+//! | tree | the items |
+//! | 2, trees | count of the derived trees; they |
+//!
+//! An attribute is its name (2 + n) and its type (`S`, `N`, `B`).
+//!
+//! A tree:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | tree id |
+//! | 8 | space |
+//! | 1 + 28 | pointer to its root |
+//! | 8 + 8 | item count, size in bytes |
+//! | 1 | what it holds: 0 the items, 1 a local index, 2 a global index |
+//! | index | of an index |
+//!
+//! An index:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 2 + n | name |
+//! | 1, attributes | count of its partition attributes; they |
+//! | 1, attributes | count of its sort attributes; they |
+//! | 1 | projection: 0 keys only, 1 all, 2 what is named |
+//! | 2, then 2 + n each | count of the names; they. Only for projection 2 |
+//! | 8 + 8 | read and write units |
 //!
 //! A carried part: pointer 28, segment id 16 and sequence 8 that it was sealed at.
 //!
@@ -33,12 +57,19 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use sealdb_crypto::{KeyRecord, LogPlace, SegmentId, TableId};
+use std::sync::Arc;
+
+use sealdb_crypto::{KeyRecord, LogPlace, SegmentId, TableId, TreeId};
 use sealdb_engine::SpaceId;
-use sealdb_model::{AttributeName, KeyAttribute, KeySchema, ScalarType, TableName};
+use sealdb_model::ops::ProvisionedThroughput;
+use sealdb_model::{
+    AttributeName, IndexKey, IndexKind, IndexName, IndexProjection, IndexSchema, KeyAttribute,
+    KeySchema, ScalarType, TableName,
+};
 
 use crate::root::{put_page_ptr, read_page_ptr};
 use crate::tree::PagePtr;
+use crate::trees::{Counters, Role, TreeDef};
 use crate::wire::{Malformed, Reader, Write};
 
 /// How a table was asked to be billed: kept and told, nothing else.
@@ -64,12 +95,19 @@ pub(crate) struct TableRecord {
     pub(crate) key_name: String,
     pub(crate) key: KeyRecord,
     pub(crate) hash_key: [u8; 16],
-    pub(crate) space: SpaceId,
-    pub(crate) root: Option<PagePtr>,
-    pub(crate) item_count: u64,
-    pub(crate) size_bytes: u64,
     pub(crate) sequence: u64,
     pub(crate) carried_to: u64,
+    pub(crate) next_tree: u32,
+    pub(crate) items: TreeRecord,
+    pub(crate) derived: Vec<TreeRecord>,
+}
+
+/// What the catalog knows of one of a table's trees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TreeRecord {
+    pub(crate) def: Arc<TreeDef>,
+    pub(crate) root: Option<PagePtr>,
+    pub(crate) counters: Counters,
 }
 
 const FORMAT: u8 = 1;
@@ -103,7 +141,151 @@ fn flag(r: &mut Reader<'_>, what: &'static str) -> Result<bool, Malformed> {
     }
 }
 
+/// A list with its count in one byte before it.
+fn put_attributes(out: &mut Vec<u8>, attributes: &[KeyAttribute]) {
+    out.put_u8(u8::try_from(attributes.len()).expect("a key has at most eight attributes"));
+    for attribute in attributes {
+        put_attribute(out, attribute);
+    }
+}
+
+fn read_attributes(r: &mut Reader<'_>) -> Result<Vec<KeyAttribute>, Malformed> {
+    let count = r.u8("count of attributes")?;
+    (0..count).map(|_| read_attribute(r)).collect()
+}
+
+fn put_throughput(out: &mut Vec<u8>, units: ProvisionedThroughput) {
+    out.put_u64(units.read_capacity_units.cast_unsigned());
+    out.put_u64(units.write_capacity_units.cast_unsigned());
+}
+
+fn read_throughput(r: &mut Reader<'_>) -> Result<ProvisionedThroughput, Malformed> {
+    Ok(ProvisionedThroughput {
+        read_capacity_units: r.u64("read units")?.cast_signed(),
+        write_capacity_units: r.u64("write units")?.cast_signed(),
+    })
+}
+
+const ITEMS: u8 = 0;
+const LOCAL_INDEX: u8 = 1;
+const GLOBAL_INDEX: u8 = 2;
+
+const KEYS_ONLY: u8 = 0;
+const ALL: u8 = 1;
+const INCLUDE: u8 = 2;
+
+fn put_index(out: &mut Vec<u8>, index: &IndexSchema) {
+    out.put_short_bytes(index.name.as_str().as_bytes());
+    put_attributes(out, &index.key.partition);
+    put_attributes(out, &index.key.sort);
+    match &index.projection {
+        IndexProjection::KeysOnly => out.put_u8(KEYS_ONLY),
+        IndexProjection::All => out.put_u8(ALL),
+        IndexProjection::Include(names) => {
+            out.put_u8(INCLUDE);
+            out.put_u16(u16::try_from(names.len()).expect("an index names at most 20 attributes"));
+            for name in names {
+                out.put_short_bytes(name.as_str().as_bytes());
+            }
+        }
+    }
+    put_throughput(out, index.throughput);
+}
+
+fn read_index(r: &mut Reader<'_>, kind: IndexKind) -> Result<IndexSchema, Malformed> {
+    let name = IndexName::new(r.text("index name")?).map_err(|_| Malformed("index name"))?;
+    let key = IndexKey {
+        partition: read_attributes(r)?,
+        sort: read_attributes(r)?,
+    };
+    let projection = match r.u8("projection")? {
+        KEYS_ONLY => IndexProjection::KeysOnly,
+        ALL => IndexProjection::All,
+        INCLUDE => {
+            let count = r.u16("count of projected attributes")?;
+            let name = |_| {
+                let name = r.text("projected attribute")?;
+                AttributeName::new(name).map_err(|_| Malformed("projected attribute"))
+            };
+            IndexProjection::Include((0..count).map(name).collect::<Result<_, _>>()?)
+        }
+        _ => return Err(Malformed("projection")),
+    };
+    Ok(IndexSchema {
+        name,
+        kind,
+        key,
+        projection,
+        throughput: read_throughput(r)?,
+    })
+}
+
+impl TreeRecord {
+    /// A tree without entries.
+    pub(crate) fn empty(id: TreeId, space: SpaceId, role: Role) -> Self {
+        TreeRecord {
+            def: Arc::new(TreeDef { id, space, role }),
+            root: None,
+            counters: Counters::default(),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u32(self.def.id.get());
+        out.put_u64(self.def.space.0);
+        put_page_ptr(out, self.root.as_ref());
+        out.put_u64(self.counters.item_count);
+        out.put_u64(self.counters.size_bytes);
+        match &self.def.role {
+            Role::Items => out.put_u8(ITEMS),
+            Role::Index(index) => {
+                out.put_u8(match index.kind {
+                    IndexKind::Local => LOCAL_INDEX,
+                    IndexKind::Global => GLOBAL_INDEX,
+                });
+                put_index(out, index);
+            }
+        }
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let id = TreeId::new(r.u32("tree id")?);
+        let space = SpaceId(r.u64("space")?);
+        let root = read_page_ptr(r, "root pointer")?;
+        let counters = Counters {
+            item_count: r.u64("item count")?,
+            size_bytes: r.u64("size")?,
+        };
+        let role = match r.u8("what a tree holds")? {
+            ITEMS => Role::Items,
+            LOCAL_INDEX => Role::Index(read_index(r, IndexKind::Local)?),
+            GLOBAL_INDEX => Role::Index(read_index(r, IndexKind::Global)?),
+            _ => return Err(Malformed("what a tree holds")),
+        };
+        Ok(TreeRecord {
+            def: Arc::new(TreeDef { id, space, role }),
+            root,
+            counters,
+        })
+    }
+}
+
 impl TableRecord {
+    /// All of its trees, the items first.
+    pub(crate) fn trees(&self) -> impl Iterator<Item = &TreeRecord> {
+        std::iter::once(&self.items).chain(&self.derived)
+    }
+
+    /// Its secondary indexes.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = &IndexSchema> {
+        self.derived.iter().filter_map(|tree| tree.def.role.index())
+    }
+
+    /// The spaces of all of its trees.
+    pub(crate) fn spaces(&self) -> impl Iterator<Item = SpaceId> {
+        self.trees().map(|tree| tree.def.space)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         out.put_u8(FORMAT);
@@ -121,12 +303,14 @@ impl TableRecord {
         out.put_short_bytes(self.key_name.as_bytes());
         out.put_short_bytes(&self.key.encode());
         out.put_raw(&self.hash_key);
-        out.put_u64(self.space.0);
-        put_page_ptr(&mut out, self.root.as_ref());
-        out.put_u64(self.item_count);
-        out.put_u64(self.size_bytes);
         out.put_u64(self.sequence);
         out.put_u64(self.carried_to);
+        out.put_u32(self.next_tree);
+        self.items.encode(&mut out);
+        out.put_u16(u16::try_from(self.derived.len()).expect("a table has few trees"));
+        for tree in &self.derived {
+            tree.encode(&mut out);
+        }
         out
     }
 
@@ -158,12 +342,15 @@ impl TableRecord {
             key: KeyRecord::decode(r.short_bytes("key record")?)
                 .map_err(|_| Malformed("key record"))?,
             hash_key: r.array("hash key")?,
-            space: SpaceId(r.u64("space")?),
-            root: read_page_ptr(&mut r, "root pointer")?,
-            item_count: r.u64("item count")?,
-            size_bytes: r.u64("size")?,
             sequence: r.u64("sequence")?,
             carried_to: r.u64("carried sequence")?,
+            next_tree: r.u32("next tree")?,
+            items: TreeRecord::decode(&mut r)?,
+            derived: {
+                let count = r.u16("count of trees")?;
+                let trees = (0..count).map(|_| TreeRecord::decode(&mut r));
+                trees.collect::<Result<_, _>>()?
+            },
         };
         r.end("table record")?;
         Ok(record)
@@ -292,36 +479,89 @@ mod tests {
         (
             "[a-zA-Z0-9_.-]{3,40}",
             attribute.clone(),
-            proptest::option::of(attribute),
+            proptest::option::of(attribute.clone()),
             any::<([u8; 16], [u8; 16], bool, u64, u64, u64)>(),
-            any::<(u64, u64, u64, u64, u64)>(),
-            proptest::option::of((any::<u64>(), 0u32..1 << 24, any::<[u8; 16]>())),
+            any::<(u64, u64, u32)>(),
+            tree(Just(Role::Items).boxed()),
+            proptest::collection::vec(tree(index(attribute)), 0..3),
         )
-            .prop_map(|(name, partition, sort, ids, numbers, root)| TableRecord {
-                id: TableId::from_bytes(ids.0),
-                name: TableName::new(name).unwrap(),
-                schema: KeySchema { partition, sort },
-                billing: Billing {
-                    on_demand: ids.2,
-                    read_units: ids.3,
-                    write_units: ids.4,
-                },
-                created_ms: ids.5,
-                key_name: "alias/one".into(),
-                key: test_key_record(),
-                hash_key: ids.1,
-                space: SpaceId(numbers.0),
-                root: root.map(|(a, len, t)| PagePtr {
-                    addr: PageAddr(a),
-                    len,
-                    level: 0,
-                    tag: BlockTag::from_bytes(t),
-                }),
-                item_count: numbers.1,
-                size_bytes: numbers.2,
-                sequence: numbers.3,
-                carried_to: numbers.4,
+            .prop_map(|(name, partition, sort, ids, numbers, items, derived)| {
+                TableRecord {
+                    id: TableId::from_bytes(ids.0),
+                    name: TableName::new(name).unwrap(),
+                    schema: KeySchema { partition, sort },
+                    billing: Billing {
+                        on_demand: ids.2,
+                        read_units: ids.3,
+                        write_units: ids.4,
+                    },
+                    created_ms: ids.5,
+                    key_name: "alias/one".into(),
+                    key: test_key_record(),
+                    hash_key: ids.1,
+                    sequence: numbers.0,
+                    carried_to: numbers.1,
+                    next_tree: numbers.2,
+                    items,
+                    derived,
+                }
             })
+    }
+
+    fn tree(role: BoxedStrategy<Role>) -> impl Strategy<Value = TreeRecord> {
+        let root = proptest::option::of((any::<u64>(), 0u32..1 << 24, any::<[u8; 16]>()));
+        (any::<(u32, u64, u64, u64)>(), root, role).prop_map(|(numbers, root, role)| TreeRecord {
+            root: root.map(|(addr, len, tag)| PagePtr {
+                addr: PageAddr(addr),
+                len,
+                level: 0,
+                tag: BlockTag::from_bytes(tag),
+            }),
+            counters: Counters {
+                item_count: numbers.2,
+                size_bytes: numbers.3,
+            },
+            ..TreeRecord::empty(TreeId::new(numbers.0), SpaceId(numbers.1), role)
+        })
+    }
+
+    fn index(
+        attribute: impl Strategy<Value = KeyAttribute> + Clone + 'static,
+    ) -> BoxedStrategy<Role> {
+        let attributes = proptest::collection::vec(attribute, 0..5);
+        let names = proptest::collection::vec("[a-z]{1,20}", 0..4);
+        (
+            "[a-zA-Z0-9_.-]{3,40}",
+            (attributes.clone(), attributes),
+            (0u8..3, names),
+            any::<(bool, i64, i64)>(),
+        )
+            .prop_map(|(name, (partition, sort), (projection, names), rest)| {
+                Role::Index(IndexSchema {
+                    name: IndexName::new(name).unwrap(),
+                    kind: if rest.0 {
+                        IndexKind::Local
+                    } else {
+                        IndexKind::Global
+                    },
+                    key: IndexKey { partition, sort },
+                    projection: match projection {
+                        0 => IndexProjection::KeysOnly,
+                        1 => IndexProjection::All,
+                        _ => {
+                            let names = names
+                                .into_iter()
+                                .map(|name| AttributeName::new(name).unwrap());
+                            IndexProjection::Include(names.collect())
+                        }
+                    },
+                    throughput: ProvisionedThroughput {
+                        read_capacity_units: rest.1,
+                        write_capacity_units: rest.2,
+                    },
+                })
+            })
+            .boxed()
     }
 
     proptest! {

@@ -28,7 +28,7 @@ use super::txn::Effect;
 use crate::error::{ClosedReason, Error};
 use crate::log::writer::Written;
 use crate::options::{Background, Durability};
-use crate::shared::{RetiredPlaces, Shared};
+use crate::shared::Shared;
 
 /// How many groups a thread leads beyond its own before it hands over: a hand-over costs about half a sync.
 const LEAD_AT_MOST: usize = 4;
@@ -278,11 +278,7 @@ impl Shared {
         for part in group.parts {
             // A table that is closing goes back to its last checkpoint: what the group gave up is needed there.
             if part.table.publish(part.view) {
-                published.retired.push(RetiredPlaces {
-                    table: part.table.id,
-                    space: part.space,
-                    retired: part.retired,
-                });
+                published.retire(part.table.id, part.retired);
             }
         }
         for effect in group.effects {
@@ -293,7 +289,9 @@ impl Shared {
                 }
                 Effect::Delete(table) => {
                     published.tables.remove(&table.id);
-                    published.dropped.push(table.record.lock().record.space);
+                    published
+                        .dropped
+                        .extend(table.record.lock().record.spaces());
                     published.deleted.push(table.clone());
                     published.retired.retain(|places| places.table != table.id);
                     self.remove_table(&table);

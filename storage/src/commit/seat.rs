@@ -10,18 +10,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sealdb_crypto::TableId;
-use sealdb_engine::SpaceId;
-use sealdb_model::codec::encoded_item_size;
+use sealdb_crypto::{Sealer, TableId};
 
 use super::queue::Pending;
-use super::txn::{Change, Effect, Entry, Txn, TxnError, need};
+use super::txn::{Change, Effect, Entry, Txn, TxnError, What, need};
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::log::frame::Outcome;
 use crate::shared::Shared;
-use crate::table::{Counters, OpenTable, OpenView, Table, Working};
-use crate::tree::{Retired, Tree};
+use crate::table::{OpenView, Table};
+use crate::trees::{Load, RetiredByTree, Trees};
 
 /// The open group, and what of it has been applied.
 #[derive(Default)]
@@ -46,12 +44,12 @@ struct OpenGroup {
 /// A table's share of a closed group.
 pub(crate) struct ClosedPart {
     pub(crate) table: Arc<Table>,
-    pub(crate) open: OpenTable,
+    /// Seals the log part.
+    pub(crate) log: Arc<dyn Sealer>,
     /// Plaintext of the log part.
     pub(crate) outcomes: Vec<u8>,
     pub(crate) view: OpenView,
-    pub(crate) space: SpaceId,
-    pub(crate) retired: Retired,
+    pub(crate) retired: RetiredByTree,
 }
 
 /// A group that takes nothing more.
@@ -150,13 +148,13 @@ impl Seat {
     fn apply(&mut self, changes: &[Change]) -> Result<(), TxnError> {
         match changes {
             [] => Ok(()),
-            // `Tree::put` and `Tree::remove` change nothing if they fail: no savepoint needed.
-            [change] => self.apply_one(change),
+            // A change of one tree happens or does not: no savepoint needed.
+            [change] if change.table.has_one_tree() => self.apply_one(change),
             many => {
                 let mut saved: Vec<Savepoint> = Vec::with_capacity(many.len().min(4));
                 for change in many {
                     if !saved.iter().any(|point| point.table.id == change.table.id) {
-                        saved.push(Savepoint::take(&change.table));
+                        saved.extend(Savepoint::take(&change.table));
                     }
                 }
                 let (bytes, mutations, touched) = (
@@ -183,26 +181,35 @@ impl Seat {
     }
 
     fn apply_one(&mut self, change: &Change) -> Result<(), TxnError> {
-        let mut working = change.table.working.lock();
+        let table = &change.table;
+        let mut working = table.working.lock();
         let working = &mut *working;
-        let open = working.writable(&change.table)?;
-        let before = working
-            .before
-            .is_none()
-            .then(|| (working.tree.clone(), working.counters));
-        let io = open.io.clone();
-        let Entry { key, item } = &*change.entry;
-        apply_change(working, &io, key, item.as_deref())?;
+        working.check_writable(table)?;
+        let Some(open) = &mut working.open else {
+            return Ok(());
+        };
+        let before = working.before.is_none().then(|| open.trees.clone());
+        let load: Load<'_> = &mut |io, missing| Err(need(io, missing));
+        let retired = &mut working.retired;
+        let len = working.part.len();
+        match &change.what {
+            What::Entry(entry) => {
+                let Entry { key, item } = &**entry;
+                let item = item.as_deref();
+                open.trees.change(table, retired, key, item, load)?;
+                let outcome = match item {
+                    Some(item) => Outcome::Put { key, item },
+                    None => Outcome::Delete { key },
+                };
+                outcome.encode(&mut working.part);
+            }
+            // Nothing that anybody could read changes: nothing for the log.
+            What::Rewrite(space, key) => open.trees.rewrite(*space, retired, key, load)?,
+        }
         if before.is_some() {
             working.before = before;
-            self.group.touched.push(change.table.clone());
+            self.group.touched.push(table.clone());
         }
-        let outcome = match item {
-            Some(item) => Outcome::Put { key, item },
-            None => Outcome::Delete { key },
-        };
-        let len = working.part.len();
-        outcome.encode(&mut working.part);
         self.group.bytes += working.part.len() - len;
         self.group.mutations += 1;
         Ok(())
@@ -239,27 +246,24 @@ impl Seat {
         closed.sequence = self.closed_sequence;
         for table in group.touched {
             let mut working = table.working.lock();
-            let Some(open) = working.open.clone() else {
+            let Some(open) = &working.open else {
                 continue;
             };
-            working.before = None;
-            working.sequence = closed.sequence;
             let view = OpenView {
-                io: open.io.clone(),
-                tree: working.tree.clone(),
-                counters: working.counters,
+                trees: open.trees.clone(),
                 sequence: closed.sequence,
             };
+            let log = open.sealers.log.clone();
+            working.before = None;
+            working.sequence = closed.sequence;
             let outcomes = std::mem::take(&mut working.part);
             let retired = std::mem::take(&mut working.retired);
             drop(working);
-            let space = open.io.space;
             closed.parts.push(ClosedPart {
                 table,
-                open,
+                log,
                 outcomes,
                 view,
-                space,
                 retired,
             });
         }
@@ -271,12 +275,12 @@ impl Seat {
         let group = std::mem::take(&mut self.group);
         for table in group.touched {
             let mut working = table.working.lock();
-            if let Some((tree, counters)) = working.before.take() {
-                working.tree = tree;
-                working.counters = counters;
+            let before = working.before.take();
+            if let (Some(open), Some(before)) = (&mut working.open, before) {
+                open.trees = before;
             }
             working.part.clear();
-            working.retired = Retired::new();
+            working.retired.clear();
         }
         for effect in group.effects {
             if let Effect::Delete(table) = effect {
@@ -287,83 +291,35 @@ impl Seat {
     }
 }
 
-/// Applies one change to the newest tree and its counters. On an error nothing has changed.
-fn apply_change(
-    working: &mut Working,
-    io: &Arc<crate::tree::TreeIo>,
-    key: &[u8],
-    item: Option<&[u8]>,
-) -> Result<(), TxnError> {
-    change_tree(
-        &mut working.tree,
-        &mut working.counters,
-        &mut working.retired,
-        io,
-        key,
-        item,
-    )
-}
-
-/// Puts or removes one item and keeps the counters exact. Also what replay does.
-pub(crate) fn change_tree(
-    tree: &mut Tree,
-    counters: &mut Counters,
-    retired: &mut Retired,
-    io: &Arc<crate::tree::TreeIo>,
-    key: &[u8],
-    item: Option<&[u8]>,
-) -> Result<(), TxnError> {
-    let size = |bytes: &[u8]| {
-        encoded_item_size(bytes)
-            .map(|size| size as u64)
-            .map_err(|error| TxnError::Fail(Error::Corruption(format!("a stored item: {error}"))))
-    };
-    // What can fail goes first.
-    let new_size = item.map(size).transpose()?;
-    let old = match item {
-        Some(item) => tree.put(io, key, item, retired),
-        None => tree.remove(io, key, retired),
-    }
-    .map_err(|error| need(io, error))?;
-    let old_size = match &old {
-        // It was measured when it was put; a stored item that cannot be measured now is damage that `check` reports.
-        Some(old) => encoded_item_size(old).map_or(0, |size| size as u64),
-        None => 0,
-    };
-    counters.item_count =
-        counters.item_count + u64::from(item.is_some()) - u64::from(old.is_some());
-    counters.size_bytes = (counters.size_bytes + new_size.unwrap_or(0)).saturating_sub(old_size);
-    Ok(())
-}
-
 /// A table's state before a mutation of several changes.
 struct Savepoint {
     table: Arc<Table>,
-    tree: Tree,
-    counters: Counters,
+    trees: Trees,
     part: usize,
-    retired: Retired,
+    retired: RetiredByTree,
     touched: bool,
 }
 
 impl Savepoint {
-    fn take(table: &Arc<Table>) -> Self {
+    /// `None` for a closed table, which takes no change.
+    fn take(table: &Arc<Table>) -> Option<Self> {
         let mut working = table.working.lock();
-        Savepoint {
+        let trees = working.open.as_ref()?.trees.clone();
+        Some(Savepoint {
             table: table.clone(),
-            tree: working.tree.clone(),
-            counters: working.counters,
+            trees,
             part: working.part.len(),
             // What this mutation retires is collected apart, so that it can be forgotten.
             retired: std::mem::take(&mut working.retired),
             touched: working.before.is_some(),
-        }
+        })
     }
 
     fn restore(self) {
         let mut working = self.table.working.lock();
-        working.tree = self.tree;
-        working.counters = self.counters;
+        if let Some(open) = &mut working.open {
+            open.trees = self.trees;
+        }
         working.part.truncate(self.part);
         working.retired = self.retired;
         if !self.touched {

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use sealdb_engine::SpaceId;
+
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::table::Table;
@@ -73,7 +75,14 @@ pub(crate) struct Entry {
 /// A change that a mutation asks for.
 pub(super) struct Change {
     pub(super) table: Arc<Table>,
-    pub(super) entry: Arc<Entry>,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    /// An item, put or deleted.
+    Entry(Arc<Entry>),
+    /// An entry of the tree in a space, written again as it is.
+    Rewrite(SpaceId, Vec<u8>),
 }
 
 /// What happens in memory when a system outcome is published.
@@ -127,16 +136,21 @@ impl Txn {
             .changes
             .iter()
             .rev()
-            .find(|change| change.table.id == table.id && change.entry.key == key);
-        if let Some(change) = own {
-            let own = || Current::Own(change.entry.clone());
-            return Ok(change.entry.item.is_some().then(own));
+            .find_map(|change| match &change.what {
+                What::Entry(entry) if change.table.id == table.id && entry.key == key => {
+                    Some(entry)
+                }
+                _ => None,
+            });
+        if let Some(entry) = own {
+            let own = || Current::Own(entry.clone());
+            return Ok(entry.item.is_some().then(own));
         }
         let working = table.working.lock();
-        let open = working.writable(table)?;
-        match working.tree.get(&open.io, key) {
+        let items = &working.readable(table)?.items;
+        match items.tree.get(&items.io, key) {
             Ok(value) => Ok(value.map(Current::Stored)),
-            Err(error) => Err(need(&open.io, error)),
+            Err(error) => Err(need(&items.io, error)),
         }
     }
 
@@ -145,10 +159,27 @@ impl Txn {
     /// # Errors
     /// As [`Txn::get`].
     pub(crate) fn write(&mut self, table: &Arc<Table>, entry: &Arc<Entry>) -> Result<(), TxnError> {
-        table.working.lock().writable(table)?;
+        self.change(table, What::Entry(entry.clone()))
+    }
+
+    /// Writes an entry of one of a table's trees again as it is, so that its page moves.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub(crate) fn rewrite(
+        &mut self,
+        table: &Arc<Table>,
+        space: SpaceId,
+        key: &[u8],
+    ) -> Result<(), TxnError> {
+        self.change(table, What::Rewrite(space, key.to_vec()))
+    }
+
+    fn change(&mut self, table: &Arc<Table>, what: What) -> Result<(), TxnError> {
+        table.working.lock().check_writable(table)?;
         self.changes.push(Change {
             table: table.clone(),
-            entry: entry.clone(),
+            what,
         });
         Ok(())
     }

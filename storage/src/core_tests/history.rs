@@ -9,6 +9,7 @@ use sealdb_crypto::Caller;
 use sealdb_engine::{CrashEngine, SegmentSizes, Survival};
 use sealdb_model::{Item, codec};
 
+use super::indexes::assert_indexes_follow;
 use super::{World, entry, item, new_table, stored};
 use crate::core::Core;
 use crate::error::Error;
@@ -96,6 +97,7 @@ fn run_step(core: &Core, step: &Step) -> Result<(), Error> {
 fn rows_of(table: &Arc<Table>) -> Result<Rows, Error> {
     let snapshot = table.read()?;
     let mut cursor = snapshot.cursor(
+        &snapshot.trees().items,
         std::ops::Bound::Unbounded,
         std::ops::Bound::Unbounded,
         false,
@@ -127,6 +129,7 @@ fn contents(core: &Core, expected: &Model) -> Result<Model, Error> {
             continue;
         }
         let rows = rows_of(table)?;
+        assert_indexes_follow(table, rows.values())?;
         let size: usize = rows.values().map(sealdb_model::item_size).sum();
         assert_eq!(
             table.counters().item_count,

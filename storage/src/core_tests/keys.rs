@@ -484,7 +484,8 @@ fn a_snapshot_holds_its_places_until_it_is_too_old() {
     let snapshot = s.films.read().unwrap();
     let walk = |snapshot: &crate::table::Snapshot| {
         use std::ops::Bound::Unbounded;
-        let mut cursor = snapshot.cursor(Unbounded, Unbounded, false, true);
+        let mut cursor =
+            snapshot.cursor(&snapshot.trees().items, Unbounded, Unbounded, false, true);
         let mut count = 0;
         while cursor.next_blocking()?.is_some() {
             count += 1;

@@ -4,6 +4,7 @@
 
 mod faults;
 mod history;
+mod indexes;
 mod keys;
 mod opening;
 mod threads;
@@ -12,8 +13,10 @@ use std::sync::Arc;
 
 use sealdb_crypto::{Caller, Clock, ManualClock, Provider};
 use sealdb_engine::{Engine, MemoryEngine, SegmentSizes};
+use sealdb_model::ops::ProvisionedThroughput;
 use sealdb_model::{
-    AttributeName, AttributeValue, Item, KeyAttribute, KeySchema, ScalarType, TableName, codec,
+    AttributeName, AttributeValue, IndexKey, IndexKind, IndexName, IndexProjection, IndexSchema,
+    Item, KeyAttribute, KeySchema, ScalarType, TableName, TableSchema, codec,
 };
 
 use crate::audit::Trail;
@@ -47,8 +50,13 @@ impl World {
     }
 
     pub(crate) fn open(&self, engine: Arc<dyn Engine>) -> Result<Core, Error> {
+        Core::open(self.parts(engine))
+    }
+
+    /// All that a database over this engine is made of.
+    pub(crate) fn parts(&self, engine: Arc<dyn Engine>) -> Parts {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Core::open(Parts {
+        Parts {
             trail: Trail::None,
             engine,
             sealing: test_sealing(),
@@ -56,20 +64,58 @@ impl World {
             clock,
             provider: Provider::default_provider(),
             options: self.options.clone(),
-        })
+        }
     }
 }
 
-pub(crate) fn new_table(name: &str) -> NewTable {
-    let key = |name: &str| KeyAttribute {
+fn key(name: &str, kind: ScalarType) -> KeyAttribute {
+    KeyAttribute {
         name: AttributeName::new(name).unwrap(),
-        kind: ScalarType::S,
+        kind,
+    }
+}
+
+/// A table with a local and two global indexes, which most items are in.
+pub(crate) fn new_table(name: &str) -> NewTable {
+    use ScalarType::{N, S};
+    let index = |name: &str, kind, partition, sort, projection| IndexSchema {
+        name: IndexName::new(name).unwrap(),
+        kind,
+        key: IndexKey { partition, sort },
+        projection,
+        throughput: ProvisionedThroughput::default(),
     };
+    let value = AttributeName::new("value").unwrap();
     NewTable {
         name: TableName::new(name).unwrap(),
-        schema: KeySchema {
-            partition: key("pk"),
-            sort: Some(key("sk")),
+        schema: TableSchema {
+            key: KeySchema {
+                partition: key("pk", S),
+                sort: Some(key("sk", S)),
+            },
+            indexes: vec![
+                index(
+                    "by-length",
+                    IndexKind::Local,
+                    vec![key("pk", S)],
+                    vec![key("length", N)],
+                    IndexProjection::KeysOnly,
+                ),
+                index(
+                    "by-group",
+                    IndexKind::Global,
+                    vec![key("group", S)],
+                    vec![key("length", N), key("pk", S)],
+                    IndexProjection::Include(vec![value]),
+                ),
+                index(
+                    "by-sk",
+                    IndexKind::Global,
+                    vec![key("sk", S)],
+                    Vec::new(),
+                    IndexProjection::All,
+                ),
+            ],
         },
         billing: Billing {
             on_demand: true,
@@ -80,11 +126,18 @@ pub(crate) fn new_table(name: &str) -> NewTable {
     }
 }
 
+/// An item of [`new_table`]. Every third one is not in the index by group.
 pub(crate) fn item(pk: &str, sk: &str, value: &str) -> Item {
-    [("pk", pk), ("sk", sk), ("value", value)]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
-        .collect()
+    let mut item = Item::from([
+        ("pk", AttributeValue::from(pk)),
+        ("sk", sk.into()),
+        ("value", value.into()),
+        ("length", (value.len() as i64 % 50).into()),
+    ]);
+    if !value.len().is_multiple_of(3) {
+        item.insert("group", format!("group{}", value.len() % 4));
+    }
+    item
 }
 
 pub(crate) fn stored(table: &Table, item: &Item) -> (Vec<u8>, Vec<u8>) {

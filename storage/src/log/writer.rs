@@ -180,7 +180,7 @@ impl LogWriter {
         for part in &group.parts {
             parts.push(PartSource::Plain {
                 table: part.table.id,
-                sealer: &*part.open.log,
+                sealer: &*part.log,
                 outcomes: &part.outcomes,
             });
         }

@@ -65,7 +65,10 @@ fn prepare(core: &Core, input: BatchWriteItemInput) -> Result<Vec<Write>, Error>
         let keys = batch.keys(&table.schema)?;
         for (request, key) in batch.requests.into_iter().zip(keys) {
             let item = match &request {
-                WriteRequest::Put(item) => Some(encode(item)?),
+                WriteRequest::Put(item) => {
+                    table.check_index_keys(item)?;
+                    Some(encode(item)?)
+                }
                 WriteRequest::Delete(_) => None,
             };
             writes.push(Write {

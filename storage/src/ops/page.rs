@@ -3,25 +3,28 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use sealdb_model::ops::Select;
-use sealdb_model::{Item, Map, codec};
+use sealdb_model::ops::{Select, no_such_index};
+use sealdb_model::{IndexName, IndexProjection, IndexSchema, Item, Map, codec};
 
 use super::{Via, decode};
 use crate::error::Error;
-use crate::table::Table;
+use crate::table::{Snapshot, Table};
+use crate::trees::Branch;
 
 /// Most bytes of items, by AWS's rules of size, that one page looks at: 1 MB. The item that would exceed it begins the next page.
 pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// What to read.
 pub(super) struct Request {
+    /// The index; `None`: the table itself.
+    pub(super) index: Option<IndexName>,
     pub(super) lower: Bound<Vec<u8>>,
     pub(super) upper: Bound<Vec<u8>>,
     pub(super) reverse: bool,
     /// Most items to look at.
     pub(super) limit: Option<usize>,
     pub(super) select: Select,
-    /// Whether it walks the whole table: what it brings into the cache does not displace what gets use.
+    /// Whether it walks the whole tree: what it brings into the cache does not displace what gets use.
     pub(super) scan: bool,
 }
 
@@ -47,7 +50,9 @@ impl Request {
 
     async fn read_snapshot(&self, table: &Arc<Table>, via: Via) -> Result<Page, Error> {
         let snapshot = table.read()?;
+        let source = Source::of(&snapshot, self.index.as_ref())?;
         let mut cursor = snapshot.cursor(
+            source.branch(&snapshot),
             self.lower.clone(),
             self.upper.clone(),
             self.reverse,
@@ -59,7 +64,7 @@ impl Request {
             count: 0,
             last_evaluated_key: None,
         };
-        let mut last: Option<Vec<u8>> = None;
+        let mut last = Position::default();
         let mut bytes = 0;
         let mut more = false;
         let mut seen = 0;
@@ -91,22 +96,93 @@ impl Request {
             seen += 1;
             page.count += 1;
             if self.select != Select::Count {
-                page.items.push(decode(table, &value)?);
+                let item = decode(table, &value)?;
+                let item = match source {
+                    Source::Index(_, index) if self.fetches(index) => {
+                        fetch(table, &snapshot, via, &item).await?
+                    }
+                    _ => item,
+                };
+                page.items.push(item);
             }
-            let kept = last.get_or_insert_default();
-            kept.clear();
-            kept.extend_from_slice(cursor.key());
+            last.set(cursor.key(), source, &value);
         }
-        if let Some(last) = last.filter(|_| more) {
-            page.last_evaluated_key = Some(key_of(table, &last)?);
+        if more && seen > 0 {
+            page.last_evaluated_key = Some(last.key_map(table, source)?);
         }
         Ok(page)
     }
+
+    /// Whether the whole item is wanted, of which the index holds a part.
+    fn fetches(&self, index: &IndexSchema) -> bool {
+        self.select == Select::AllAttributes && index.projection != IndexProjection::All
+    }
 }
 
-/// The key attributes of a stored key.
-fn key_of(table: &Table, stored: &[u8]) -> Result<Map, Error> {
-    Table::split_stored_key(stored)
-        .and_then(|(partition, sort)| table.schema.key_from_bytes(partition, sort))
-        .ok_or_else(|| Error::corrupt(format!("a stored key of table {}", table.name)))
+/// What is walked.
+#[derive(Clone, Copy)]
+enum Source<'s> {
+    Items,
+    Index(&'s Branch, &'s IndexSchema),
+}
+
+impl<'s> Source<'s> {
+    fn of(snapshot: &'s Snapshot, index: Option<&IndexName>) -> Result<Self, Error> {
+        let Some(name) = index else {
+            return Ok(Source::Items);
+        };
+        match snapshot.trees().index(name.as_str()) {
+            Some((branch, index)) => Ok(Source::Index(branch, index)),
+            None => Err(no_such_index(name.as_str()).into()),
+        }
+    }
+
+    fn branch(self, snapshot: &'s Snapshot) -> &'s Branch {
+        match self {
+            Source::Items => &snapshot.trees().items,
+            Source::Index(branch, _) => branch,
+        }
+    }
+}
+
+/// Where a page has come to: the stored key of an item, or the entry of an index.
+#[derive(Default)]
+struct Position(Vec<u8>);
+
+impl Position {
+    fn set(&mut self, key: &[u8], source: Source<'_>, value: &[u8]) {
+        self.0.clear();
+        self.0.extend_from_slice(match source {
+            Source::Items => key,
+            Source::Index(..) => value,
+        });
+    }
+
+    /// The attributes that the next page begins after.
+    fn key_map(&self, table: &Table, source: Source<'_>) -> Result<Map, Error> {
+        match source {
+            Source::Items => Table::split_stored_key(&self.0)
+                .and_then(|(partition, sort)| table.schema.key_from_bytes(partition, sort))
+                .ok_or_else(|| Error::corrupt(format!("a stored key of table {}", table.name))),
+            Source::Index(_, index) => {
+                Ok(index.key_map_of_entry(&table.schema, &decode(table, &self.0)?))
+            }
+        }
+    }
+}
+
+/// The whole item of an index's entry, of the same moment.
+async fn fetch(table: &Table, snapshot: &Snapshot, via: Via, entry: &Item) -> Result<Item, Error> {
+    let key = table.stored_key(&table.schema.key_of_item(entry)?);
+    let value = match via {
+        Via::Async => snapshot.get(&key).await?,
+        Via::Blocking => snapshot.get_blocking(&key)?,
+    };
+    match value {
+        Some(value) => decode(table, &value),
+        None => Err(Error::corrupt(format!(
+            "an index of table {} has an entry without its item",
+            table.name
+        ))),
+    }
 }

@@ -16,6 +16,7 @@ pub(crate) async fn put_item(
 ) -> Result<PutItemOutput, Error> {
     let put = input.validate()?;
     let table = core.table(put.table.as_str())?;
+    table.check_index_keys(&put.item)?;
     let entry = Arc::new(Entry {
         key: table.stored_key(&table.schema.key_of_item(&put.item)?),
         item: Some(encode(&put.item)?),

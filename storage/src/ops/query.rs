@@ -1,21 +1,51 @@
-//! Query: the items of one partition whose sort keys meet a condition. One range of one tree.
+//! Query: the items of one partition of a table or an index whose sort keys meet a condition. One range of one tree.
 
 use std::ops::Bound;
 
-use sealdb_model::ops::{QueryInput, QueryOutput};
+use sealdb_model::expr::IndexCondition;
+use sealdb_model::ops::{Query, QueryInput, QueryOutput};
 
 use super::Via;
 use super::page::Request;
 use crate::core::Core;
 use crate::error::Error;
+use crate::table::Table;
 
 pub(crate) async fn query(core: &Core, via: Via, input: QueryInput) -> Result<QueryOutput, Error> {
     let query = input.validate()?;
     let table = core.table(query.table.as_str())?;
-    let plan = query.plan(&table.schema)?;
-    let prefix = table.partition_prefix(&plan.partition);
-    let (lower, upper) = within(&prefix, plan.condition.sort_range());
+    let page = request(&table, query)?.read(&table, via).await?;
+    Ok(QueryOutput::new(
+        page.items,
+        page.count,
+        page.count,
+        page.last_evaluated_key,
+    ))
+}
+
+/// What the query reads: one range of the items, or of an index.
+fn request(table: &Table, query: Query) -> Result<Request, Error> {
+    let ((lower, upper), after) = match &query.index {
+        None => {
+            let plan = query.plan(&table.schema)?;
+            let prefix = table.partition_prefix(&plan.partition);
+            let range = within(&prefix, plan.condition.sort_range());
+            (range, plan.after.map(|after| table.stored_key(&after)))
+        }
+        Some(name) => {
+            let index = table.index(name)?;
+            let plan = query.plan_index(&table.schema, &index)?;
+            let IndexCondition {
+                partition,
+                lower,
+                upper,
+            } = plan.condition;
+            let range = within(&table.index_prefix(&partition), (lower, upper));
+            (range, plan.after.map(|after| table.entry_key(&after)))
+        }
+    };
     let mut request = Request {
+        index: query.index,
         lower,
         upper,
         reverse: !query.forward,
@@ -23,16 +53,10 @@ pub(crate) async fn query(core: &Core, via: Via, input: QueryInput) -> Result<Qu
         select: query.select,
         scan: false,
     };
-    if let Some(after) = plan.after {
-        request.begin_after(table.stored_key(&after));
+    if let Some(after) = after {
+        request.begin_after(after);
     }
-    let page = request.read(&table, via).await?;
-    Ok(QueryOutput::new(
-        page.items,
-        page.count,
-        page.count,
-        page.last_evaluated_key,
-    ))
+    Ok(request)
 }
 
 /// A range of sort keys as a range of stored keys of one partition.
@@ -127,6 +151,7 @@ mod tests {
     #[test]
     fn a_start_key_never_widens_the_range() {
         let mut request = Request {
+            index: None,
             lower: Bound::Included(b"b".to_vec()),
             upper: Bound::Included(b"d".to_vec()),
             reverse: false,

@@ -1,4 +1,4 @@
-//! Scan: all items of a table, in the order of the hashes of their partition keys. A segment is a range of hashes.
+//! Scan: all items of a table or an index, in the order of the hashes of their partition keys. A segment is a range of hashes.
 
 use std::ops::{Bound, RangeBounds};
 
@@ -13,7 +13,18 @@ pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<Scan
     let scan = input.validate()?;
     let table = core.table(scan.table.as_str())?;
     let (lower, upper) = segment(scan.segment);
+    let after = match &scan.index {
+        None => {
+            let key = scan.start_key(&table.schema)?;
+            key.map(|key| table.stored_key(&key))
+        }
+        Some(name) => {
+            let entry = scan.start_entry(&table.schema, &table.index(name)?)?;
+            entry.map(|entry| table.entry_key(&entry))
+        }
+    };
     let mut request = Request {
+        index: scan.index.clone(),
         lower,
         upper,
         reverse: false,
@@ -21,8 +32,7 @@ pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<Scan
         select: scan.select,
         scan: true,
     };
-    if let Some(key) = scan.start_key(&table.schema)? {
-        let key = table.stored_key(&key);
+    if let Some(key) = after {
         if !(request.lower.clone(), request.upper.clone()).contains(&key) {
             return Err(scan.outside_segment().into());
         }
@@ -37,7 +47,7 @@ pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<Scan
     ))
 }
 
-/// Stored keys begin with a hash of 64 bits; segment `i` of `n` takes the hashes from `i/n` to `(i + 1)/n` of that range.
+/// Keys of every tree begin with a hash of at least 64 bits; segment `i` of `n` takes the hashes from `i/n` to `(i + 1)/n` of that range.
 fn segment(ScanSegment { segment, total }: ScanSegment) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     let edge = |i: u32| {
         let hash = (u128::from(i) << 64) / u128::from(total);

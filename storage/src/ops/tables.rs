@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use sealdb_crypto::{Caller, KeyRef};
+use sealdb_model::ValidationError;
 use sealdb_model::ops::{
     BillingMode, BillingModeSummary, CreateTableInput, CreateTableOutput, DeleteTableInput,
     DeleteTableOutput, DescribeTableInput, DescribeTableOutput, ListTablesInput, ListTablesOutput,
     ProvisionedThroughput, SseDescription, TableDescription, TableStatus,
 };
-use sealdb_model::{TableSchema, ValidationError};
 
 use super::Via;
 use crate::catalog::record::Billing;
@@ -32,7 +32,7 @@ pub(crate) async fn create_table(
     let units = create.provisioned_throughput;
     let new = NewTable {
         name: create.table,
-        schema: create.schema.key,
+        schema: create.schema,
         billing: Billing {
             on_demand: create.billing_mode == BillingMode::PayPerRequest,
             read_units: units.read_capacity_units.try_into().unwrap_or(0),
@@ -98,10 +98,7 @@ fn status(table: &Table) -> TableStatus {
 
 /// What is true of a table now. Its counters are exact while it is open, and those of its closing afterwards.
 fn describe(table: &Arc<Table>, status: TableStatus) -> TableDescription {
-    let schema = TableSchema {
-        key: table.schema.clone(),
-    };
-    let counters = table.counters();
+    let (schema, counters) = (table.table_schema(), table.counters());
     let billing = table.billing;
     let mut description = TableDescription::new(table.name.as_str(), table.id.to_string(), &schema);
     description.table_status = status;
@@ -116,6 +113,14 @@ fn describe(table: &Arc<Table>, status: TableStatus) -> TableDescription {
         read_capacity_units: billing.read_units.try_into().unwrap_or(i64::MAX),
         write_capacity_units: billing.write_units.try_into().unwrap_or(i64::MAX),
     };
+    for index in &mut description.local_secondary_indexes {
+        let counters = table.index_counters(&index.index_name);
+        (index.item_count, index.index_size_bytes) = (counters.item_count, counters.size_bytes);
+    }
+    for index in &mut description.global_secondary_indexes {
+        let counters = table.index_counters(&index.index_name);
+        (index.item_count, index.index_size_bytes) = (counters.item_count, counters.size_bytes);
+    }
     description.sse_description = Some(SseDescription::new(
         table.record.lock().record.key.key_id.as_str(),
     ));

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | roots | the one in use opens; the other one too, unless a crash may have torn it |
 //! | catalog and tables | every block reachable from the root is read, opened with its key and looked through; every item decodes and stands under the key that it has |
-//! | counters | the catalog's item count and size against what the tree holds |
+//! | indexes | each holds what the items imply, nothing else |
+//! | counters | the catalog's item counts and sizes against what the trees hold |
 //! | log | every record behind the root: opened, chained, its parts opened and decoded; its end told from damage |
 //! | allocation map | every reachable block lies in a place of its own that the map calls allocated, and nothing else is allocated |
 //! | audit trail | every record opens and follows the one before |
@@ -26,7 +27,7 @@ use sealdb_crypto::{
     RootKeySource, Sealer, TableId, TrailAccess,
 };
 use sealdb_engine::{Freed, PageAddr, SegmentNo, SpaceId, allocated};
-use sealdb_model::codec;
+use sealdb_model::{Item, codec};
 
 use super::places::Places;
 use crate::audit::Trail;
@@ -35,14 +36,15 @@ use crate::checkpoint::VALUE_LEVEL;
 use crate::database::TRAIL_FILE;
 use crate::error::{ClosedReason, Error};
 use crate::keeper::table_context;
-use crate::log::frame::{Outcome, Outcomes};
+use crate::log::frame::{Outcome, Outcomes, checksum};
 use crate::log::reader::{LogReader, ReadSegment, Record, open_part};
 use crate::pins::Pins;
 use crate::recovery::{ChosenRoot, choose_root};
 use crate::root::{RootBody, read_root};
-use crate::shared::{CARRIED_SPACE, CATALOG_SPACE, MAP_SPACE, Parts, Published, open_table};
-use crate::table::{Counters, OpenTable, Table};
+use crate::shared::{CARRIED_SPACE, CATALOG_SPACE, MAP_SPACE, Parts, Published};
+use crate::table::{Table, TableSealers};
 use crate::tree::{PageCache, PagePtr, Tree, TreeReport};
+use crate::trees::{Branch, Counters, Role};
 
 /// Memory for the catalog's pages; the walk itself holds one page a level.
 const CACHE: usize = 1 << 20;
@@ -188,7 +190,7 @@ struct Check<'p> {
 /// A table under check.
 struct Held {
     record: TableRecord,
-    open: Option<OpenTable>,
+    sealers: Option<TableSealers>,
     checked: CheckedTable,
 }
 
@@ -335,8 +337,10 @@ impl Check<'_> {
 
     /// Takes a table in, with its key if the KMS gives it.
     fn hold(&mut self, record: TableRecord, catalog_whole: bool) {
-        let (id, space, name) = (record.id, record.space, record.name.to_string());
-        self.complete.insert(space, catalog_whole);
+        let (id, name) = (record.id, record.name.to_string());
+        for space in record.spaces() {
+            self.complete.insert(space, catalog_whole);
+        }
         let mut checked = CheckedTable {
             name: name.clone(),
             state: TableState::Sound,
@@ -348,22 +352,15 @@ impl Check<'_> {
         let unwrapped = record
             .key
             .unwrap(&*self.parts.kms, &Caller::database(), &context);
-        let open = match unwrapped {
+        let sealers = match unwrapped {
             Ok(key) => {
-                let p = self.parts;
-                Some(open_table(
-                    &p.engine,
-                    &p.sealing,
-                    &self.cache,
-                    self.database,
-                    id,
-                    space,
-                    key,
-                ))
+                let (p, table) = (self.parts, (self.database, id));
+                let sealers = TableSealers::new(&p.engine, &p.sealing, &self.cache, table, key);
+                Some(sealers)
             }
             Err(error) => {
                 checked.state = TableState::Inaccessible;
-                checked.items = record.item_count;
+                checked.items = record.items.counters.item_count;
                 if is_refusal(&error) {
                     self.report
                         .remarks
@@ -377,7 +374,7 @@ impl Check<'_> {
         };
         let held = Held {
             record,
-            open,
+            sealers,
             checked,
         };
         self.tables.insert(id, held);
@@ -388,56 +385,73 @@ impl Check<'_> {
             return;
         };
         let record = held.record.clone();
-        let space = record.space;
-        let Some(open) = held.open.clone() else {
-            self.heads(id, space, places);
+        let Some(sealers) = held.sealers.clone() else {
+            for space in record.spaces() {
+                self.heads(id, space, places);
+            }
             return;
         };
-        let lookup = self.lookup(&record);
-        let (mut pointers, mut found, mut odd) = (Vec::new(), Counters::default(), 0u64);
-        let survey = Tree::open(record.root).survey(
-            &open.io,
-            &mut |ptr, _| pointers.extend(ptr),
-            &mut |key, value| {
-                found.item_count += 1;
-                match item_size(&lookup, key, value) {
-                    Some(size) => found.size_bytes += size,
-                    None => odd += 1,
+        let table = self.lookup(&record);
+        let trees = sealers.trees(&record);
+        let mut implied = vec![Content::default(); trees.derived.len()];
+        let mut odd = 0u64;
+        let mut items = Content::default();
+        let whole = self.tree(id, &trees.items, places, &mut |key, value| {
+            items.add(key, value);
+            let Some(item) = own_item(&table, key, value) else {
+                odd += 1;
+                return;
+            };
+            for (branch, implied) in trees.derived.iter().zip(&mut implied) {
+                if let Ok(Some((key, value))) = table.implied(&branch.def.role, key, &item) {
+                    implied.add(&key, &value);
                 }
-            },
-        );
-        let name = record.name.to_string();
+            }
+        });
+        if odd > 0 {
+            let what = "items do not decode, or stand under a key that is not theirs";
+            self.table_damage(id, &format!("{odd} {what}"));
+        }
+        self.compare_counters(id, whole && odd == 0, &trees.items, &items);
+        if let Some(held) = self.tables.get_mut(&id) {
+            held.checked.items = items.counters.item_count;
+        }
+        for (branch, implied) in trees.derived.iter().zip(&implied) {
+            let mut found = Content::default();
+            let whole_branch =
+                self.tree(id, branch, places, &mut |key, value| found.add(key, value));
+            self.compare_counters(id, whole_branch, branch, &found);
+            if whole && odd == 0 && whole_branch && found != *implied {
+                let what = "does not hold what the items imply";
+                self.table_damage(id, &format!("{} {what}", named(branch)));
+            }
+        }
+    }
+
+    /// Walks one tree. Whether all of it could be read.
+    fn tree(
+        &mut self,
+        id: TableId,
+        branch: &Branch,
+        places: &mut Option<Places>,
+        entry: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> bool {
+        let space = branch.def.space;
+        let mut pointers = Vec::new();
+        let survey = branch
+            .tree
+            .survey(&branch.io, &mut |ptr, _| pointers.extend(ptr), entry);
+        let name = self.tables.get(&id).map(|held| held.checked.name.clone());
+        let place = format!("table {}: a block", name.unwrap_or_default());
         for ptr in &pointers {
-            self.claim(
-                &mut places.as_mut(),
-                space,
-                ptr,
-                &format!("table {name}: a block"),
-            );
+            self.claim(&mut places.as_mut(), space, ptr, &place);
         }
         for flaw in &survey.flaws {
             self.table_damage(id, &flaw.to_string());
         }
-        if odd > 0 {
-            self.table_damage(
-                id,
-                &format!("{odd} items do not decode, or stand under a key that is not theirs"),
-            );
-        }
-        let counted = Counters {
-            item_count: record.item_count,
-            size_bytes: record.size_bytes,
-        };
-        if !survey.flaws.is_empty() {
+        let whole = survey.flaws.is_empty();
+        if !whole {
             self.complete.insert(space, false);
-        } else if odd == 0 && counted != found {
-            self.table_damage(
-                id,
-                &format!(
-                    "the catalog counts {} items of {} bytes, its tree holds {} of {}",
-                    counted.item_count, counted.size_bytes, found.item_count, found.size_bytes
-                ),
-            );
         }
         if let Some(held) = self.tables.get_mut(&id) {
             let TreeReport {
@@ -447,9 +461,25 @@ impl Check<'_> {
                 disk_bytes,
                 ..
             } = survey.report;
-            held.checked.items = found.item_count;
-            held.checked.pages = leaves + inner + values;
-            held.checked.page_bytes = disk_bytes;
+            held.checked.pages += leaves + inner + values;
+            held.checked.page_bytes += disk_bytes;
+        }
+        whole
+    }
+
+    /// The catalog counts what the tree holds, if all of that could be read.
+    fn compare_counters(&mut self, id: TableId, whole: bool, branch: &Branch, found: &Content) {
+        let (counted, found) = (branch.counters, found.counters);
+        if whole && counted != found {
+            let what = format!(
+                "the catalog counts {} items of {} bytes, {} holds {} of {}",
+                counted.item_count,
+                counted.size_bytes,
+                named(branch),
+                found.item_count,
+                found.size_bytes
+            );
+            self.table_damage(id, &what);
         }
     }
 
@@ -470,8 +500,8 @@ impl Check<'_> {
             }
         }
         if let Some(held) = self.tables.get_mut(&id) {
-            held.checked.pages = pages;
-            held.checked.page_bytes = units.len() as u64 * u64::from(sealdb_engine::UNIT);
+            held.checked.pages += pages;
+            held.checked.page_bytes += units.len() as u64 * u64::from(sealdb_engine::UNIT);
         }
     }
 
@@ -518,9 +548,9 @@ impl Check<'_> {
             match self.parts.engine.read_page_blocking(addr, len) {
                 Err(error) => self.table_damage(id, &format!("{}: {error}", place(addr))),
                 Ok(mut block) => {
-                    let open = self.tables.get(&id).and_then(|held| held.open.clone());
-                    let opened = match open {
-                        Some(open) => open_part(&*open.log, &tag, part.origin, &mut block)
+                    let held = self.tables.get(&id);
+                    let opened = match held.and_then(|held| held.sealers.clone()) {
+                        Some(sealers) => open_part(&*sealers.log, &tag, part.origin, &mut block)
                             .map_err(|error| error.to_string())
                             .and_then(|plain| decode_part(plain).map_err(str::to_owned)),
                         None => match BlockHead::parse(&block) {
@@ -630,10 +660,10 @@ impl Check<'_> {
                 ));
                 continue;
             };
-            let Some(open) = held.open.clone() else {
+            let Some(sealers) = held.sealers.clone() else {
                 continue;
             };
-            let opened = open_part(&*open.log, &entry.tag, entry.origin, &mut block)
+            let opened = open_part(&*sealers.log, &entry.tag, entry.origin, &mut block)
                 .map_err(|error| error.to_string())
                 .and_then(|plain| decode_part(plain).map_err(str::to_owned));
             if let Err(what) = opened {
@@ -718,14 +748,36 @@ fn is_refusal(error: &KeyRecordError) -> bool {
     ) || error.is_transient()
 }
 
-/// AWS's size of an item that decodes and stands under its own key.
-fn item_size(table: &Table, key: &[u8], value: &[u8]) -> Option<u64> {
+/// What a tree holds, in so many words: equal if and, but for one chance in 2^64, only if the entries are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Content {
+    counters: Counters,
+    sum: u64,
+}
+
+impl Content {
+    fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.counters.item_count += 1;
+        self.counters.size_bytes += codec::encoded_item_size(value).unwrap_or(0) as u64;
+        // In any order: the items imply them in another than they stand in.
+        let entry = checksum(key) ^ checksum(value).rotate_left(32);
+        self.sum = self.sum.wrapping_add(checksum(&entry.to_be_bytes()));
+    }
+}
+
+/// How a report names a tree: names of indexes are content.
+fn named(branch: &Branch) -> String {
+    match branch.def.role {
+        Role::Items => "its tree".into(),
+        Role::Index(_) => format!("the index in tree {}", branch.def.id.get()),
+    }
+}
+
+/// An item that decodes and stands under its own key.
+fn own_item(table: &Table, key: &[u8], value: &[u8]) -> Option<Item> {
     let item = codec::decode_item(value).ok()?;
     let own = table.schema.key_of_item(&item).ok()?;
-    if table.stored_key(&own) != key {
-        return None;
-    }
-    codec::encoded_item_size(value).ok().map(|size| size as u64)
+    (table.stored_key(&own) == key).then_some(item)
 }
 
 /// Reads the outcomes of a part.

@@ -1,10 +1,10 @@
 //! `compact`: gives the free space of a closed database back to the system.
 //!
-//! The database is opened as always, and what lies high or thinly spread is put again as it is, through the ordinary commit: the log
-//! has it, a checkpoint writes its pages to the lowest free places, and the file is cut behind the last one. So a crash at
-//! any moment leaves a database like a crash at any other, and a compaction that failed midway has harmed nothing and may be run again.
+//! The database is opened as always, and entries that lie high or thinly spread are written again as they are, through the ordinary
+//! commit. The log need not tell of it; a checkpoint writes their pages to the lowest free places, and the file is cut behind the
+//! last one. So a crash at any moment leaves a database like a crash at any other, and a compaction that failed midway has harmed nothing and may be run again.
 //!
-//! It needs no more disk than the log of a checkpoint's worth of pages. What it moves is rewritten once or twice.
+//! It needs no more disk than a checkpoint's worth of pages. What it moves is rewritten once or twice.
 //!
 //! Not moved: tables whose key is not at hand. Not improved: how full pages are; deletions see to that themselves.
 
@@ -20,20 +20,20 @@ use sealdb_engine::{
 };
 
 use crate::audit::Trail;
-use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::database::TRAIL_FILE;
 use crate::error::Error;
 use crate::options::{Background, Options};
 use crate::shared::{CATALOG_SPACE, Parts};
 use crate::table::{Table, View};
+use crate::trees::Branch;
 
 /// Units of an extent: what a space owns as a whole, and what the file shrinks by.
 const EXTENT: u64 = 128;
 /// Rounds of moving. Each begins with what the one before has made free; two are usual.
 const ROUNDS: usize = 4;
-/// Bytes of items in one commit.
-const BATCH: usize = 512 << 10;
+/// Entries in one commit.
+const BATCH: usize = 64;
 
 /// What a compaction has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,9 +177,13 @@ impl Mover<'_> {
             return Ok(false);
         }
         for table in self.core.tables()?.values() {
-            let space = table.record.lock().record.space;
-            if plan.spaces.contains(&space) {
-                self.rewrite(table, space, plan)?;
+            let View::Open(open) = &*table.view() else {
+                continue;
+            };
+            for branch in open.trees.iter() {
+                if plan.spaces.contains(&branch.def.space) {
+                    self.rewrite(table, branch, plan)?;
+                }
             }
         }
         if plan.spaces.contains(&CATALOG_SPACE) {
@@ -191,15 +195,13 @@ impl Mover<'_> {
         Ok(true)
     }
 
-    /// Puts one item of each page that is to move again, and each value that is.
-    fn rewrite(&self, table: &Arc<Table>, space: SpaceId, plan: &Plan) -> Result<(), Error> {
-        let View::Open(open) = &*table.view() else {
-            return Ok(());
-        };
+    /// Writes one entry of each page that is to move again, and each value that is.
+    fn rewrite(&self, table: &Arc<Table>, branch: &Branch, plan: &Plan) -> Result<(), Error> {
+        let space = branch.def.space;
         let mut keys: Vec<Vec<u8>> = Vec::new();
         let wanted = Cell::new(false);
-        let survey = open.tree.survey(
-            &open.io,
+        let survey = branch.tree.survey(
+            &branch.io,
             &mut |ptr, _| {
                 if ptr.is_some_and(|ptr| plan.moves(space, ptr.addr)) {
                     wanted.set(true);
@@ -215,33 +217,15 @@ impl Mover<'_> {
         if let Some(flaw) = survey.flaws.into_iter().next() {
             return Err(flaw.into());
         }
-        let mut batch: Vec<Arc<Entry>> = Vec::new();
-        let mut bytes = 0;
-        for key in keys {
-            // Nobody else writes; a key that is gone would need no moving.
-            let Some(item) = table.get_blocking(&key)?.map(|value| value.to_vec()) else {
-                continue;
-            };
-            bytes += key.len() + item.len();
-            batch.push(Arc::new(Entry {
-                key,
-                item: Some(item),
-            }));
-            if bytes >= BATCH || batch.len() >= 512 {
-                self.put(table, std::mem::take(&mut batch))?;
-                bytes = 0;
-            }
+        for batch in keys.chunks(BATCH) {
+            let (table, batch) = (table.clone(), batch.to_vec());
+            self.core.commit_blocking(move |txn| {
+                batch
+                    .iter()
+                    .try_for_each(|key| txn.rewrite(&table, space, key))
+            })?;
         }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.put(table, batch)
-    }
-
-    fn put(&self, table: &Arc<Table>, batch: Vec<Arc<Entry>>) -> Result<(), Error> {
-        let table = table.clone();
-        self.core
-            .commit_blocking(move |txn| batch.iter().try_for_each(|entry| txn.write(&table, entry)))
+        Ok(())
     }
 }
 

@@ -4,20 +4,18 @@
 
 use std::sync::Arc;
 
-use sealdb_crypto::{Caller, Clock, Provider};
+use sealdb_crypto::Caller;
 use sealdb_engine::{CrashEngine, Engine, MemoryEngine, SegmentSizes, SpaceId, Survival};
 
 use super::check::{CheckReport, TableState, check_parts};
 use super::compact_parts;
-use crate::audit::Trail;
 use crate::core::Core;
 use crate::core_tests::{World, entry, item, new_table, put, reopened};
 use crate::error::Error;
-use crate::shared::Parts;
-use crate::testing::{Answer, test_sealing};
+use crate::testing::Answer;
 
 fn check(world: &World, engine: Arc<dyn Engine>) -> Result<CheckReport, Error> {
-    check_parts(parts(world, engine))
+    check_parts(world.parts(engine))
 }
 
 fn two_tables(world: &World, engine: &Arc<MemoryEngine>) -> Core {
@@ -136,7 +134,7 @@ fn lost_places_and_wrong_counters_are_told() {
         core.checkpoint_now().unwrap();
         let table = core.table("books").unwrap();
         let mut slot = table.record.lock();
-        slot.record.item_count += 1;
+        slot.record.items.counters.item_count += 1;
         slot.changed = true;
     }
     core.close_blocking().unwrap();
@@ -165,9 +163,19 @@ fn a_place_that_the_map_calls_free_is_told() {
         .record
         .lock()
         .record
+        .items
         .root
         .unwrap();
-    engine.free(&[root.freed(core.table("films").unwrap().record.lock().record.space)]);
+    engine.free(&[root.freed(
+        core.table("films")
+            .unwrap()
+            .record
+            .lock()
+            .record
+            .items
+            .def
+            .space,
+    )]);
     core.checkpoint_now().unwrap();
     let report = check(&world, reopened(&engine)).unwrap();
     assert_eq!(report.damages.len(), 1, "{report:?}");
@@ -179,19 +187,6 @@ const SMALL: SegmentSizes = SegmentSizes {
     max: 256 << 10,
     keep: 0,
 };
-
-fn parts(world: &World, engine: Arc<dyn Engine>) -> Parts {
-    let clock: Arc<dyn Clock> = world.clock.clone();
-    Parts {
-        trail: Trail::None,
-        engine,
-        sealing: test_sealing(),
-        kms: world.kms.clone(),
-        clock,
-        provider: Provider::default_provider(),
-        options: world.options.clone(),
-    }
-}
 
 /// Two tables whose items came in turns, and of which nine in ten (or, in "books", a few) are gone.
 fn thinned(world: &World, items: usize) -> Arc<MemoryEngine> {
@@ -264,9 +259,10 @@ fn a_compaction_shrinks_the_file_and_a_crash_at_any_moment_of_it_loses_nothing()
 
     let engine = Arc::new(CrashEngine::recording(image, SMALL));
     let (len_before, _) = sizes(&*engine);
-    compact_parts(parts(&world, engine.clone())).unwrap();
+    compact_parts(world.parts(engine.clone())).unwrap();
     let (len, live) = sizes(&*engine);
-    let spaces = 4;
+    // Catalog and map, and four trees of each table.
+    let spaces = 10;
     assert!(
         len <= live + live / 8 + spaces * (512 << 10) && 3 * len < 2 * len_before,
         "{len_before} bytes, then {len}, of which {live} are in use"
@@ -279,7 +275,7 @@ fn a_compaction_shrinks_the_file_and_a_crash_at_any_moment_of_it_loses_nothing()
     for seed in 0..2 {
         for (k, survivor) in history.survivors(seed).step_by(step) {
             let survivor = Arc::new(MemoryEngine::from_image(survivor, SMALL));
-            let report = check_parts(parts(&world, survivor.clone())).unwrap();
+            let report = check_parts(world.parts(survivor.clone())).unwrap();
             assert_eq!(report.damages, Vec::<String>::new(), "operation {k}");
             let core = world.open(survivor.clone()).unwrap();
             assert!(contents(&core, items) == before, "operation {k}");
@@ -293,9 +289,9 @@ fn a_compaction_shrinks_the_file_and_a_crash_at_any_moment_of_it_loses_nothing()
     world.kms.answer("films", Answer::No);
     for _ in 0..2 {
         let again = Arc::new(MemoryEngine::from_image(image.clone(), SMALL));
-        compact_parts(parts(&world, again.clone())).unwrap();
+        compact_parts(world.parts(again.clone())).unwrap();
         assert!(sizes(&*again).0 <= len + (512 << 10));
-        let report = check_parts(parts(&world, reopened(&again))).unwrap();
+        let report = check_parts(world.parts(reopened(&again))).unwrap();
         assert_eq!(report.damages, Vec::<String>::new());
         world.kms.answer("films", Answer::Yes);
     }
@@ -307,10 +303,10 @@ fn a_database_whose_tables_cannot_be_opened_is_compacted_as_far_as_it_goes() {
     let engine = thinned(&world, 600);
     world.kms.answer("films", Answer::No);
     let engine = reopened(&engine);
-    compact_parts(parts(&world, engine.clone())).unwrap();
+    compact_parts(world.parts(engine.clone())).unwrap();
     world.kms.answer("films", Answer::Yes);
     let engine = reopened(&engine);
-    let report = check_parts(parts(&world, engine)).unwrap();
+    let report = check_parts(world.parts(engine)).unwrap();
     assert_eq!(report.damages, Vec::<String>::new());
     assert!(report.tables.iter().all(|t| t.state == TableState::Sound));
 }

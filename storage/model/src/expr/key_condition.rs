@@ -3,16 +3,20 @@
 //! [`KeyConditionExpression`] is what can be checked before the table is known, [`KeyCondition`] what it means for a
 //! table of a known key. AWS reports faults in that order too.
 
+mod index_condition;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::error::ValidationError;
 use crate::expr::check::{Placeholders, parse_condition};
 use crate::expr::condition::{Comparator, Condition, Function, Operand};
-use crate::key::{KeyRole, key_value_bytes};
+use crate::key::{KeyRole, key_value_bytes, scalar_bytes};
 use crate::map::Map;
 use crate::schema::{KeyAttribute, KeySchema};
 use crate::value::AttributeValue;
+
+pub use index_condition::IndexCondition;
 
 /// A key condition without placeholders: tests of attributes, each attribute once.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,11 +55,6 @@ impl KeyConditionExpression {
         placeholders.all_used()?;
         let mut tests = Vec::new();
         collect(&condition, &placeholders, &mut tests)?;
-        if tests.len() > 2 {
-            return Err(ValidationError::new(
-                "Conditions can be of length 1 or 2 only",
-            ));
-        }
         Ok(Self { tests })
     }
 
@@ -70,13 +69,11 @@ impl KeyConditionExpression {
                 .find(|(name, _)| name == attribute.name.as_str())
                 .map(|(_, test)| test)
         };
-        let missed = |attribute: &KeyAttribute| {
-            ValidationError::new(format!(
-                "Query condition missed key schema element: {}",
-                attribute.name
-            ))
-        };
-        let unsupported = || ValidationError::new("Query key condition not supported");
+        if self.tests.len() > 2 {
+            return Err(ValidationError::new(
+                "Conditions can be of length 1 or 2 only",
+            ));
+        }
         let partition = find(&schema.partition).ok_or_else(|| missed(&schema.partition))?;
         let sort = match (&schema.sort, self.tests.len()) {
             (_, 1) => None,
@@ -96,6 +93,17 @@ impl KeyConditionExpression {
                 .transpose()?,
         })
     }
+}
+
+fn missed(attribute: &KeyAttribute) -> ValidationError {
+    ValidationError::new(format!(
+        "Query condition missed key schema element: {}",
+        attribute.name
+    ))
+}
+
+fn unsupported() -> ValidationError {
+    ValidationError::new("Query key condition not supported")
 }
 
 fn check_value(
@@ -323,16 +331,7 @@ impl KeyCondition {
 
 /// The bytes of a value of a key attribute's type. Other types have none; a checked condition holds no such value.
 fn ordered_bytes(value: &AttributeValue) -> Vec<u8> {
-    match value {
-        AttributeValue::S(text) => text.as_bytes().to_vec(),
-        AttributeValue::B(bytes) => bytes.clone(),
-        AttributeValue::N(number) => {
-            let mut bytes = Vec::with_capacity(22);
-            number.encode_ordered(&mut bytes);
-            bytes
-        }
-        _ => Vec::new(),
-    }
+    scalar_bytes(value).unwrap_or_default()
 }
 
 /// The smallest bytes above all that begin with `prefix`, if there are any.

@@ -9,4 +9,4 @@ mod key_condition;
 mod lexer;
 mod reserved;
 
-pub use key_condition::{KeyCondition, KeyConditionExpression, SortCondition};
+pub use key_condition::{IndexCondition, KeyCondition, KeyConditionExpression, SortCondition};

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::error::{Constraints, ValidationError};
-use crate::names::{AttributeName, MAX_KEY_NAME, TableName, shortened};
+use crate::names::{AttributeName, IndexName, MAX_KEY_NAME, TableName, shortened};
+use crate::ops::secondary_index::{self, GlobalSecondaryIndex, LocalSecondaryIndex};
 use crate::ops::{BillingMode, ProvisionedThroughput, TableDescription, setters, wire_enum};
 use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 
@@ -149,7 +150,7 @@ setters! { SseSpecification {
 pub struct CreateTableInput {
     /// The new table's name.
     pub table_name: String,
-    /// The types of the key attributes.
+    /// The types of the key attributes, of the table and of its indexes.
     pub attribute_definitions: Vec<AttributeDefinition>,
     /// The key: HASH, and maybe RANGE.
     pub key_schema: Vec<KeySchemaElement>,
@@ -158,6 +159,10 @@ pub struct CreateTableInput {
     pub billing_mode: Option<BillingMode>,
     /// Capacity units; reported only.
     pub provisioned_throughput: Option<ProvisionedThroughput>,
+    /// Local indexes; only CreateTable makes them.
+    pub local_secondary_indexes: Option<Vec<LocalSecondaryIndex>>,
+    /// Global indexes.
+    pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndex>>,
     /// The encryption that is asked for.
     pub sse_specification: Option<SseSpecification>,
     /// Whether DeleteTable is to be refused. Default: no.
@@ -173,6 +178,8 @@ impl CreateTableInput {
             key_schema: Vec::new(),
             billing_mode: None,
             provisioned_throughput: None,
+            local_secondary_indexes: None,
+            global_secondary_indexes: None,
             sse_specification: None,
             deletion_protection_enabled: false,
         }
@@ -197,17 +204,40 @@ impl CreateTableInput {
         self
     }
 
+    /// Adds the definition of an attribute that only indexes use as a key.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, kind: ScalarType) -> Self {
+        self.attribute_definitions
+            .push(AttributeDefinition::new(name, kind));
+        self
+    }
+
+    /// Adds a local index.
+    #[must_use]
+    pub fn local_index(mut self, index: LocalSecondaryIndex) -> Self {
+        self.local_secondary_indexes
+            .get_or_insert_default()
+            .push(index);
+        self
+    }
+
+    /// Adds a global index.
+    #[must_use]
+    pub fn global_index(mut self, index: GlobalSecondaryIndex) -> Self {
+        self.global_secondary_indexes
+            .get_or_insert_default()
+            .push(index);
+        self
+    }
+
     /// Checks the request.
     ///
     /// # Errors
-    /// A bad name, key, definition, throughput or encryption.
+    /// A bad name, key, definition, index, throughput or encryption.
     pub fn validate(self) -> Result<CreateTable, ValidationError> {
         check_shape(&self)?;
         let table = TableName::new(self.table_name)?;
         let provisioned_throughput = throughput(self.billing_mode, self.provisioned_throughput)?;
-        let schema = TableSchema {
-            key: key_schema(&self.key_schema, &self.attribute_definitions)?,
-        };
         let billing_mode = self
             .billing_mode
             .unwrap_or(if provisioned_throughput.is_some() {
@@ -215,6 +245,17 @@ impl CreateTableInput {
             } else {
                 BillingMode::PayPerRequest
             });
+        let definitions = Definitions(&self.attribute_definitions);
+        let key = key_schema(&self.key_schema, &definitions)?;
+        let indexes = secondary_index::indexes(
+            &key,
+            &definitions,
+            self.local_secondary_indexes.as_deref(),
+            self.global_secondary_indexes.as_deref(),
+            billing_mode,
+        )?;
+        let schema = TableSchema { key, indexes };
+        definitions.all_used(&schema)?;
         Ok(CreateTable {
             table,
             schema,
@@ -235,6 +276,10 @@ setters! { CreateTableInput {
     billing_mode: BillingMode => Some,
     /// Sets the capacity units.
     provisioned_throughput: ProvisionedThroughput => Some,
+    /// Sets all local indexes.
+    local_secondary_indexes: Vec<LocalSecondaryIndex> => Some,
+    /// Sets all global indexes.
+    global_secondary_indexes: Vec<GlobalSecondaryIndex> => Some,
     /// Sets the encryption that is asked for.
     sse_specification: SseSpecification => Some,
     /// Sets whether DeleteTable is to be refused.
@@ -249,18 +294,7 @@ fn check_shape(input: &CreateTableInput) -> Result<(), ValidationError> {
         let field = format!("attributeDefinitions.{}.member.attributeName", at + 1);
         constraints.length(name.len(), 1, MAX_KEY_NAME, shortened(name), &field);
     }
-    if let Some(units) = input.provisioned_throughput {
-        constraints.at_least(
-            units.write_capacity_units,
-            1,
-            "provisionedThroughput.writeCapacityUnits",
-        );
-        constraints.at_least(
-            units.read_capacity_units,
-            1,
-            "provisionedThroughput.readCapacityUnits",
-        );
-    }
+    check_units_shape(input.provisioned_throughput, "", &mut constraints);
     let elements = format!(
         "[{}]",
         names(
@@ -282,80 +316,127 @@ fn check_shape(input: &CreateTableInput) -> Result<(), ValidationError> {
         let field = format!("keySchema.{}.member.attributeName", at + 1);
         constraints.length(name.len(), 1, MAX_KEY_NAME, shortened(name), &field);
     }
+    secondary_index::check_shape(
+        input.local_secondary_indexes.as_deref(),
+        input.global_secondary_indexes.as_deref(),
+        &mut constraints,
+    );
     constraints.finish()
+}
+
+/// The constraints of capacity units in the field that `under` leads to.
+pub(super) fn check_units_shape(
+    units: Option<ProvisionedThroughput>,
+    under: &str,
+    constraints: &mut Constraints,
+) {
+    let Some(units) = units else { return };
+    for (value, name) in [
+        (units.write_capacity_units, "writeCapacityUnits"),
+        (units.read_capacity_units, "readCapacityUnits"),
+    ] {
+        let field = format!("{under}provisionedThroughput.{name}");
+        constraints.at_least(value, 1, &field);
+    }
+}
+
+/// The types of the attributes that keys name.
+pub(super) struct Definitions<'a>(pub(super) &'a [AttributeDefinition]);
+
+impl Definitions<'_> {
+    /// The attributes of a key's elements.
+    pub(super) fn resolve(
+        &self,
+        elements: &[KeySchemaElement],
+    ) -> Result<Vec<KeyAttribute>, ValidationError> {
+        let attribute = |element: &KeySchemaElement| {
+            let name = &element.attribute_name;
+            let defined = |definition: &&AttributeDefinition| definition.attribute_name == *name;
+            match self.0.iter().find(defined) {
+                Some(definition) => Ok(KeyAttribute {
+                    name: AttributeName::new(name.as_str())?,
+                    kind: definition.attribute_type,
+                }),
+                None => Err(ValidationError::invalid_parameter(format_args!(
+                    "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], \
+                     AttributeDefinitions: [{}]",
+                    names(
+                        elements
+                            .iter()
+                            .map(|element| element.attribute_name.as_str())
+                    ),
+                    self.names(),
+                ))),
+            }
+        };
+        elements.iter().map(attribute).collect()
+    }
+
+    fn names(&self) -> String {
+        names(
+            self.0
+                .iter()
+                .map(|definition| definition.attribute_name.as_str()),
+        )
+    }
+
+    /// Every definition belongs to a key.
+    fn all_used(&self, schema: &TableSchema) -> Result<(), ValidationError> {
+        let used = schema.key_attributes();
+        if self.0.len() == used.len() {
+            return Ok(());
+        }
+        Err(match schema.indexes.as_slice() {
+            [] => ValidationError::invalid_parameter(
+                "Number of attributes in KeySchema does not exactly match number of attributes defined in \
+                 AttributeDefinitions",
+            ),
+            _ => ValidationError::invalid_parameter(format_args!(
+                "Some AttributeDefinitions are not used. AttributeDefinitions: [{}], keys used: [{}]",
+                self.names(),
+                names(used.iter().map(|attribute| attribute.name.as_str())),
+            )),
+        })
+    }
 }
 
 /// The key of a request whose shape was checked.
 fn key_schema(
     elements: &[KeySchemaElement],
-    definitions: &[AttributeDefinition],
+    definitions: &Definitions<'_>,
 ) -> Result<KeySchema, ValidationError> {
-    let (partition, sort) = match elements {
-        [partition] => (partition, None),
-        [partition, sort] => (partition, Some(sort)),
-        _ => {
-            return Err(ValidationError::new(
-                "Invalid KeySchema: it has one or two elements",
-            ));
-        }
-    };
-    if elements.len() > definitions.len() {
+    if elements.len() > definitions.0.len() {
         return Err(ValidationError::new(
             "Invalid KeySchema: Some index key attribute have no definition",
         ));
     }
-    let attribute = |element: &KeySchemaElement| {
-        let name = AttributeName::new(element.attribute_name.as_str())?;
-        match definitions
-            .iter()
-            .find(|definition| definition.attribute_name == element.attribute_name)
-        {
-            Some(definition) => Ok(KeyAttribute {
-                name,
-                kind: definition.attribute_type,
-            }),
-            None => Err(ValidationError::invalid_parameter(format_args!(
-                "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], AttributeDefinitions: \
-                 [{}]",
-                names(
-                    elements
-                        .iter()
-                        .map(|element| element.attribute_name.as_str())
-                ),
-                names(
-                    definitions
-                        .iter()
-                        .map(|definition| definition.attribute_name.as_str())
-                ),
-            ))),
-        }
+    let mut attributes = definitions.resolve(elements)?.into_iter();
+    let (Some(partition), sort, None) = (attributes.next(), attributes.next(), attributes.next())
+    else {
+        return Err(ValidationError::new(
+            "Invalid KeySchema: it has one or two elements",
+        ));
     };
-    let schema = KeySchema {
-        partition: attribute(partition)?,
-        sort: sort.map(attribute).transpose()?,
-    };
-    if sort.is_some_and(|sort| sort.attribute_name == partition.attribute_name) {
+    if sort
+        .as_ref()
+        .is_some_and(|sort| sort.name == partition.name)
+    {
         return Err(ValidationError::new(
             "Both the Hash Key and the Range Key element in the KeySchema have the same name",
         ));
     }
-    if partition.key_type != KeyType::Hash {
+    let mut roles = elements.iter().map(|element| element.key_type);
+    if roles.next() != Some(KeyType::Hash) {
         return Err(ValidationError::new(
             "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
         ));
     }
-    if sort.is_some_and(|sort| sort.key_type != KeyType::Range) {
+    if roles.next().is_some_and(|role| role != KeyType::Range) {
         return Err(ValidationError::new(
             "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
         ));
     }
-    if definitions.len() > elements.len() {
-        return Err(ValidationError::invalid_parameter(
-            "Number of attributes in KeySchema does not exactly match number of attributes defined in \
-             AttributeDefinitions",
-        ));
-    }
-    Ok(schema)
+    Ok(KeySchema { partition, sort })
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -374,20 +455,28 @@ fn throughput(
             "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
         )),
         (_, None) => Ok(None),
-        (_, Some(units)) => {
-            for (value, name) in [
-                (units.read_capacity_units, "ReadCapacityUnits"),
-                (units.write_capacity_units, "WriteCapacityUnits"),
-            ] {
-                if value > MAX_UNITS {
-                    return Err(ValidationError::new(format!(
-                        "Given value {value} for {name} is out of bounds"
-                    )));
-                }
-            }
-            Ok(Some(units))
+        (_, Some(units)) => check_units(units, None).map(|()| Some(units)),
+    }
+}
+
+/// Capacity units of the table, or of one of its indexes.
+pub(super) fn check_units(
+    units: ProvisionedThroughput,
+    index: Option<&IndexName>,
+) -> Result<(), ValidationError> {
+    for (value, name) in [
+        (units.read_capacity_units, "ReadCapacityUnits"),
+        (units.write_capacity_units, "WriteCapacityUnits"),
+    ] {
+        if value > MAX_UNITS {
+            let of = index.map(|index| format!(" for index {index}"));
+            return Err(ValidationError::new(format!(
+                "Given value {value} for {name} is out of bounds{}",
+                of.unwrap_or_default()
+            )));
         }
     }
+    Ok(())
 }
 
 /// A CreateTable that follows the rules.

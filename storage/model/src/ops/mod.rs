@@ -17,11 +17,13 @@ mod delete_item;
 mod delete_table;
 mod describe_table;
 mod get_item;
+mod index_read;
 mod legacy;
 mod list_tables;
 mod put_item;
 mod query;
 mod scan;
+mod secondary_index;
 mod table_description;
 mod transact_get_items;
 mod transact_write_items;
@@ -44,6 +46,7 @@ pub use delete_item::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 pub use delete_table::{DeleteTable, DeleteTableInput, DeleteTableOutput};
 pub use describe_table::{DescribeTable, DescribeTableInput, DescribeTableOutput};
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
+pub use index_read::{EntryKey, IndexPlan, no_such_index};
 pub use legacy::{
     AttributeAction, AttributeValueUpdate, ComparisonOperator, Condition, ConditionalOperator,
     ExpectedAttributeValue,
@@ -52,6 +55,11 @@ pub use list_tables::{ListTables, ListTablesInput, ListTablesOutput, MAX_TABLES_
 pub use put_item::{PutItem, PutItemInput, PutItemOutput};
 pub use query::{Query, QueryInput, QueryOutput, QueryPlan};
 pub use scan::{MAX_SEGMENTS, Scan, ScanInput, ScanOutput, ScanSegment};
+pub use secondary_index::{
+    GlobalSecondaryIndex, GlobalSecondaryIndexDescription, IndexStatus, LocalSecondaryIndex,
+    LocalSecondaryIndexDescription, MAX_GLOBAL_INDEXES, MAX_LOCAL_INDEXES, Projection,
+    ProjectionType,
+};
 pub use table_description::{
     BillingMode, BillingModeSummary, ProvisionedThroughput, SseDescription, SseStatus,
     TableDescription, TableStatus,

@@ -8,7 +8,7 @@ use crate::error::{Constraints, ValidationError};
 use crate::expr::{KeyCondition, KeyConditionExpression};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
-use crate::names::TableName;
+use crate::names::{IndexName, TableName, check_index_name};
 use crate::ops::{
     Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
     debug_lengths, placeholders, refuse, setters,
@@ -91,7 +91,6 @@ impl QueryInput {
     /// A bad table name, limit or start key; no key condition.
     pub fn validate(self) -> Result<Query, ValidationError> {
         refuse(&[
-            ("IndexName", self.index_name.is_some()),
             ("FilterExpression", self.filter_expression.is_some()),
             ("ProjectionExpression", self.projection_expression.is_some()),
             ("AttributesToGet", self.attributes_to_get.is_some()),
@@ -100,6 +99,9 @@ impl QueryInput {
                 !matches!(
                     self.select,
                     None | Some(Select::AllAttributes | Select::Count)
+                ) && !matches!(
+                    (self.select, &self.index_name),
+                    (Some(Select::AllProjectedAttributes), Some(_))
                 ),
             ),
             (
@@ -112,6 +114,9 @@ impl QueryInput {
         let table = TableName::new(self.table_name)?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
+        if let Some(name) = &self.index_name {
+            check_index_name(name, "indexName", &mut constraints);
+        }
         constraints.finish()?;
         if let Some(key) = &self.exclusive_start_key {
             validate_key_map(key)?;
@@ -132,7 +137,12 @@ impl QueryInput {
             limit,
             forward: self.scan_index_forward,
             exclusive_start_key: self.exclusive_start_key,
-            select: self.select.unwrap_or(Select::AllAttributes),
+            consistent_read: self.consistent_read,
+            select: self.select.unwrap_or(match self.index_name {
+                None => Select::AllAttributes,
+                Some(_) => Select::AllProjectedAttributes,
+            }),
+            index: self.index_name.map(IndexName::new).transpose()?,
         })
     }
 }
@@ -184,6 +194,8 @@ pub(super) fn limit(limit: Option<i32>, constraints: &mut Constraints) -> Option
 pub struct Query {
     /// The table.
     pub table: TableName,
+    /// The index to read; `None`: the table itself.
+    pub index: Option<IndexName>,
     /// The key condition, not yet bound to the table's key.
     pub condition: KeyConditionExpression,
     /// Most items to look at, at least 1.
@@ -192,6 +204,8 @@ pub struct Query {
     pub forward: bool,
     /// Begin after this key.
     pub exclusive_start_key: Option<Map>,
+    /// Whether a strongly consistent read is asked for, which a global index refuses.
+    pub consistent_read: bool,
     /// Items or their count.
     pub select: Select,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Constraints, ValidationError};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
-use crate::names::TableName;
+use crate::names::{IndexName, TableName, check_index_name};
 use crate::ops::query::limit;
 use crate::ops::{
     Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
@@ -89,7 +89,6 @@ impl ScanInput {
     /// A bad table name, limit, segment or start key.
     pub fn validate(self) -> Result<Scan, ValidationError> {
         refuse(&[
-            ("IndexName", self.index_name.is_some()),
             ("FilterExpression", self.filter_expression.is_some()),
             ("ProjectionExpression", self.projection_expression.is_some()),
             ("AttributesToGet", self.attributes_to_get.is_some()),
@@ -98,6 +97,9 @@ impl ScanInput {
                 !matches!(
                     self.select,
                     None | Some(Select::AllAttributes | Select::Count)
+                ) && !matches!(
+                    (self.select, &self.index_name),
+                    (Some(Select::AllProjectedAttributes), Some(_))
                 ),
             ),
             (
@@ -109,6 +111,9 @@ impl ScanInput {
         let table = TableName::new(self.table_name)?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
+        if let Some(name) = &self.index_name {
+            check_index_name(name, "indexName", &mut constraints);
+        }
         if let Some(segment) = self.segment {
             constraints.at_least(segment.into(), 0, "segment");
             constraints.at_most(segment.into(), i64::from(MAX_SEGMENTS) - 1, "segment");
@@ -126,8 +131,13 @@ impl ScanInput {
             table,
             limit,
             exclusive_start_key: self.exclusive_start_key,
+            consistent_read: self.consistent_read,
             segment,
-            select: self.select.unwrap_or(Select::AllAttributes),
+            select: self.select.unwrap_or(match self.index_name {
+                None => Select::AllAttributes,
+                Some(_) => Select::AllProjectedAttributes,
+            }),
+            index: self.index_name.map(IndexName::new).transpose()?,
         })
     }
 }
@@ -210,10 +220,14 @@ fn segment(segment: Option<i32>, total: Option<i32>) -> Result<ScanSegment, Vali
 pub struct Scan {
     /// The table.
     pub table: TableName,
+    /// The index to read; `None`: the table itself.
+    pub index: Option<IndexName>,
     /// Most items to look at, at least 1.
     pub limit: Option<usize>,
     /// Begin after this key.
     pub exclusive_start_key: Option<Map>,
+    /// Whether a strongly consistent read is asked for, which a global index refuses.
+    pub consistent_read: bool,
     /// The segment; [`ScanSegment::WHOLE`] unless one was named.
     pub segment: ScanSegment,
     /// Items or their count.

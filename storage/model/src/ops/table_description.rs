@@ -1,6 +1,10 @@
 //! What DescribeTable and its like say about a table.
 
-use crate::ops::{AttributeDefinition, KeySchemaElement, KeyType, SseType, wire_enum};
+use crate::index::IndexKind;
+use crate::ops::{
+    AttributeDefinition, GlobalSecondaryIndexDescription, KeySchemaElement, KeyType,
+    LocalSecondaryIndexDescription, SseType, wire_enum,
+};
 use crate::schema::TableSchema;
 
 wire_enum! {
@@ -38,7 +42,7 @@ wire_enum! {
 }
 
 /// Capacity units. Accepted and reported as they were asked for; they limit nothing here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProvisionedThroughput {
     /// Units of reading per second.
     pub read_capacity_units: i64,
@@ -99,7 +103,7 @@ pub struct TableDescription {
     pub table_status: TableStatus,
     /// When it was made, in milliseconds since 1970.
     pub creation_date_time: u64,
-    /// The types of the key attributes.
+    /// The types of the key attributes, of the table and of its indexes.
     pub attribute_definitions: Vec<AttributeDefinition>,
     /// Which of them is the partition key and which the sort key.
     pub key_schema: Vec<KeySchemaElement>,
@@ -111,6 +115,10 @@ pub struct TableDescription {
     pub billing_mode_summary: BillingModeSummary,
     /// Capacity units; zeros for PAY_PER_REQUEST, as in AWS.
     pub provisioned_throughput: ProvisionedThroughput,
+    /// The local indexes.
+    pub local_secondary_indexes: Vec<LocalSecondaryIndexDescription>,
+    /// The global indexes.
+    pub global_secondary_indexes: Vec<GlobalSecondaryIndexDescription>,
     /// Its encryption.
     pub sse_description: Option<SseDescription>,
     /// Whether DeleteTable is refused.
@@ -118,20 +126,33 @@ pub struct TableDescription {
 }
 
 impl TableDescription {
-    /// An active, empty PAY_PER_REQUEST table of this schema; set what differs.
+    /// An active, empty PAY_PER_REQUEST table of this schema, its indexes active too; set what differs.
     pub fn new(
         table_name: impl Into<String>,
         table_id: impl Into<String>,
         schema: &TableSchema,
     ) -> Self {
         let mut description = Self::without_schema(table_name, table_id);
-        for (key, role) in schema.key.attributes().zip([KeyType::Hash, KeyType::Range]) {
+        for attribute in schema.key_attributes() {
+            let (name, kind) = (attribute.name.as_str(), attribute.kind);
             description
                 .attribute_definitions
-                .push(AttributeDefinition::new(key.name.as_str(), key.kind));
+                .push(AttributeDefinition::new(name, kind));
+        }
+        for (key, role) in schema.key.attributes().zip([KeyType::Hash, KeyType::Range]) {
             description
                 .key_schema
                 .push(KeySchemaElement::new(key.name.as_str(), role));
+        }
+        for index in &schema.indexes {
+            match index.kind {
+                IndexKind::Local => description
+                    .local_secondary_indexes
+                    .push(LocalSecondaryIndexDescription::of(index)),
+                IndexKind::Global => description
+                    .global_secondary_indexes
+                    .push(GlobalSecondaryIndexDescription::of(index)),
+            }
         }
         description
     }
@@ -149,6 +170,8 @@ impl TableDescription {
             table_size_bytes: 0,
             billing_mode_summary: BillingModeSummary::new(BillingMode::PayPerRequest),
             provisioned_throughput: ProvisionedThroughput::default(),
+            local_secondary_indexes: Vec::new(),
+            global_secondary_indexes: Vec::new(),
             sse_description: None,
             deletion_protection_enabled: false,
         }
