@@ -8,7 +8,7 @@ use sealdb_crypto::{
     Aes256Gcm, Caller, Clock, EpochLimits, Keyring, Kms, Provider, RootKeySource, Sealing,
     SystemClock,
 };
-use sealdb_engine::{Engine, FileEngine, FileOptions, SegmentSizes};
+use sealdb_engine::{Engine, FileEngine, FileOptions, SegmentSizes, database_exists};
 use sealdb_model::ops::{
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
     DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
@@ -153,7 +153,7 @@ impl Builder {
 
     /// Everything that an open database is made of. The directory is locked from here on.
     pub(crate) fn parts(self) -> Result<Parts, Error> {
-        let exists = self.engine.is_some() || FileEngine::exists(&self.dir);
+        let exists = self.engine.is_some() || database_exists(&self.dir);
         if !exists && self.existing_only {
             return Err(Error::NoDatabase(self.dir));
         }

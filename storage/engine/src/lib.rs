@@ -24,12 +24,15 @@
 
 mod alloc;
 pub mod conformance;
+mod core;
+mod counters;
 mod crash;
 mod engine;
 mod error;
 mod faulty;
 mod file;
 mod image;
+mod lock;
 mod memory;
 mod rng;
 mod root;
@@ -42,8 +45,9 @@ pub use crash::{CrashEngine, History, Survival};
 pub use engine::{BoxFuture, Engine, PageRead};
 pub use error::EngineError;
 pub use faulty::{Fault, FaultPoint, Faults, FaultyEngine};
-pub use file::{FileEngine, FileOptions, OpenMode};
+pub use file::{FileEngine, FileOptions};
 pub use image::Image;
+pub use lock::{OpenMode, database_exists};
 pub use memory::MemoryEngine;
 pub use segments::SegmentSizes;
 pub use types::{EngineStats, Freed, MAX_PAGE_LEN, PageAddr, ROOT_MAX, SegmentNo, SpaceId, UNIT};
