@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`Engine`] | the contract that every engine keeps, written on its methods |
 //! | [`FileEngine`] | the default: page file, root file and log segments in one directory |
+//! | `SledEngine` | the same over sled 0.34, with the feature `sled`: slower, and less safe |
 //! | [`MemoryEngine`] | the same in memory, for tests and for throw-away databases |
 //! | [`FaultyEngine`] | wraps an engine and makes it fail as told |
 //! | [`CrashEngine`] | remembers each write and sync, and rebuilds what a power loss would leave |
@@ -38,8 +39,12 @@ mod rng;
 mod root;
 mod runs;
 mod segments;
+#[cfg(feature = "sled")]
+mod sled;
 mod types;
 
+#[cfg(feature = "sled")]
+pub use self::sled::{SledEngine, SledOptions};
 pub use alloc::{Allocated, allocated};
 pub use crash::{CrashEngine, History, Survival};
 pub use engine::{BoxFuture, Engine, PageRead};

@@ -206,14 +206,18 @@ impl Held {
         self.mode
     }
 
+    /// Whether this is a forked child of the process that opened it.
+    pub(crate) fn is_foreign(&self) -> bool {
+        std::process::id() != self.owner
+    }
+
     /// Refuses whoever has no lock: after a close, and in a forked child, which shares the lock with its parent, but not what the
     /// parent changes in memory.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
-        let caller = std::process::id();
-        if caller != self.owner {
+        if self.is_foreign() {
             return Err(EngineError::ForeignProcess {
                 owner: self.owner,
-                caller,
+                caller: std::process::id(),
             });
         }
         if self.closed.load(Ordering::Acquire) {

@@ -171,3 +171,18 @@ fn file_in_shared_memory() {
         whole(run(&Directories::new(dir, open_files)));
     }
 }
+
+#[cfg(feature = "sled")]
+#[test]
+fn sled() {
+    use sealdb_engine::{SledEngine, SledOptions};
+
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    whole(run(&Directories::new(dir, |path| {
+        let options = SledOptions {
+            segments: SIZES,
+            ..SledOptions::default()
+        };
+        Arc::new(SledEngine::open(path, options).expect("a directory is opened"))
+    })));
+}
