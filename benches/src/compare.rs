@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::load::bare::{Bare, Busy};
 use crate::load::calls;
+use crate::peers::Peers;
 use crate::random::Random;
 use crate::rows::{Beside, Row, Unit};
 use crate::store::{Failure, Kind, Settings, Store};
@@ -44,6 +45,8 @@ pub struct Section {
     pub settings: Value,
     /// The quantities.
     pub rows: Vec<Row>,
+    /// Those of other databases beside ours.
+    pub peers: Peers,
 }
 
 /// Fills three stores in `dir`, compares them, and removes them.
@@ -299,6 +302,7 @@ impl Bench {
                 "resident_bytes_of_all_three": { "now": memory.now, "peak": memory.peak },
             }),
             rows: self.rows,
+            peers: Peers::default(),
         })
     }
 }

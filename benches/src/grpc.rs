@@ -21,6 +21,7 @@ use crate::compare::{KINDS, Section, runtime, temporary};
 use crate::load::bare::{Bare, Busy};
 use crate::load::clients::{Span, Until, drive};
 use crate::load::{Latencies, Sample, latencies, nanos};
+use crate::peers::Peers;
 use crate::random::Random;
 use crate::rows::{Beside, Bound, Calls, Metric, Row, Unit};
 use crate::serve::Served;
@@ -135,6 +136,7 @@ pub fn run(
             "seconds": time.as_secs_f64(),
         }),
         rows,
+        peers: Peers::default(),
     })
 }
 

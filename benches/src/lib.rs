@@ -3,13 +3,15 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`null`] | what "plain" means: the block transform without a seal |
-//! | [`size`], [`random`] | sizes of items, and chance that can be repeated |
+//! | [`size`], [`random`] | sizes of items, and chance that can be repeated; the driver's, as peers have the same |
 //! | [`store`] | a database of either kind, filled with items |
 //! | [`load`] | what is done to a store and timed |
 //! | [`compare`] | sealed against plain against plain again, interleaved in rounds |
 //! | [`usage`] | processor, memory and device, as `/proc` tells them |
 //! | [`rows`], [`targets`] | the quantities that come out, and what they have to reach |
+//! | [`process`] | processes that the harness starts |
 //! | [`serve`], [`grpc`] | servers in processes of their own, and the same comparison over gRPC |
+//! | [`peers`] | other databases beside SealDB, all in processes of their own |
 //! | [`long`] | what takes minutes |
 //! | [`report`], [`html`] | the table for people, the JSON for programs, and the plots |
 //! | [`machine`] | what the numbers were measured on |
@@ -24,13 +26,15 @@ pub mod load;
 pub mod long;
 pub mod machine;
 pub mod null;
-pub mod random;
+pub mod peers;
+pub mod process;
 mod reads;
 pub mod report;
 pub mod rows;
 pub mod serve;
-pub mod size;
 pub mod store;
 pub mod targets;
 pub mod usage;
 mod writes;
+
+pub use sealdb_bench_driver::{random, size};

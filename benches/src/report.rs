@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::compare::Section;
 use crate::machine::Machine;
+use crate::peers::{Engine, PeerRow, Peers};
 use crate::rows::{Goal, Metric, Row, Unit, show};
 use crate::targets::{self, judged, sign};
 
@@ -57,7 +58,28 @@ pub fn table(section: &Section) -> String {
     for row in values {
         out.line(value_line(row, three));
     }
+    peers(&mut out, &section.peers);
     out.0
+}
+
+/// A column for each engine.
+fn peers(out: &mut Text, peers: &Peers) {
+    let width = |name: &str| name.len().max(9) + 2;
+    let cells = |texts: Vec<String>| -> String {
+        let cell = |(engine, text): (&Engine, String)| {
+            let width = width(&engine.name);
+            format!("{text:>width$}")
+        };
+        peers.engines.iter().zip(texts).map(cell).collect()
+    };
+    if !peers.rows.is_empty() {
+        let names = peers.engines.iter().map(|engine| engine.name.clone());
+        out.line(format!("{:<32}{}", "", cells(names.collect())));
+    }
+    for row in &peers.rows {
+        let values = row.medians().into_iter().map(|value| show(row.unit, value));
+        out.line(format!("{:<32}{}", row.what, cells(values.collect())));
+    }
 }
 
 /// The targets with what this run says of them. What it did not measure is said too.
@@ -171,6 +193,7 @@ pub fn json(machine: &Machine, sections: &[Section]) -> Value {
                 "about": section.about,
                 "settings": section.settings,
                 "rows": section.rows.iter().map(row).collect::<Vec<_>>(),
+                "peers": peers_json(&section.peers),
             })
         })
         .collect();
@@ -186,12 +209,7 @@ fn row(row: &Row) -> Value {
         "workload": row.workload,
         "metric": row.metric.name(),
         "what": row.what,
-        "unit": match row.unit {
-            Unit::Nanos => "ns",
-            Unit::PerSecond => "1/s",
-            Unit::Bytes => "B",
-            Unit::Times => "B/B",
-        },
+        "unit": unit(row.unit),
         "sealed": sealed,
         "plain": plain,
         "plain_again": again,
@@ -200,6 +218,35 @@ fn row(row: &Row) -> Value {
         "bare_sync_ns": row.bare.map(|(p50, p999)| json!({ "p50": p50, "p99.9": p999 })),
         "goals": goals,
         "rounds": { "sealed": sealed_rounds, "plain": plain_rounds, "plain_again": again_rounds },
+    })
+}
+
+fn unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Nanos => "ns",
+        Unit::PerSecond => "1/s",
+        Unit::Bytes => "B",
+        Unit::Times => "B/B",
+    }
+}
+
+fn peers_json(peers: &Peers) -> Value {
+    let row = |row: &PeerRow| {
+        let by_engine = |values: Vec<Value>| -> Value {
+            let names = peers.engines.iter().map(|engine| engine.name.clone());
+            names.zip(values).collect::<serde_json::Map<_, _>>().into()
+        };
+        json!({
+            "what": row.what,
+            "unit": unit(row.unit),
+            "medians": by_engine(row.medians().into_iter().map(Value::from).collect()),
+            "rounds": by_engine(row.rounds.iter().map(|rounds| json!(rounds)).collect()),
+        })
+    };
+    let engine = |engine: &Engine| json!({ "name": engine.name, "about": engine.about });
+    json!({
+        "engines": peers.engines.iter().map(engine).collect::<Vec<_>>(),
+        "rows": peers.rows.iter().map(row).collect::<Vec<_>>(),
     })
 }
 
@@ -230,7 +277,37 @@ mod tests {
             about: vec!["7 items".into()],
             settings: Value::Null,
             rows: vec![p50, size],
+            peers: two_peers(),
         }
+    }
+
+    /// Two engines and one quantity, of which the second has no value.
+    fn two_peers() -> Peers {
+        let engine = |name: &str| Engine {
+            name: name.to_owned(),
+            about: "a version".to_owned(),
+        };
+        let mut peers = Peers {
+            engines: vec![engine("sealdb"), engine("a long other")],
+            rows: Vec::new(),
+        };
+        peers.push("gets, 1 thread", Unit::PerSecond, 0, 5e3);
+        peers.push("gets, 1 thread", Unit::PerSecond, 0, 7e3);
+        peers
+    }
+
+    #[test]
+    fn each_peer_has_its_column() {
+        let table = table(&section());
+        let at = table.find("  a long other\n").unwrap_or_default();
+        assert!(table[at..].contains("gets, 1 thread"), "{table}");
+        let gets = table.lines().last().unwrap_or_default();
+        assert!(gets.contains(" 6000/s ") && gets.ends_with(" -"), "{gets}");
+        let json = peers_json(&two_peers());
+        assert_eq!(json["engines"][1]["name"], "a long other");
+        assert_eq!(json["rows"][0]["medians"]["sealdb"], 6e3);
+        assert_eq!(json["rows"][0]["rounds"]["sealdb"][1], 7e3);
+        assert_eq!(json["rows"][0]["unit"], "1/s");
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub enum Bound {
     AtMost(f64),
     /// The sealed value at least this.
     AtLeast(f64),
+    /// The sealed value at least so many times that of somebody else.
+    Times(f64, f64),
     /// None: the number is the answer.
     Reported,
 }
@@ -208,6 +210,11 @@ impl Row {
                 show(sealed),
                 Some(sealed >= least),
             ),
+            Bound::Times(least, other) => (
+                format!("≥ {least:.2} times"),
+                format!("{:.2} times {}", sealed / other, show(other)),
+                Some(sealed >= least * other),
+            ),
             Bound::Reported if ratio.is_finite() => (
                 "reported".into(),
                 format!("{} ({ratio:.3} of plain)", show(sealed)),
@@ -222,25 +229,6 @@ impl Row {
             reached,
         });
     }
-}
-
-/// What another engine did of a workload.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PeerRow {
-    /// The engine. What begins with "sealdb" is ours.
-    pub name: String,
-    /// What was done.
-    pub workload: String,
-    /// Of the items.
-    pub size: String,
-    /// At once.
-    pub clients: usize,
-    /// Of the calls, in nanoseconds.
-    pub p50: f64,
-    /// Of the calls, in nanoseconds.
-    pub p99: f64,
-    /// Calls in a second.
-    pub rate: f64,
 }
 
 /// The row of a workload and metric.

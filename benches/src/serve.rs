@@ -5,34 +5,18 @@
 // Measuring is what this file does.
 #![allow(clippy::disallowed_methods)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use clap::Args;
-use sealdb::Options;
 use sealdb_client::{Client, Endpoint};
 use sealdb_server::Config;
 
 use crate::compare::runtime;
+use crate::process::{Over, Process, again};
 use crate::store::{Failure, Kind, existing};
 use crate::usage::{self, Memory};
-
-/// What the process is told.
-#[derive(Debug, Clone, Args)]
-pub struct Serve {
-    /// Where [`crate::store::Store::create`] made a database.
-    #[arg(long)]
-    dir: PathBuf,
-    /// It was made with the null sealer.
-    #[arg(long)]
-    plain: bool,
-    /// Bytes for its pages.
-    #[arg(long)]
-    cache: usize,
-}
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -41,20 +25,17 @@ const LOOPBACK: SocketAddr =
 ///
 /// # Errors
 /// The server does not start or stop.
-pub fn serve(args: &Serve) -> Result<(), Failure> {
-    let kind = Kind::of(args.plain);
-    let options = Options {
-        cache_bytes: args.cache,
-        ..Options::default()
-    };
-    let mut config = Config::new(args.dir.join("data"));
-    config.keyring = args.dir.join("keyring");
-    config.run_dir = args.dir.join("run");
+pub fn serve(over: &Over) -> Result<(), Failure> {
+    let mut config = Config::new(over.dir.join("data"));
+    config.keyring = over.dir.join("keyring");
+    config.run_dir = over.dir.join("run");
     config.listen = LOOPBACK;
     config.metrics = Some(LOOPBACK);
     config.publish_endpoint = false;
     runtime()?.block_on(async {
-        let database = existing(&args.dir, kind, &options).open().await?;
+        let database = existing(&over.dir, over.kind(), &over.options())
+            .open()
+            .await?;
         let running = sealdb_server::server::start_over(config, &database).await?;
         let metrics = running.metrics_address.ok_or("no metrics are served")?;
         {
@@ -69,7 +50,7 @@ pub fn serve(args: &Serve) -> Result<(), Failure> {
 
 /// The process, seen from its parent. It ends with this.
 pub struct Served {
-    child: Child,
+    process: Process,
     metrics: SocketAddr,
     endpoint_file: PathBuf,
 }
@@ -89,27 +70,13 @@ impl Served {
     /// # Errors
     /// It does not start.
     pub fn start(dir: &Path, kind: Kind, cache_bytes: usize) -> Result<Self, Failure> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("serve").arg("--dir").arg(dir);
-        command.arg("--cache").arg(cache_bytes.to_string());
-        if kind == Kind::Plain {
-            command.arg("--plain");
-        }
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().ok_or("no standard output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let Some((metrics, endpoint)) = line.trim_end().split_once(' ') else {
-            let status = child.wait()?;
-            return Err(format!("the server ended with {status}").into());
-        };
+        let mut process = Process::start(again("serve", dir, kind, cache_bytes)?)?;
+        let line = process.line()?;
+        let (metrics, endpoint) = line.split_once(' ').ok_or("the server says nonsense")?;
         Ok(Self {
             metrics: metrics.parse()?,
             endpoint_file: PathBuf::from(endpoint),
-            child,
+            process,
         })
     }
 
@@ -127,7 +94,7 @@ impl Served {
     /// # Errors
     /// It is gone.
     pub fn cpu(&self) -> Result<Duration, Failure> {
-        usage::cpu_of(self.child.id())
+        usage::cpu_of(self.process.id())
     }
 
     /// Its resident memory.
@@ -135,7 +102,7 @@ impl Served {
     /// # Errors
     /// It is gone.
     pub fn memory(&self) -> Result<Memory, Failure> {
-        usage::memory(Some(self.child.id()))
+        usage::memory(Some(self.process.id()))
     }
 
     /// What it answered of an operation so far, by its own metrics.
@@ -155,20 +122,8 @@ impl Served {
     ///
     /// # Errors
     /// It did not stop well.
-    pub fn stop(mut self) -> Result<(), Failure> {
-        drop(self.child.stdin.take());
-        let status = self.child.wait()?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(format!("the server ended with {status}").into()),
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub fn stop(self) -> Result<(), Failure> {
+        self.process.stop()
     }
 }
 

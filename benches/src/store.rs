@@ -1,32 +1,19 @@
 //! A database of either kind, filled with items.
-//!
-//! Items have a partition key, a sort key and one string that fills them up to their size by AWS's rules. [`PER_PARTITION`] items
-//! share a partition key, so that queries have something to walk. Everything is made from the item's number.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sealdb::model::ops::{BatchWriteItemInput, CreateTableInput, GetItemInput};
-use sealdb::model::{AttributeValue, Item, ScalarType};
+use sealdb::model::ops::{BatchWriteItemInput, GetItemInput};
 use sealdb::{Database, Options, RootKeySource, blocking};
 
 use crate::null::NullSealing;
-use crate::size::ItemSize;
 
-/// What went wrong. The harness only shows it.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub use sealdb_bench_driver::Failure;
+pub use sealdb_bench_driver::items::{BATCH, Items, PER_PARTITION, TABLE, partition};
 
-/// The table.
-pub const TABLE: &str = "items";
-/// Items of one partition key.
-pub const PER_PARTITION: u64 = 100;
 /// Threads that fill a store.
 pub const WRITERS: u64 = 4;
-/// Requests of one BatchWriteItem.
-pub const BATCH: u64 = 25;
-/// Names and keys of an item: pk 2 + 9, sk 2 + 3, v 1.
-const OVERHEAD: usize = 17;
 
 /// Which block transform a store uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,62 +31,6 @@ impl Kind {
             true => Self::Plain,
             false => Self::Sealed,
         }
-    }
-}
-
-/// The items of a store: how many, and how large.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Items {
-    /// How many. Whole partitions.
-    pub count: u64,
-    /// How large.
-    pub size: ItemSize,
-}
-
-impl Items {
-    /// At least so many items, in whole partitions.
-    pub fn new(count: u64, size: ItemSize) -> Self {
-        let count = count.max(1).next_multiple_of(PER_PARTITION);
-        Self { count, size }
-    }
-
-    /// The item of this number; `version` changes its string, but not its size.
-    pub fn item(&self, number: u64, version: u64) -> Item {
-        let mut item = self.key(number);
-        let filler = self.size.of(number).saturating_sub(OVERHEAD);
-        let mut text = String::with_capacity(filler.max(16));
-        text.push_str(&format!("{version:016x}"));
-        text.truncate(filler);
-        text.extend(std::iter::repeat_n('x', filler - text.len()));
-        item.insert("v", text);
-        item
-    }
-
-    /// The key of the item of this number.
-    pub fn key(&self, number: u64) -> Item {
-        Item::from([
-            ("pk", AttributeValue::S(partition(number))),
-            ("sk", AttributeValue::S(sort(number))),
-        ])
-    }
-
-    /// Batches that hold every item once.
-    pub fn batches(&self) -> u64 {
-        self.count / BATCH
-    }
-
-    /// One of them: its items belong to different partitions.
-    pub fn batch(&self, batch: u64) -> BatchWriteItemInput {
-        (0..BATCH).fold(BatchWriteItemInput::new(), |input, i| {
-            input.put(TABLE, self.item(batch + i * self.batches(), 0))
-        })
-    }
-
-    /// What makes the table.
-    pub fn table(&self) -> CreateTableInput {
-        CreateTableInput::new(TABLE)
-            .partition_key("pk", ScalarType::S)
-            .sort_key("sk", ScalarType::S)
     }
 }
 
@@ -209,11 +140,7 @@ impl Store {
                 if batch >= end {
                     return Ok(());
                 }
-                let input = self.settings.items.batch(batch);
-                let output = self.db.batch_write_item(input)?;
-                if !output.unprocessed_items.is_empty() {
-                    return Err("some items of a batch were not processed".into());
-                }
+                self.write(self.settings.items.batch(batch))?;
             }
         };
         std::thread::scope(|scope| {
@@ -224,6 +151,18 @@ impl Store {
                     .unwrap_or_else(|_| Err("a writer panicked".into()))
             })
         })
+    }
+
+    /// Makes a BatchWriteItem of which nothing may be left over.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn write(&self, batch: BatchWriteItemInput) -> Result<(), Failure> {
+        let output = self.db.batch_write_item(batch)?;
+        match output.unprocessed_items.is_empty() {
+            true => Ok(()),
+            false => Err("some items of a batch were not processed".into()),
+        }
     }
 
     /// Reads every item once, so that all pages are cached if the budget allows it.
@@ -288,49 +227,12 @@ fn builder(dir: &Path, kind: Kind, options: &Options, root_key: RootKeySource) -
     }
 }
 
-/// The partition key of an item.
-pub fn partition(number: u64) -> String {
-    padded("p", number / PER_PARTITION, 8)
-}
-
-/// The sort key of an item.
-pub fn sort(number: u64) -> String {
-    padded("", number % PER_PARTITION, 3)
-}
-
-/// The number with leading zeros. By hand, because its making stands in the measured time of a get: `format!` takes as long as half of one.
-fn padded(before: &str, mut number: u64, width: usize) -> String {
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
-    while number > 0 {
-        at -= 1;
-        digits[at] += (number % 10) as u8;
-        number /= 10;
-    }
-    let mut text = String::with_capacity(before.len() + digits.len());
-    text.push_str(before);
-    let from = at.min(digits.len() - width);
-    text.extend(digits[from..].iter().map(|digit| char::from(*digit)));
-    text
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use sealdb::model::item_size;
-
     use super::*;
-
-    #[test]
-    fn keys_have_leading_zeros() {
-        let keys = |number| (partition(number), sort(number));
-        assert_eq!(keys(0), ("p00000000".into(), "000".into()));
-        assert_eq!(
-            keys(1_234_567_890_123),
-            ("p12345678901".into(), "023".into())
-        );
-    }
+    use crate::size::ItemSize;
 
     #[test]
     fn stores_of_both_kinds_hold_items_of_the_size_they_say() {
@@ -347,15 +249,11 @@ mod tests {
             store.fill_part(1, 3).unwrap();
             store.fill_part(2, 3).unwrap();
             store.warm().unwrap();
-            assert_eq!(item_size(&items.item(7, 3)), 100);
-            assert_ne!(items.item(7, 3), items.item(7, 4));
             let stats = store.db.stats();
             assert_eq!((stats.items, stats.size_bytes), (200, 20_000));
             assert!(store.footprint().unwrap().page_bytes > 100.0);
             store.reopen(Options::default()).unwrap();
             assert_eq!(store.db.stats().items, 200);
         }
-        let log = Items::new(1, ItemSize::LogUniform);
-        assert_eq!(item_size(&log.item(9, 1)), log.size.of(9));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{Advice, fadvise};
 use rustix::time::{ClockId, clock_gettime};
+use sealdb_bench_driver::disk;
 
 use crate::store::Failure;
 
@@ -83,8 +84,7 @@ pub fn reset_peak() -> Result<(), Failure> {
 
 /// Bytes that this process made the system read from a device, so far. 0 where the system does not count.
 pub fn read_from_device() -> u64 {
-    let io = std::fs::read_to_string(proc(None, "io")).unwrap_or_default();
-    number_after(&io, "read_bytes:").unwrap_or(0)
+    disk::counter("read_bytes")
 }
 
 fn proc(pid: Option<u32>, file: &str) -> String {

@@ -1,9 +1,12 @@
 //! `sealdb-bench` as people run it: options, files, and the processes that it starts itself.
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use sealdb_bench_driver::protocol::{Answer, Outcome};
+use sealdb_benches::process::Process;
 use serde_json::Value;
 
 /// Runs the program in a directory of its own: what it printed, and its JSON.
@@ -102,6 +105,112 @@ fn what_takes_long_runs_small_in_its_processes() {
     assert!(load["sealed"].as_f64().unwrap() > 1e6, "{load}");
     // Reached or missed: that is for a release build to say.
     assert!(text.contains(" load, embedded: "), "{text}");
+}
+
+/// What SealDB, as a measured process, answers to lines.
+fn peer(arguments: &[&str], lines: &[String]) -> Vec<Answer> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealdb-bench"));
+    command.arg("peer").args(arguments);
+    let mut process = Process::start(command).unwrap();
+    let answers = lines
+        .iter()
+        .map(|line| {
+            process.say(line).unwrap();
+            process.line().unwrap().parse().unwrap()
+        })
+        .collect();
+    process.stop().unwrap();
+    answers
+}
+
+#[test]
+fn sealdb_speaks_the_protocol_of_the_measured() {
+    for (arguments, suite) in [(&[][..], "AES-256-GCM"), (&["--plain"], "the null sealer")] {
+        let dir = tempfile::tempdir().unwrap();
+        let open = format!("open 4194304 100 {}", dir.path().display());
+        let lines = [
+            "load 100",
+            "load 2000",
+            "scan",
+            "get 2 0.1",
+            "put 8 0.1",
+            "settle",
+        ];
+        let mut all = vec![open];
+        all.extend(lines.map(str::to_owned));
+        let mut answers = peer(arguments, &all).into_iter();
+        let Some(Answer::Opened { about }) = answers.next() else {
+            panic!("it says nothing about itself");
+        };
+        assert!(about.contains(suite), "{about}");
+        let outcomes: Vec<Outcome> = answers
+            .map(|answer| match answer {
+                Answer::Done(outcome) => outcome,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let counts: Vec<u64> = outcomes.iter().map(|outcome| outcome.count).collect();
+        assert_eq!(counts[..3], [100, 1_900, 2_000]);
+        for calls in &outcomes[3..5] {
+            assert!(calls.count > 0 && calls.p50 > 0 && calls.p50 <= calls.max);
+        }
+        let settled = &outcomes[5];
+        assert!(
+            settled.log > 0 && settled.disk > settled.log + 200_000,
+            "{settled:?}"
+        );
+    }
+}
+
+#[test]
+fn peers_are_compared_in_one_run() {
+    // SealDB stands in for the others: their own builds are not part of this workspace.
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("peers");
+    let text = format!(
+        "#!/bin/sh\nexec {} peer\n",
+        env!("CARGO_BIN_EXE_sealdb-bench")
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    let html = dir.path().join("report.html");
+    let peers = format!("--peers={}", program.display());
+    let mut args = vec![
+        "--only", "peers", "--sizes", "100", "--items", "1000", "--cache", "4",
+    ];
+    args.extend(["--seconds", "0.5", &peers, "--html", html.to_str().unwrap()]);
+    let (text, json) = bench(&args);
+    let names = [
+        "fjall",
+        "redb",
+        "sqlcipher",
+        "dynoxide",
+        "dynoxide sqlcipher",
+    ];
+    for name in names {
+        assert!(text.contains(name), "{name} in {text}");
+    }
+    let peers = &json["sections"][0]["peers"];
+    let rows = peers["rows"].as_array().unwrap();
+    for what in [
+        "scan of 100, an item",
+        "scan of 1000, an item",
+        "gets, 2 threads",
+        "put p99, 32 clients",
+        "written per byte put, 32 clients",
+        "disk per byte, log apart",
+    ] {
+        let row = rows.iter().find(|row| row["what"] == what);
+        let row = row.unwrap_or_else(|| panic!("no {what}"));
+        for name in ["sealdb", "sealdb plain"].into_iter().chain(names) {
+            assert!(row["medians"][name].as_f64().unwrap() > 0.0, "{row}");
+        }
+    }
+    let puts = row(&json, 0, "durable puts, 32 clients");
+    assert!(puts["goals"][0]["reached"].is_boolean(), "{puts}");
+    assert!(puts["bare_sync_ns"]["p50"].as_f64().unwrap() > 0.0);
+    let html = std::fs::read_to_string(html).unwrap();
+    assert!(html.contains("dynoxide sqlcipher") && html.contains("put p99, 32 clients"));
 }
 
 #[test]

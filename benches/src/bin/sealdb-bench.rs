@@ -10,10 +10,10 @@ use sealdb::Options;
 use sealdb_benches::compare::{self, Plan, Section};
 use sealdb_benches::long::{self, Context, Long};
 use sealdb_benches::machine::Machine;
-use sealdb_benches::serve::{self, Serve};
+use sealdb_benches::process::Over;
 use sealdb_benches::size::ItemSize;
-use sealdb_benches::store::{Failure, Items, Settings};
-use sealdb_benches::{grpc, html, report};
+use sealdb_benches::store::{Failure, Items, Kind, Settings};
+use sealdb_benches::{grpc, html, peers, report, serve};
 
 /// As in `sealdb-server`.
 #[global_allocator]
@@ -54,6 +54,10 @@ struct Args {
     /// Where the databases are made, and removed afterwards. Default: the system's temporary directory.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Also SealDB beside other databases, for each of --sizes; part of --long. PROGRAM is what benches/peers builds; default: the
+    /// sealdb-peers that lies beside this program.
+    #[arg(long, value_name = "PROGRAM", num_args = 0..=1, require_equals = true, conflicts_with_all = ["quick", "demo"])]
+    peers: Option<Option<PathBuf>>,
     /// Only this, of what takes long or of the usual run; may be given several times. See --list.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["quick", "demo"])]
     only: Vec<String>,
@@ -83,18 +87,27 @@ struct Args {
 enum Child {
     /// A server over a database of either kind.
     #[command(hide = true)]
-    Serve(Serve),
+    Serve(Over),
     /// Fills a log and waits to be killed.
     #[command(hide = true)]
-    FillLog(long::FillLog),
+    FillLog(Over),
     /// Loads and works, for its memory.
     #[command(hide = true)]
     Mixed(long::Mixed),
+    /// SealDB as one of the databases that are compared.
+    #[command(hide = true)]
+    Peer {
+        /// With the null sealer.
+        #[arg(long)]
+        plain: bool,
+    },
 }
 
-/// Names of the two parts of the usual run.
+/// Names of the two parts of the usual run, and of that with other databases.
 const SIZES: &str = "sizes";
 const GRPC: &str = "grpc";
+const PEERS: &str = "peers";
+const NAMES: [&str; 3] = [SIZES, GRPC, PEERS];
 
 impl Args {
     /// Seconds of rounds for each size.
@@ -113,10 +126,21 @@ impl Args {
         }
     }
 
+    /// Whether and with which program other databases are wanted.
+    fn peers(&self) -> Result<Option<PathBuf>, Failure> {
+        let only = self.only.iter().any(|only| only == PEERS);
+        match &self.peers {
+            _ if !self.only.is_empty() && !only => Ok(None),
+            Some(Some(program)) => Ok(Some(program.clone())),
+            None if !self.long && !only => Ok(None),
+            Some(None) | None => peers::program().map(Some),
+        }
+    }
+
     /// What is wanted of what takes long.
     fn longs(&self) -> Result<Vec<Long>, Failure> {
         let known = |name: &String| {
-            name == SIZES || name == GRPC || long::ALL.iter().any(|long| long.name == name)
+            NAMES.contains(&&**name) || long::ALL.iter().any(|long| long.name == name)
         };
         if let Some(unknown) = self.only.iter().find(|name| !known(name)) {
             return Err(format!("there is no measurement {unknown}: see --list").into());
@@ -171,6 +195,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Child::Serve(args)) => serve::serve(args),
         Some(Child::FillLog(args)) => long::fill_log(args),
         Some(Child::Mixed(args)) => long::mixed(args),
+        Some(Child::Peer { plain }) => peers::ours::serve(Kind::of(*plain)),
         None if args.list => list(),
         None => measure(args),
     }
@@ -181,6 +206,7 @@ fn list() -> Result<(), Failure> {
     let usual = [
         (SIZES, "sealed against plain, embedded, for each of --sizes"),
         (GRPC, "sealed against plain over gRPC"),
+        (PEERS, "SealDB beside other databases, for each of --sizes"),
     ];
     let long = long::ALL.iter().map(|long| (long.name, long.what));
     for (name, what) in usual.into_iter().chain(long) {
@@ -191,6 +217,7 @@ fn list() -> Result<(), Failure> {
 
 fn measure(args: &Args) -> Result<(), Failure> {
     let longs = args.longs()?;
+    let others = args.peers()?;
     let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
     let machine = Machine::look(&dir);
     let mut stdout = std::io::stdout();
@@ -211,6 +238,19 @@ fn measure(args: &Args) -> Result<(), Failure> {
         show(&section)?;
         sections.push(section);
     }
+    if let Some(program) = others {
+        for Plan { settings, time, .. } in args.plans() {
+            let plan = peers::Plan {
+                items: settings.items,
+                cache_bytes: settings.options.cache_bytes,
+                time,
+                program: program.clone(),
+            };
+            let section = peers::run(&dir, &plan, &mut |step| progress("peers", step))?;
+            show(&section)?;
+            sections.push(section);
+        }
+    }
     for long in longs {
         let section = long.run(&mut Context {
             dir: &dir,
@@ -230,7 +270,7 @@ fn measure(args: &Args) -> Result<(), Failure> {
         std::fs::write(file, text + "\n")?;
     }
     if let Some(file) = &args.html {
-        std::fs::write(file, html::report(&machine, &sections, &[]))?;
+        std::fs::write(file, html::report(&machine, &sections))?;
     }
     if let Some(file) = &args.svg {
         std::fs::write(file, html::overview(&sections))?;

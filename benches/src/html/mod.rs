@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::compare::Section;
 use crate::machine::Machine;
-use crate::rows::{Metric, PeerRow, Row, Unit, show};
+use crate::peers::Peers;
+use crate::rows::{Metric, Row, Unit, show};
 use crate::targets::{judged, sign};
 
 mod plots;
@@ -13,7 +14,7 @@ mod svg;
 pub use plots::overview;
 
 /// The file's text.
-pub fn report(machine: &Machine, sections: &[Section], peers: &[PeerRow]) -> String {
+pub fn report(machine: &Machine, sections: &[Section]) -> String {
     let mut out = String::from(HEAD);
     let _ = write!(out, "<p>{}</p>", escape(&machine.line()));
     out.push_str(
@@ -37,14 +38,9 @@ pub fn report(machine: &Machine, sections: &[Section], peers: &[PeerRow]) -> Str
         out.push_str(&clients.concat());
         out.push_str("</div>");
     }
-    if !peers.is_empty() {
-        out.push_str("<h2>Beside others</h2><div class=plots>");
-        out.push_str(&plots::peers(peers).concat());
-        out.push_str("</div>");
-        peer_table(&mut out, peers);
-    }
     for section in sections {
         rows(&mut out, section);
+        peers(&mut out, &section.peers);
     }
     out.push_str("</main></body></html>\n");
     out
@@ -139,20 +135,26 @@ fn rows(out: &mut String, section: &Section) {
     out.push_str("</table>");
 }
 
-fn peer_table(out: &mut String, peers: &[PeerRow]) {
-    out.push_str("<table><tr><th>workload<th>size<th class=n>clients<th>what<th class=n>p50<th class=n>p99<th class=n>in a second</tr>");
-    for peer in peers {
-        let _ = write!(
-            out,
-            "<tr><td>{}<td>{}<td class=n>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}</tr>",
-            escape(&peer.workload),
-            escape(&peer.size),
-            peer.clients,
-            escape(&peer.name),
-            show(Unit::Nanos, peer.p50),
-            show(Unit::Nanos, peer.p99),
-            show(Unit::PerSecond, peer.rate),
-        );
+/// Bars for each quantity, and all of them in a table.
+fn peers(out: &mut String, peers: &Peers) {
+    if peers.rows.is_empty() {
+        return;
+    }
+    out.push_str("<div class=plots>");
+    for row in &peers.rows {
+        out.push_str(&plots::bars(&peers.engines, row));
+    }
+    out.push_str("</div><table><tr><th>what");
+    for engine in &peers.engines {
+        let _ = write!(out, "<th class=n>{}", escape(&engine.name));
+    }
+    out.push_str("</tr>");
+    for row in &peers.rows {
+        let _ = write!(out, "<tr><td>{}", escape(&row.what));
+        for value in row.medians() {
+            let _ = write!(out, "<td class=n>{}", show(row.unit, value));
+        }
+        out.push_str("</tr>");
     }
     out.push_str("</table>");
 }
@@ -177,6 +179,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::peers::Engine;
     use crate::rows::Bound;
 
     pub(super) fn section(name: &str, scale: f64) -> Section {
@@ -198,23 +201,21 @@ mod tests {
             about: vec!["7 items".into()],
             settings: Value::Null,
             rows,
+            peers: Peers::default(),
         }
     }
 
     #[test]
     fn the_report_is_whole_and_takes_nothing_from_elsewhere() {
         let machine = Machine::look(&std::env::temp_dir());
-        let peer = PeerRow {
+        let mut sections = [section("100 B", 1e3), section("1 KB", 2e3)];
+        let peers = &mut sections[1].peers;
+        peers.engines = vec![Engine {
             name: "<other>".into(),
-            workload: "get".into(),
-            size: "1 KB".into(),
-            clients: 1,
-            p50: 2e3,
-            p99: 3e3,
-            rate: 4e5,
-        };
-        let sections = [section("100 B", 1e3), section("1 KB", 2e3)];
-        let html = report(&machine, &sections, &[peer]);
+            about: String::new(),
+        }];
+        peers.push("get p50", Unit::Nanos, 0, 2e3);
+        let html = report(&machine, &sections);
         for text in [
             "✗ 100 B, get warm p50: 1.060 (≤ 1.03)",
             "a &lt;b&gt; &amp; c",
@@ -228,7 +229,7 @@ mod tests {
             assert!(!html.contains(text), "{text}");
         }
         assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
-        // Two sections, one workload over size, one over clients for each metric, one group of peers.
+        // Two sections, one workload over size, one over clients for each metric, one quantity of peers.
         assert!(html.matches("<svg").count() >= 5);
     }
 }

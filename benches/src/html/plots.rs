@@ -1,10 +1,9 @@
 //! The plots.
 
-use std::collections::BTreeMap;
-
 use super::svg::{Anchor, DIM, GRID, INK, MISS, PLAIN, Picture, SEALED};
 use crate::compare::Section;
-use crate::rows::{Metric, PeerRow, Row, Unit, show};
+use crate::peers::{Engine, PeerRow};
+use crate::rows::{Metric, Row, Unit, show};
 
 /// What is plotted over size: workload, metric, and the axis.
 const OVER_SIZE: [(&str, Metric, Unit); 9] = [
@@ -248,40 +247,32 @@ fn curves(title: &str, unit: Unit, names: &[String], series: &[Vec<f64>; 2]) -> 
     picture.finish()
 }
 
-/// Bars for each workload, size and number of clients: calls in a second.
-pub(super) fn peers(peers: &[PeerRow]) -> Vec<String> {
-    let mut groups: BTreeMap<(&str, &str, usize), Vec<&PeerRow>> = BTreeMap::new();
-    for peer in peers {
-        let key = (&*peer.workload, &*peer.size, peer.clients);
-        groups.entry(key).or_default().push(peer);
-    }
-    groups.into_iter().map(bars).collect()
-}
-
-fn bars(((workload, size, clients), mut peers): ((&str, &str, usize), Vec<&PeerRow>)) -> String {
-    peers.sort_by(|a, b| b.rate.total_cmp(&a.rate));
+/// A bar for each engine, the best first.
+pub(super) fn bars(engines: &[Engine], row: &PeerRow) -> String {
+    let values = engines.iter().zip(row.medians());
+    let mut lines: Vec<(&Engine, f64)> = values.filter(|(_, value)| value.is_finite()).collect();
+    lines.sort_by(|(_, a), (_, b)| match row.unit {
+        Unit::PerSecond => b.total_cmp(a),
+        _ => a.total_cmp(b),
+    });
     let (width, left) = (560.0, 150.0);
-    let height = 46.0 + 22.0 * peers.len() as f64;
-    let s = if clients == 1 { "" } else { "s" };
-    let title = format!("{workload}, {size}, {clients} client{s}: in a second");
-    let mut picture = Picture::new(width, height, &title);
-    let most = peers.iter().map(|peer| peer.rate).fold(1.0, f64::max);
-    for (line, peer) in peers.iter().enumerate() {
+    let height = 46.0 + 22.0 * lines.len() as f64;
+    let mut picture = Picture::new(width, height, &row.what);
+    let most = lines
+        .iter()
+        .map(|(_, value)| *value)
+        .fold(f64::MIN_POSITIVE, f64::max);
+    for (line, (engine, value)) in lines.into_iter().enumerate() {
         let y = 38.0 + 22.0 * line as f64;
-        let colour = match &*peer.name {
+        let colour = match &*engine.name {
             name if name.starts_with("sealdb") && name.contains("plain") => PLAIN,
             name if name.starts_with("sealdb") => SEALED,
             _ => "#8d99a8",
         };
-        picture.text(left - 8.0, y + 11.0, Anchor::End, &peer.name, INK);
-        let length = peer.rate / most * (width - left - 200.0);
+        picture.text(left - 8.0, y + 11.0, Anchor::End, &engine.name, INK);
+        let length = value / most * (width - left - 100.0);
         picture.bar((left, y), (length, 15.0), colour);
-        let text = format!(
-            "{}  p50 {}  p99 {}",
-            show(Unit::PerSecond, peer.rate),
-            show(Unit::Nanos, peer.p50),
-            show(Unit::Nanos, peer.p99)
-        );
+        let text = show(row.unit, value);
         picture.text(left + length + 6.0, y + 11.0, Anchor::Start, &text, DIM);
     }
     picture.finish()

@@ -100,6 +100,19 @@ pub fn query(store: &Store, random: &mut Random) -> QueryInput {
 /// # Errors
 /// Those of the database, or another count of items than were stored.
 pub fn scan(store: &Store) -> Result<Sample, Failure> {
+    let (sample, seen) = scan_and_count(store)?;
+    let count = store.settings.items.count;
+    match seen == count {
+        true => Ok(sample),
+        false => Err(format!("a scan found {seen} of {count} items").into()),
+    }
+}
+
+/// The same of a table of whatever many items.
+///
+/// # Errors
+/// Those of the database.
+pub fn scan_and_count(store: &Store) -> Result<(Sample, u64), Failure> {
     let mut out = Sample::none();
     let (begun, used) = (Instant::now(), usage::cpu());
     let mut seen = 0;
@@ -118,14 +131,7 @@ pub fn scan(store: &Store) -> Result<Sample, Failure> {
     }
     out.took = begun.elapsed();
     out.cpu = usage::cpu().saturating_sub(used);
-    match seen == store.settings.items.count {
-        true => Ok(out),
-        false => Err(format!(
-            "a scan found {seen} of {} items",
-            store.settings.items.count
-        )
-        .into()),
-    }
+    Ok((out, seen))
 }
 
 /// Puts in place of random items.

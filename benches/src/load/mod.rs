@@ -11,19 +11,11 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+pub use sealdb_bench_driver::latency::{Latencies, latencies, nanos};
 
 pub mod bare;
 pub mod calls;
 pub mod clients;
-
-/// Latencies in nanoseconds, to three digits.
-pub type Latencies = Histogram<u64>;
-
-/// An empty histogram.
-pub fn latencies() -> Latencies {
-    Histogram::new(3).expect("three digits are allowed")
-}
 
 /// Some calls of one kind in one round.
 #[derive(Debug, Clone)]
@@ -52,11 +44,4 @@ impl Sample {
         self.took += other.took;
         self.cpu += other.cpu;
     }
-}
-
-/// A duration in nanoseconds, at least one.
-pub fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos())
-        .unwrap_or(u64::MAX)
-        .max(1)
 }

@@ -1,21 +1,19 @@
 //! Resident memory with data ten times the budget: loaded, then under a mixed load, in a process of its own.
 
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use sealdb::Options;
 
 use super::{Context, KB};
 use crate::compare::{KINDS, runtime, temporary};
 use crate::load::calls;
 use crate::load::clients::{self, Span};
+use crate::process::{Over, Process, again};
 use crate::random::{Random, Zipf};
 use crate::rows::{Bound, Row, Unit};
-use crate::store::{Failure, Items, Kind, Settings, Store};
+use crate::store::{Failure, Items, Settings, Store};
 use crate::usage;
 
 /// Data for each byte of cache.
@@ -25,15 +23,8 @@ const CLIENTS: usize = 8;
 /// What the process is told.
 #[derive(Debug, Clone, Args)]
 pub struct Mixed {
-    /// Where it makes its database.
-    #[arg(long)]
-    dir: PathBuf,
-    /// With the null sealer.
-    #[arg(long)]
-    plain: bool,
-    /// Bytes for its pages.
-    #[arg(long)]
-    cache: usize,
+    #[command(flatten)]
+    over: Over,
     /// How long it works after the load.
     #[arg(long)]
     seconds: f64,
@@ -44,19 +35,18 @@ pub struct Mixed {
 /// # Errors
 /// Those of the database.
 pub fn mixed(args: &Mixed) -> Result<(), Failure> {
-    let kind = Kind::of(args.plain);
-    let items = Items::new(args.cache as u64 * TIMES / 1024, KB);
-    let options = Options {
-        cache_bytes: args.cache,
-        ..Options::default()
+    let over = &args.over;
+    let settings = Settings {
+        items: Items::new(over.cache as u64 * TIMES / 1024, KB),
+        options: over.options(),
     };
-    let store = Store::create(&args.dir, kind, &Settings { items, options })?;
+    let store = Store::create(&over.dir, over.kind(), &settings)?;
     store.fill()?;
     let loaded = usage::memory(None)?.peak;
     usage::reset_peak()?;
     let runtime = runtime()?;
     let mut random = Random(1);
-    let zipf = Arc::new(Zipf::new(items.count, Zipf::THETA));
+    let zipf = Arc::new(Zipf::new(settings.items.count, Zipf::THETA));
     let span = Span::Time(Duration::from_secs_f64(args.seconds / 2.0));
     clients::mixed(&store, &runtime, &mut random, &zipf, CLIENTS, span)?;
     // Uniform puts have the most dirty pages, and a scan turns the whole cache over.
@@ -84,24 +74,17 @@ pub(super) fn run(context: &mut Context<'_>) -> Result<Vec<Row>, Failure> {
     for (at, (kind, name)) in KINDS.into_iter().take(2).enumerate() {
         context.say(name);
         let dir = temporary(context.dir)?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("mixed").arg("--dir").arg(dir.path());
-        command.arg("--cache").arg(context.cache_bytes.to_string());
+        let mut command = again("mixed", dir.path(), kind, context.cache_bytes)?;
         command
             .arg("--seconds")
             .arg(context.time.as_secs_f64().to_string());
-        if kind == Kind::Plain {
-            command.arg("--plain");
-        }
-        let output = command.stderr(Stdio::inherit()).output()?;
-        let text = String::from_utf8(output.stdout)?;
-        let peaks: Vec<f64> = text
-            .split_whitespace()
-            .filter_map(|n| n.parse().ok())
-            .collect();
+        let mut process = Process::start(command)?;
+        let line = process.line()?;
+        let peaks: Vec<f64> = line.split(' ').filter_map(|n| n.parse().ok()).collect();
         let [load, work] = peaks[..] else {
-            return Err(format!("the process ended with {}", output.status).into());
+            return Err(format!("\"{line}\" is not two peaks of memory").into());
         };
+        process.stop()?;
         loaded.push(at, load);
         worked.push(at, work);
     }

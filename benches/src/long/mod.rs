@@ -13,6 +13,7 @@ use sealdb::{Durability, Options};
 use serde_json::json;
 
 use crate::compare::{KINDS, Section};
+use crate::peers::Peers;
 use crate::rows::Row;
 use crate::size::ItemSize;
 use crate::store::{Failure, Items, Kind, Settings, Store};
@@ -30,7 +31,7 @@ mod stored;
 mod written;
 
 pub use memory::{Mixed, mixed};
-pub use restart::{FillLog, fill_log};
+pub use restart::fill_log;
 
 /// One measurement.
 #[derive(Clone, Copy)]
@@ -132,6 +133,7 @@ impl Long {
                 "cache_bytes": context.cache_bytes,
             }),
             rows,
+            peers: Peers::default(),
         })
     }
 }

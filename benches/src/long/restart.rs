@@ -1,17 +1,15 @@
 //! Opening a database: after kill -9 with as much log as it lets come together, and after a clean close.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
-use clap::Args;
-use sealdb::Options;
 use sealdb::model::ops::GetItemInput;
 
 use super::{Context, KB};
 use crate::compare::{KINDS, runtime, temporary};
 use crate::load::clients::{self, Span};
+use crate::process::{Over, Process, again};
 use crate::random::Random;
 use crate::rows::{Bound, Row, Unit};
 use crate::store::{Failure, Items, Kind, Settings, Store, TABLE};
@@ -22,34 +20,16 @@ const HOT: u64 = 1_000;
 const FULL: f64 = 0.9;
 const CLEAN_STARTS: usize = 5;
 
-/// What the process that will be killed is told.
-#[derive(Debug, Clone, Args)]
-pub struct FillLog {
-    /// The database.
-    #[arg(long)]
-    dir: PathBuf,
-    /// It was made with the null sealer.
-    #[arg(long)]
-    plain: bool,
-    /// Bytes for its pages.
-    #[arg(long)]
-    cache: usize,
-}
-
 /// Opens a database, fills its log, says how full it is, and waits for its end.
 ///
 /// # Errors
 /// Those of the database.
-pub fn fill_log(args: &FillLog) -> Result<(), Failure> {
-    let kind = Kind::of(args.plain);
+pub fn fill_log(over: &Over) -> Result<(), Failure> {
     let settings = Settings {
         items: Items::new(HOT, KB),
-        options: Options {
-            cache_bytes: args.cache,
-            ..Options::default()
-        },
+        options: over.options(),
     };
-    let store = Store::open(&args.dir, kind, &settings)?;
+    let store = Store::open(&over.dir, over.kind(), &settings)?;
     let full = settings.options.log_limit as f64 * FULL;
     let runtime = runtime()?;
     let mut random = Random(1);
@@ -118,7 +98,7 @@ pub(super) fn run(context: &mut Context<'_>) -> Result<Vec<Row>, Failure> {
 }
 
 /// Opens the database and gets an item: the store, and the nanoseconds it took.
-fn start(dir: &std::path::Path, kind: Kind, settings: &Settings) -> Result<(Store, f64), Failure> {
+fn start(dir: &Path, kind: Kind, settings: &Settings) -> Result<(Store, f64), Failure> {
     let begun = Instant::now();
     let store = Store::open(dir, kind, settings)?;
     let output = store
@@ -132,20 +112,10 @@ fn start(dir: &std::path::Path, kind: Kind, settings: &Settings) -> Result<(Stor
 }
 
 /// Has the log filled by a process, kills that, and tells how full it was.
-fn kill(dir: &std::path::Path, kind: Kind, cache: usize) -> Result<String, Failure> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("fill-log").arg("--dir").arg(dir);
-    command.arg("--cache").arg(cache.to_string());
-    if kind == Kind::Plain {
-        command.arg("--plain");
-    }
-    let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let mut line = String::new();
-    let stdout = child.stdout.take().ok_or("no standard output")?;
-    let read = BufReader::new(stdout).read_line(&mut line);
-    child.kill()?;
-    child.wait()?;
-    read?;
+fn kill(dir: &Path, kind: Kind, cache: usize) -> Result<String, Failure> {
+    let mut process = Process::start(again("fill-log", dir, kind, cache)?)?;
+    let line = process.line()?;
+    drop(process);
     let mut numbers = line.split_whitespace().map(str::parse::<u64>);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(log)), Some(Ok(0))) => Ok(format!("{} MiB", log >> 20)),

@@ -1,12 +1,12 @@
 //! The `sealdb-server` that lies beside this program: how soon it serves, what it takes idle, how large it is.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::{Context, KB};
 use crate::compare::temporary;
+use crate::process::Process;
 use crate::rows::{Bound, Row, Unit};
 use crate::store::{Failure, Kind};
 use crate::usage;
@@ -46,10 +46,8 @@ pub(super) fn run(context: &mut Context<'_>) -> Result<Vec<Row>, Failure> {
     context.say("starts");
     for start in 0..STARTS {
         let begun = Instant::now();
-        let mut child = command(&program, dir.path()).spawn()?;
-        let stdout = child.stdout.take().ok_or("no standard output")?;
-        let mut line = String::new();
-        let read = BufReader::new(stdout).read_line(&mut line);
+        let mut process = Process::start(command(&program, dir.path()))?;
+        let line = process.line()?;
         let took = begun.elapsed();
         // The first start makes the certificate and the credentials.
         if start > 0 {
@@ -57,14 +55,11 @@ pub(super) fn run(context: &mut Context<'_>) -> Result<Vec<Row>, Failure> {
         }
         if start + 1 == STARTS {
             std::thread::sleep(IDLE);
-            idle.push(0, usage::memory(Some(child.id()))?.now as f64);
+            idle.push(0, usage::memory(Some(process.id()))?.now as f64);
         }
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        let status = child.wait()?;
-        read?;
-        if !status.success() || !line.contains("serves") {
-            return Err(format!("the server ended with {status}: {line}").into());
+        process.terminate()?;
+        if !line.contains("serves") {
+            return Err(format!("the server said: {line}").into());
         }
     }
     let mut binary = Row::new("binary", Unit::Bytes, "size of sealdb-server, stripped");
@@ -97,7 +92,6 @@ fn command(program: &Path, dir: &Path) -> Command {
     path("--run-dir", dir.join("run"));
     command
         .args(["--listen", "127.0.0.1:0", "--log-level", "error"])
-        .env("XDG_RUNTIME_DIR", dir)
-        .stdout(Stdio::piped());
+        .env("XDG_RUNTIME_DIR", dir);
     command
 }

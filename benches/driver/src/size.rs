@@ -31,6 +31,14 @@ impl ItemSize {
         }
     }
 
+    /// What [`FromStr`] reads it from.
+    pub fn word(self) -> String {
+        match self {
+            ItemSize::Fixed(bytes) => bytes.to_string(),
+            ItemSize::LogUniform => "log".to_owned(),
+        }
+    }
+
     /// Bytes of an item in the long run.
     pub fn mean(self) -> f64 {
         match self {
