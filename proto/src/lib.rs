@@ -18,6 +18,7 @@ mod debug;
 pub mod endpoint;
 mod fuzz;
 pub mod json;
+pub mod json_api;
 mod status;
 
 pub use convert::WireError;

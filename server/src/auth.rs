@@ -3,6 +3,8 @@
 //! The access key id is public and looked up as it is; the secret is compared in constant time, as a SHA-256, so neither
 //! its length nor its beginning shows in the time. Secrets have 256 random bits: a plain hash in memory is enough,
 //! and guessing needs no further brake.
+//!
+//! Requests of the DynamoDB protocol are signed instead ([`crate::dynamodb`]), with keys derived from the secret itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 
 use crate::credentials::Credential;
+use crate::dynamodb::SigningKeys;
 use crate::tls::sha256;
 
 /// A caller that proved who it is.
@@ -39,8 +42,14 @@ pub enum Denied {
     Wrong,
 }
 
+/// What is known of an accepted credential.
+struct Known {
+    secret_hash: [u8; 32],
+    signing: SigningKeys,
+}
+
 #[derive(Default)]
-struct Accepted(HashMap<Arc<str>, [u8; 32]>);
+struct Accepted(HashMap<Arc<str>, Known>);
 
 /// The credentials that are accepted now. A clone sees the same.
 #[derive(Clone, Default)]
@@ -54,11 +63,34 @@ impl Authenticator {
             .map(|credential| {
                 (
                     credential.access_key_id.as_str().into(),
-                    sha256(credential.secret.as_bytes()),
+                    Known {
+                        secret_hash: sha256(credential.secret.as_bytes()),
+                        signing: SigningKeys::new(&credential.secret),
+                    },
                 )
             })
             .collect();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Accepted(accepted));
+    }
+
+    fn accepted(&self) -> Arc<Accepted> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is an access key of this id. Ids are no secrets: each request carries one.
+    pub(crate) fn knows(&self, access_key_id: &str) -> bool {
+        self.accepted().0.contains_key(access_key_id)
+    }
+
+    /// Has a signature checked with the keys of an access key; `None`: there is no such key.
+    pub(crate) fn signed<E>(
+        &self,
+        access_key_id: &str,
+        verify: impl FnOnce(&SigningKeys) -> Result<(), E>,
+    ) -> Option<Result<Principal, E>> {
+        let accepted = self.accepted();
+        let (name, known) = accepted.0.get_key_value(access_key_id)?;
+        Some(verify(&known.signing).map(|()| Principal(Arc::clone(name))))
     }
 
     /// Checks the content of `authorization`.
@@ -70,15 +102,11 @@ impl Authenticator {
             return Err(Denied::Malformed);
         }
         let (id, secret) = credential.trim().split_once(':').ok_or(Denied::Malformed)?;
-        let accepted = self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let accepted = self.accepted();
         let offered = sha256(secret.as_bytes());
         // An unknown id is compared with something too, so that it takes as long.
         let (known, expected) = match accepted.0.get_key_value(id) {
-            Some((name, expected)) => (Some(name), expected),
+            Some((name, known)) => (Some(name), &known.secret_hash),
             None => (None, &[0; 32]),
         };
         let same = bool::from(offered.ct_eq(expected));

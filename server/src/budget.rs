@@ -1,6 +1,6 @@
 //! Memory of requests: how much all calls together may take, and how long a call waits for its share.
 //!
-//! A request is charged before its body is read, by the length that its frame names, and until its call has ended. The charge is
+//! A request is charged before its body is read, by the length that its frame or its HTTP head names, and until its call has ended. The charge is
 //! [`GROWTH`] times that length: a message of the smallest fields takes so much more once it is decoded. A request whose charge is
 //! more than everything there is runs alone, so the memory of all requests is at most `max-request-memory`, or what one
 //! request of `max-message-size` takes, if that is more.
@@ -27,7 +27,8 @@ use tonic::codegen::Bytes;
 
 use crate::units::format_size;
 
-/// Bytes in memory for a byte on the wire, at worst: two bytes make an empty attribute value, which takes 56 decoded.
+/// Bytes in memory for a byte on the wire, at worst: two bytes of protobuf make an empty attribute value, which takes 56
+/// decoded; three of JSON an empty string of a set, which takes 24 in a list that was just doubled.
 const GROWTH: u64 = 32;
 /// Bytes that one permit stands for.
 const UNIT: u64 = 1024;
@@ -100,20 +101,31 @@ impl Budget {
             );
             return Err(status_for(ErrorCode::ValidationException, message));
         }
-        let room = Arc::clone(&self.room).acquire_many_owned(self.charge(length));
-        let Ok(Ok(permits)) = tokio::time::timeout(self.patience, room).await else {
-            let message = format!(
-                "requests under way take all of the {} that are set aside for them (max-request-memory); try again later",
-                format_size(u64::from(self.total) * UNIT)
-            );
-            return Err(status_for(ErrorCode::ThrottlingException, message));
-        };
+        let share = self
+            .reserve(length)
+            .await
+            .map_err(|message| status_for(ErrorCode::ThrottlingException, message))?;
         let measured = Measured {
             before,
             rest: body,
             left: FRAME_HEAD.saturating_add(length),
         };
-        Ok((Share { _permits: permits }, Body::new(measured)))
+        Ok((share, Body::new(measured)))
+    }
+
+    /// Waits for the share of a request of this length.
+    ///
+    /// # Errors
+    /// What to say to the caller, if none becomes free in time.
+    pub(crate) async fn reserve(&self, length: usize) -> Result<Share, String> {
+        let room = Arc::clone(&self.room).acquire_many_owned(self.charge(length));
+        match tokio::time::timeout(self.patience, room).await {
+            Ok(Ok(permits)) => Ok(Share { _permits: permits }),
+            _ => Err(format!(
+                "requests under way take all of the {} that are set aside for them (max-request-memory); try again later",
+                format_size(u64::from(self.total) * UNIT)
+            )),
+        }
     }
 
     fn charge(&self, length: usize) -> u32 {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::{Arg, ArgAction, Command};
+use zeroize::Zeroizing;
 
 use crate::config::ConfigError;
 
@@ -123,6 +124,18 @@ pub const SETTINGS: &[Setting] = &[
         "ADDRESS",
         "127.0.0.1:7443",
         "Address for gRPC over TLS 1.3; another than loopback needs --tls-cert and --tls-key",
+    ),
+    value(
+        NETWORK,
+        "dynamodb",
+        "ADDRESS",
+        "",
+        "Address for the DynamoDB protocol that AWS's SDKs speak, such as 127.0.0.1:8000 [default: off]; TLS as for --listen",
+    ),
+    switch(
+        NETWORK,
+        "dynamodb-plain-http",
+        "Serve the DynamoDB protocol in plain HTTP, on loopback only: signatures carry no secret, items are readable",
     ),
     value(
         NETWORK,
@@ -324,11 +337,23 @@ impl fmt::Debug for Given {
 }
 
 /// All settings that somebody gave, the strongest source of each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     given: BTreeMap<&'static str, Given>,
     /// `--print-config`: print what would be used, and end.
     pub print_config: bool,
+    /// `SEALDB_ACCESS_KEY_ID` and `SEALDB_SECRET_ACCESS_KEY`. No flags and no keys of the file: other users see those.
+    pub(crate) first_credential: (Option<String>, Option<Zeroizing<String>>),
+}
+
+/// Without the secret.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("given", &self.given)
+            .field("print_config", &self.print_config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Settings {
@@ -345,6 +370,10 @@ impl Settings {
         let mut settings = Settings {
             given: BTreeMap::new(),
             print_config: matches.get_flag("print-config"),
+            first_credential: (
+                environment("SEALDB_ACCESS_KEY_ID"),
+                environment("SEALDB_SECRET_ACCESS_KEY").map(Zeroizing::new),
+            ),
         };
         let file = matches
             .get_one::<String>("config")

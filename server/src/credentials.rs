@@ -1,6 +1,6 @@
 //! The credentials that a server accepts, in one small sealed file.
 //!
-//! `D.run/credentials.seal` holds access key ids *and secrets* (request signatures will need the secret itself), so it is
+//! `D.run/credentials.seal` holds access key ids *and secrets* (signatures of the DynamoDB protocol are made of the secret itself), so it is
 //! sealed under a data key that the KMS wraps. A new data key is made at every write. The file is replaced whole, and
 //! editors exclude each other by a lock on `credentials.lock`; a running server looks for a change every half second.
 //!
@@ -44,12 +44,15 @@ const PRINCIPAL: &str = "sealdb-credentials";
 /// Description of the credential that stands in the endpoint file.
 const LOCAL: &str = "clients on this machine, by the endpoint file";
 
+/// Description of the one that the environment gave.
+const ADOPTED: &str = "given by SEALDB_ACCESS_KEY_ID";
+
 /// An access key and its secret.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Credential {
-    /// `SDBA` and 16 letters and digits. Public: it appears in logs.
+    /// `SDBA` and 16 letters and digits, or what the operator chose. Public: it appears in logs.
     pub access_key_id: String,
-    /// 32 random bytes in base64url: 43 characters.
+    /// 32 random bytes in base64url: 43 characters; or what the operator chose.
     pub secret: Zeroizing<String>,
     /// What it is for, in the words of who made it.
     pub description: String,
@@ -177,6 +180,40 @@ impl Store {
             let made = Credential::generate(description, false, SystemClock.wall_ms())?;
             content.credentials.push(made.clone());
             Ok(made)
+        })
+    }
+
+    /// Keeps an access key that the operator chose: with this secret, if it is there already. If no credential is the one of
+    /// the endpoint file yet, it becomes that one.
+    pub fn adopt(&self, access_key_id: &str, secret: &str) -> Result<(), CredentialError> {
+        let same = |one: &Credential| one.access_key_id == access_key_id && *one.secret == secret;
+        if self.list()?.iter().any(same) {
+            return Ok(());
+        }
+        self.change(|content| {
+            let before = content.credentials.len();
+            let was_local = content
+                .credentials
+                .iter()
+                .any(|one| one.access_key_id == access_key_id && one.local);
+            content
+                .credentials
+                .retain(|one| one.access_key_id != access_key_id);
+            if content.credentials.len() < before {
+                tracing::info!(
+                    access_key_id,
+                    "the access key of the environment has another secret now"
+                );
+            }
+            let others_local = content.credentials.iter().any(|one| one.local);
+            content.credentials.push(Credential {
+                access_key_id: access_key_id.to_owned(),
+                secret: Zeroizing::new(secret.to_owned()),
+                description: ADOPTED.to_owned(),
+                created_ms: SystemClock.wall_ms(),
+                local: was_local || !others_local,
+            });
+            Ok(())
         })
     }
 

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use sealdb::ErrorCode;
 use sealdb_proto::{REQUEST_ID_METADATA, named_error};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderValue, Request, Response, header};
 use tonic::{Code, Status};
@@ -24,7 +24,7 @@ use tower::{Layer, Service};
 use crate::auth::{Authenticator, Denied, Principal};
 use crate::budget::Budget;
 use crate::listener::ConnectionInfo;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Open};
 
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
@@ -73,6 +73,20 @@ impl Gate {
         }
     }
 
+    /// A place in flight, for as long as the answer is alive; `None`: all are taken.
+    pub(crate) fn enter(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.in_flight).try_acquire_owned().ok()?;
+        Some(Place {
+            _permit: permit,
+            _open: self.metrics.call(),
+        })
+    }
+
+    /// The memory of requests.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// Whether no call is being worked on.
     pub fn is_idle(&self) -> bool {
         self.in_flight.available_permits() == self.limit
@@ -91,6 +105,12 @@ impl Gate {
                 sealdb_proto::status_for(code, denied.to_string())
             })
     }
+}
+
+/// A place among the calls in flight, given back when it is dropped.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _open: Open,
 }
 
 impl<S> Layer<S> for Gate {
@@ -154,7 +174,7 @@ where
         if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
             connection.logged_in();
         }
-        let Ok(permit) = Arc::clone(&self.gate.in_flight).try_acquire_owned() else {
+        let Some(place) = self.gate.enter() else {
             self.gate.metrics.rejected("overloaded");
             let message = format!(
                 "the server already works on {} calls; try again later",
@@ -171,7 +191,6 @@ where
             reached: Arc::clone(&reached),
         });
         let metrics = self.gate.metrics.clone();
-        let open = metrics.call();
         let service = path
             .strip_prefix('/')
             .and_then(|path| path.split('/').next());
@@ -179,7 +198,7 @@ where
             let future = self.inner.call(request);
             return Box::pin(async move {
                 let response = future.await?;
-                drop((permit, open));
+                drop(place);
                 finish(response)
             });
         }
@@ -193,7 +212,7 @@ where
                 Ok((share, body)) => {
                     let response = inner.call(Request::from_parts(parts, body)).await?;
                     if reached.load(Ordering::Relaxed) {
-                        drop((permit, open, share));
+                        drop((place, share));
                         return finish(response);
                     }
                     Ok((share, response))
@@ -205,7 +224,7 @@ where
                 Ok((_, response)) => named(refusal(response)),
                 Err(status) => status.clone(),
             };
-            drop((permit, open, share));
+            drop((place, share));
             let overloaded = named_error(&status) == Some(ErrorCode::ThrottlingException);
             metrics.rejected(match overloaded {
                 true => "overloaded",

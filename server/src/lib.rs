@@ -1,9 +1,10 @@
-//! The SealDB server: the database over gRPC on TLS 1.3, for many clients at once.
+//! The SealDB server: the database over gRPC and DynamoDB's JSON protocol, for many clients at once.
 //!
 //! A thin adapter: it authenticates, bounds, measures and translates; what a request means is decided in `sealdb`.
 //!
 //! # What is guaranteed
-//! - Nothing listens without TLS 1.3 and a credential, but the metrics on loopback if they are asked for.
+//! - Nothing listens without TLS 1.3 and a credential, but what is asked for on loopback: the metrics, and the DynamoDB protocol
+//!   in plain HTTP, where requests are signed.
 //! - What a client may use up is bounded: connections, calls, message sizes, time without a login.
 //! - Neither logs nor metrics hold values, keys or secrets.
 //! - After [`Running::shutdown`] every answered write is in the database's files, and a checkpoint ends them.
@@ -14,12 +15,14 @@ pub mod cli;
 pub mod config;
 pub mod credentials;
 pub mod database;
+pub mod dynamodb;
 pub mod endpoint;
 pub mod files;
 pub mod gate;
 pub mod keys;
 pub mod listener;
 pub mod logging;
+mod measured;
 pub mod metrics;
 pub mod scrape;
 pub mod server;

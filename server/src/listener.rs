@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -37,9 +37,16 @@ impl ConnectionInfo {
     }
 }
 
+/// The bytes of a connection.
+enum Stream {
+    Tls(Box<TlsStream<TcpStream>>),
+    /// On loopback only, and only if it was asked for.
+    Plain(TcpStream),
+}
+
 /// A connection after its handshake. It ends by itself if nobody logs in, or when `cut` becomes true.
 pub struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: Stream,
     info: ConnectionInfo,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
     _permit: OwnedSemaphorePermit,
@@ -64,7 +71,10 @@ impl AsyncRead for Connection {
         if self.end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        match &mut self.stream {
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
     }
 }
 
@@ -74,7 +84,10 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        match &mut self.stream {
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
     }
 
     fn poll_write_vectored(
@@ -82,20 +95,31 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        match &mut self.stream {
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Plain(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        match &mut self.stream {
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
-        Poll::Ready(flushed)
+        match &mut self.stream {
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }
 
@@ -110,10 +134,10 @@ pub enum Phase {
     Cut,
 }
 
-/// Accepts until the phase is past [`Phase::Serving`], then closes the listening socket.
+/// Accepts until the phase is past [`Phase::Serving`], then closes the listening socket. Without `tls` nothing is shaken.
 pub async fn accept(
     listener: TcpListener,
-    tls: TlsAcceptor,
+    tls: Option<TlsAcceptor>,
     limits: Limits,
     metrics: Metrics,
     phase: watch::Receiver<Phase>,
@@ -159,7 +183,7 @@ pub async fn accept(
 }
 
 struct Handshake {
-    tls: TlsAcceptor,
+    tls: Option<TlsAcceptor>,
     limits: Limits,
     metrics: Metrics,
     phase: watch::Receiver<Phase>,
@@ -171,23 +195,9 @@ impl Handshake {
         let open = self.metrics.connection();
         // Small answers are not to wait for more; an error here means that the peer is gone already.
         let _ = stream.set_nodelay(true);
-        let stream = match tokio::time::timeout(
-            self.limits.handshake_timeout,
-            self.tls.accept(stream),
-        )
-        .await
-        {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                self.metrics.connection_began("handshake_failed");
-                tracing::debug!(%peer, %error, "TLS handshake failed");
-                return None;
-            }
-            Err(_) => {
-                self.metrics.connection_began("handshake_timeout");
-                tracing::debug!(%peer, "TLS handshake took too long");
-                return None;
-            }
+        let stream = match &self.tls {
+            Some(tls) => Stream::Tls(Box::new(self.shake(tls, stream, peer).await?)),
+            None => Stream::Plain(stream),
         };
         self.metrics.connection_began("accepted");
         let info = ConnectionInfo {
@@ -206,6 +216,29 @@ impl Handshake {
             _permit: self.permit,
             _open: open,
         })
+    }
+}
+
+impl Handshake {
+    async fn shake(
+        &self,
+        tls: &TlsAcceptor,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<TlsStream<TcpStream>> {
+        match tokio::time::timeout(self.limits.handshake_timeout, tls.accept(stream)).await {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                self.metrics.connection_began("handshake_failed");
+                tracing::debug!(%peer, %error, "TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                self.metrics.connection_began("handshake_timeout");
+                tracing::debug!(%peer, "TLS handshake took too long");
+                None
+            }
+        }
     }
 }
 

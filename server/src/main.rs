@@ -37,6 +37,12 @@ fn main() -> ExitCode {
              Use --passphrase, or a systemd credential"
         );
     }
+    if config.first_credential.is_some() {
+        tracing::warn!(
+            "an access key comes from SEALDB_SECRET_ACCESS_KEY: environments leak to child processes. It is kept sealed from now \
+             on, so later starts do not need it"
+        );
+    }
     if let Err(error) = ask_passphrase(&mut config) {
         return refuse(&error);
     }

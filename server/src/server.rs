@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sealdb::Database;
+use sealdb::crypto::SystemClock;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -21,6 +22,7 @@ use crate::budget::{self, Budget};
 use crate::config::{Config, ConfigError};
 use crate::credentials::{CredentialError, Store};
 use crate::database;
+use crate::dynamodb::{self, DynamoDb};
 use crate::endpoint::Published;
 use crate::gate::Gate;
 use crate::keys::{self, KeysError, Unlocked};
@@ -113,6 +115,10 @@ pub enum StopError {
 pub struct Running {
     /// Where gRPC is served, with the port that was taken.
     pub address: SocketAddr,
+    /// Where the DynamoDB protocol is served.
+    pub dynamodb_address: Option<SocketAddr>,
+    /// In plain HTTP.
+    pub dynamodb_plain_http: bool,
     /// Where the metrics are served.
     pub metrics_address: Option<SocketAddr>,
     /// SHA-256 of the certificate.
@@ -133,6 +139,7 @@ pub struct Running {
     published: Arc<RwLock<Option<Published>>>,
     phase: watch::Sender<Phase>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    serving_dynamodb: Option<JoinHandle<()>>,
     health: tonic_health::server::HealthReporter,
     gate: Gate,
     helpers: JoinSet<()>,
@@ -206,6 +213,9 @@ async fn assemble(
         tokio::task::spawn_blocking(move || {
             crate::files::private_dir(&config.run_dir).map_err(StartError::RunDir)?;
             let store = Store::new(&config.run_dir, kms);
+            if let Some(first) = &config.first_credential {
+                store.adopt(&first.access_key_id, &first.secret)?;
+            }
             let (local, all) = store.local()?;
             let identity = Identity::load(config.tls.as_ref(), &config.run_dir)?;
             Ok::<_, StartError>((store, local, all, identity))
@@ -218,6 +228,10 @@ async fn assemble(
 
     let tls = TlsAcceptor::from(Arc::clone(&identity.config));
     let (listener, address) = bind(config.listen).await?;
+    let dynamodb = match config.dynamodb {
+        Some(wanted) => Some(bind(wanted).await?),
+        None => None,
+    };
     let scrape = match config.metrics {
         Some(wanted) => Some(bind(wanted).await?),
         None => None,
@@ -300,9 +314,32 @@ async fn assemble(
     let endpoint_file = published.path().to_owned();
     let published = Arc::new(RwLock::new(Some(published)));
 
+    let dynamodb_address = dynamodb.as_ref().map(|(_, address)| *address);
+    let serving_dynamodb = dynamodb.map(|(listener, _)| {
+        let service = Arc::new(DynamoDb {
+            database: database.clone(),
+            authenticator: authenticator.clone(),
+            gate: gate.clone(),
+            metrics: metrics.clone(),
+            clock: Arc::new(SystemClock),
+            max_message_size: limits.max_message_size,
+        });
+        let tls = (!config.dynamodb_plain_http).then(|| identity.for_http());
+        let (ready, connections) = mpsc::channel(READY_QUEUE);
+        helpers.spawn(listener::accept(
+            listener,
+            tls,
+            limits.clone(),
+            metrics.clone(),
+            phases.clone(),
+            ready,
+        ));
+        tokio::spawn(dynamodb::serve(service, connections, phases.clone()))
+    });
+
     let accepting = listener::accept(
         listener,
-        tls,
+        Some(tls),
         limits.clone(),
         metrics.clone(),
         phases.clone(),
@@ -325,6 +362,8 @@ async fn assemble(
     ));
     Ok(Running {
         address,
+        dynamodb_address,
+        dynamodb_plain_http: config.dynamodb_plain_http,
         metrics_address,
         pin: identity.pin,
         certificate: std::path::absolute(&identity.certificate).unwrap_or(identity.certificate),
@@ -337,6 +376,7 @@ async fn assemble(
         published,
         phase,
         serving,
+        serving_dynamodb,
         health,
         gate,
         helpers,
@@ -420,6 +460,14 @@ impl Running {
         let _ = (&mut self.serving).await;
     }
 
+    /// The scheme of the DynamoDB protocol's address.
+    pub fn dynamodb_scheme(&self) -> &'static str {
+        match self.dynamodb_plain_http {
+            true => "http",
+            false => "https",
+        }
+    }
+
     /// The database under the server, for embedding programs.
     pub fn database(&self) -> &Database {
         &self.database
@@ -437,9 +485,17 @@ impl Running {
         let mut served = Ok(());
         if !self.serving.is_finished() {
             let quiet = quiet(self.gate.clone());
+            let (serving, serving_dynamodb) = (&mut self.serving, &mut self.serving_dynamodb);
+            let both = async {
+                let served = serving.await.unwrap_or(Ok(()));
+                if let Some(serving) = serving_dynamodb {
+                    let _ = serving.await;
+                }
+                served
+            };
             tokio::select! {
                 // All clients have gone. A panic in there was reported when it happened.
-                ended = &mut self.serving => served = ended.unwrap_or(Ok(())),
+                ended = both => served = ended,
                 // Only streams without an end are left, of health and reflection.
                 () = quiet => {}
                 () = tokio::time::sleep(self.deadline) => {
@@ -473,6 +529,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Cut);
         self.serving.abort();
+        if let Some(serving) = &self.serving_dynamodb {
+            serving.abort();
+        }
     }
 }
 
@@ -512,6 +571,12 @@ pub fn greeting(running: &Running, config: &Config) -> String {
     );
     line("endpoint", running.endpoint_file.display().to_string());
     line("pin", sealdb_proto::endpoint::format_pin(&running.pin));
+    if let Some(address) = running.dynamodb_address {
+        line(
+            "dynamodb",
+            format!("{}://{address}", running.dynamodb_scheme()),
+        );
+    }
     if let Some(address) = running.metrics_address {
         let scheme = if address.ip().is_loopback() {
             "http"

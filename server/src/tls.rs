@@ -15,6 +15,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsFiles;
 use crate::files;
@@ -80,6 +81,13 @@ impl Identity {
                 Self::read(&cert, &key, true)
             }
         }
+    }
+
+    /// The same certificate for HTTP/1.1.
+    pub(crate) fn for_http(&self) -> TlsAcceptor {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
     }
 
     fn read(cert: &Path, key: &Path, self_signed: bool) -> Result<Identity, TlsError> {

@@ -107,6 +107,37 @@ fn items() -> Vec<Item> {
     ]
 }
 
+/// Bodies of the DynamoDB protocol.
+fn requests() -> Vec<Vec<u8>> {
+    let item = r#"{"pk": {"S": "a\u00e9\ud83d\ude00"}, "n": {"N": "1e5"}, "l": {"L": [{"NULL": true}, {"BS": ["AA=="]}]}}"#;
+    [
+        format!(r#"{{"TableName": "abc", "Item": {item}, "Expected": {{"a": {{"Exists": false}}}}}}"#),
+        format!(r#"{{"RequestItems": {{"abc": [{{"PutRequest": {{"Item": {item}}}}}]}}}}"#),
+        format!(r#"{{"TransactItems": [{{"Put": {{"TableName": "abc", "Item": {item}}}}}]}}"#),
+        r#"{"TableName": "abc", "KeySchema": [{"AttributeName": "a", "KeyType": "HASH"}], "AttributeDefinitions": []}"#.to_owned(),
+        r##"{"TableName": "abc", "Limit": 1.5e3, "ScanIndexForward": false, "ExpressionAttributeNames": {"#a": "b"}}"##.to_owned(),
+    ]
+    .map(String::into_bytes)
+    .into()
+}
+
+/// Path, authorization, date and body of a signed request.
+fn signed() -> Vec<Vec<u8>> {
+    let credential = "Credential=AKID/20150830/us-east-1/dynamodb/aws4_request";
+    let signature = "a".repeat(64);
+    [
+        format!(
+            "/\nAWS4-HMAC-SHA256 {credential}, SignedHeaders=host;x-amz-target, Signature={signature}\n20150830T123600Z\n{{}}"
+        ),
+        format!(
+            "/a/../b?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20150830T123600Z&X-Amz-SignedHeaders=host%3Bx-amz-target\
+             &X-Amz-{credential}&X-Amz-Signature={signature}\n\n\n"
+        ),
+    ]
+    .map(String::into_bytes)
+    .into()
+}
+
 /// A real one.
 fn keyring_file() -> Vec<u8> {
     let home = sealdb_tests::disk::Home::new();
@@ -230,6 +261,12 @@ fn every_target_keeps_its_promises_over_corpus_and_generated_inputs() {
         run("number", &numbers, sealdb_model::fuzzing::fuzz_number),
         run("key_bytes", &numbers, sealdb_model::fuzzing::fuzz_key_bytes),
         run("protobuf", &messages, sealdb_proto::fuzz_protobuf),
+        run(
+            "json_request",
+            &requests(),
+            sealdb_proto::json_api::fuzz_json_request,
+        ),
+        run("sigv4", &signed(), sealdb_server::dynamodb::fuzz_sigv4),
     ];
     assert!(
         seen.iter().all(|inputs| *inputs > 64),

@@ -20,6 +20,7 @@ the server of yours that was started last. Commands for keys, credentials, the a
 the directories themselves.
 
 Examples:
+  sealdb dev
   sealdb table create airports --pk country:S --sk icao:S
   sealdb import airports airports.csv --number elevation,lat,lon
   sealdb query airports --pk IS --sk-begins-with BIR --limit 5
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     /// The trail of all KMS calls.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Start a server for development, with lines to paste for boto3, the AWS CLI and the SDKs.
+    Dev(DevArgs),
     /// Print how to reach the server, with ready-made lines for grpcurl.
     Endpoint(EndpointArgs),
     /// Verify every block of a closed database, and its trees.
@@ -403,6 +406,16 @@ pub(crate) enum AuditCommand {
         #[arg(long, short)]
         follow: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Directory of the database [default: sealdb/dev in $XDG_DATA_HOME or ~/.local/share].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Port of the DynamoDB protocol on 127.0.0.1; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub(crate) port: u16,
 }
 
 #[derive(Debug, Args)]

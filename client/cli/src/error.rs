@@ -59,6 +59,9 @@ pub(crate) enum CliError {
     /// The server's credentials.
     #[error(transparent)]
     Credential(#[from] sealdb_server::credentials::CredentialError),
+    /// The server that `dev` starts.
+    #[error("{0}")]
+    Server(String),
     /// The audit trail.
     #[error(transparent)]
     Trail(#[from] sealdb_crypto::AuditError),

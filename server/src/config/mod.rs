@@ -99,6 +99,21 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// An access key that the operator chose, for the first start.
+#[derive(Clone)]
+pub struct FirstCredential {
+    /// Its id.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret: Zeroizing<String>,
+}
+
+impl fmt::Debug for FirstCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FirstCredential({})", self.access_key_id)
+    }
+}
+
 /// What a client may use up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -212,6 +227,12 @@ pub struct Config {
     pub init: bool,
     /// Address for gRPC. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Address for the DynamoDB protocol; `None`: not served.
+    pub dynamodb: Option<SocketAddr>,
+    /// Serve it in plain HTTP, on loopback.
+    pub dynamodb_plain_http: bool,
+    /// An access key to accept beside those that are there.
+    pub first_credential: Option<FirstCredential>,
     /// The operator's certificate. `None` on loopback: a self-signed one is made once and kept.
     pub tls: Option<TlsFiles>,
     /// Address for Prometheus; `None`: not served.
@@ -241,6 +262,9 @@ impl Config {
             root_key: None,
             init: false,
             listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            dynamodb: None,
+            dynamodb_plain_http: false,
+            first_credential: None,
             tls: None,
             metrics: None,
             limits: Limits::default(),
@@ -259,12 +283,29 @@ impl Config {
 
     /// Checks what no single setting shows. Also done at start, for configurations made in code.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if !self.listen.ip().is_loopback() && self.tls.is_none() {
+        let listens = [("listen", Some(self.listen)), ("dynamodb", self.dynamodb)];
+        for (name, address) in listens {
+            if let Some(address) = address
+                && !address.ip().is_loopback()
+                && self.tls.is_none()
+            {
+                return Err(ConfigError::Conflict(format!(
+                    "--{name} {address} is reachable from other machines and needs a certificate that they can check: \
+                     give --tls-cert and --tls-key, or listen on 127.0.0.1"
+                )));
+            }
+        }
+        if let (true, Some(address)) = (self.dynamodb_plain_http, self.dynamodb)
+            && !address.ip().is_loopback()
+        {
             return Err(ConfigError::Conflict(format!(
-                "--listen {} is reachable from other machines and needs a certificate that they can check: \
-                 give --tls-cert and --tls-key, or listen on 127.0.0.1",
-                self.listen
+                "--dynamodb-plain-http would show items to the network on {address}; it is for loopback only"
             )));
+        }
+        if self.dynamodb_plain_http && self.dynamodb.is_none() {
+            return Err(ConfigError::Conflict(
+                "--dynamodb-plain-http needs --dynamodb ADDRESS".to_owned(),
+            ));
         }
         for (name, path) in [("keyring", &self.keyring), ("run-dir", &self.run_dir)] {
             if within(path, &self.data_dir) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, ConfigError, DatabaseSettings, Durability, Limits, LogFormat, RootKey, TlsFiles,
+    Config, ConfigError, DatabaseSettings, Durability, FirstCredential, Limits, LogFormat, RootKey,
+    TlsFiles,
 };
 use crate::cli::{Given, SETTINGS, Settings, Source};
 use crate::units::{parse_duration, parse_size};
@@ -31,6 +32,9 @@ impl Config {
         config.root_key = reader.root_key()?;
         config.init = reader.flag("init")?;
         config.listen = reader.required("listen", parse_address)?;
+        config.dynamodb = reader.optional("dynamodb", parse_address)?;
+        config.dynamodb_plain_http = reader.flag("dynamodb-plain-http")?;
+        config.first_credential = first_credential(&settings.first_credential)?;
         config.tls = match (reader.path("tls-cert"), reader.path("tls-key")) {
             (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
             (None, None) => None,
@@ -142,6 +146,40 @@ impl Config {
         }
         text
     }
+}
+
+/// Both or none; of characters that the protocols can carry.
+fn first_credential(
+    given: &(Option<String>, Option<Zeroizing<String>>),
+) -> Result<Option<FirstCredential>, ConfigError> {
+    let (id, secret) = match given {
+        (None, None) => return Ok(None),
+        (Some(id), Some(secret)) => (id, secret),
+        _ => {
+            return Err(ConfigError::Conflict(
+                "SEALDB_ACCESS_KEY_ID and SEALDB_SECRET_ACCESS_KEY are given together or not at all".to_owned(),
+            ));
+        }
+    };
+    let fits = id
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !fits || !(3..=128).contains(&id.len()) {
+        return Err(ConfigError::Invalid {
+            setting: "SEALDB_ACCESS_KEY_ID".to_owned(),
+            message: "must be 3 to 128 letters, digits and underscores".to_owned(),
+        });
+    }
+    if !(8..=256).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ConfigError::Invalid {
+            setting: "SEALDB_SECRET_ACCESS_KEY".to_owned(),
+            message: "must be 8 to 256 printable characters without spaces".to_owned(),
+        });
+    }
+    Ok(Some(FirstCredential {
+        access_key_id: id.clone(),
+        secret: secret.clone(),
+    }))
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {

@@ -1,6 +1,8 @@
 //! A server in a temporary directory, and a gRPC channel to it that knows its certificate.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+pub mod http;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Every engine of the crate passes the suite.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -103,32 +103,26 @@ fn faulty_without_faults() {
     }));
 }
 
-/// Engines in directories.
-struct Directories {
+struct Files {
     dir: tempfile::TempDir,
-    open: fn(&Path) -> Arc<dyn Engine>,
     next: AtomicU32,
-    made: Mutex<Vec<(*const (), PathBuf)>>,
+    open: Mutex<Vec<(*const (), PathBuf)>>,
 }
 
-impl Directories {
-    fn new(dir: tempfile::TempDir, open: fn(&Path) -> Arc<dyn Engine>) -> Self {
-        Self {
-            dir,
-            open,
-            next: AtomicU32::new(0),
-            made: Mutex::default(),
-        }
-    }
-
+impl Files {
     fn open(&self, path: PathBuf) -> Arc<dyn Engine> {
-        let engine = (self.open)(&path);
-        self.made.lock().push((Arc::as_ptr(&engine).cast(), path));
+        let options = FileOptions {
+            segments: SIZES,
+            ..FileOptions::default()
+        };
+        let engine: Arc<dyn Engine> =
+            Arc::new(FileEngine::open(&path, options).expect("a directory is opened"));
+        self.open.lock().push((Arc::as_ptr(&engine).cast(), path));
         engine
     }
 }
 
-impl Harness for Directories {
+impl Harness for Files {
     fn fresh(&self) -> Arc<dyn Engine> {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         self.open(self.dir.path().join(n.to_string()))
@@ -137,7 +131,7 @@ impl Harness for Directories {
     fn reopen(&self, engine: Arc<dyn Engine>) -> Option<Arc<dyn Engine>> {
         let of = Arc::as_ptr(&engine).cast();
         let path = self
-            .made
+            .open
             .lock()
             .iter()
             .rev()
@@ -148,41 +142,28 @@ impl Harness for Directories {
     }
 }
 
-fn open_files(path: &Path) -> Arc<dyn Engine> {
-    let options = FileOptions {
-        segments: SIZES,
-        ..FileOptions::default()
-    };
-    Arc::new(FileEngine::open(path, options).expect("a directory is opened"))
+fn files(dir: tempfile::TempDir) -> Files {
+    Files {
+        dir,
+        next: AtomicU32::new(0),
+        open: Mutex::default(),
+    }
 }
 
 #[test]
 fn file() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    whole(run(&Directories::new(dir, open_files)));
+    whole(run(&files(
+        tempfile::tempdir().expect("a temporary directory"),
+    )));
 }
 
 /// tmpfs knows no `RWF_NOWAIT`: the other way of reading.
 #[test]
 fn file_in_shared_memory() {
-    let shm = Path::new("/dev/shm");
+    let shm = std::path::Path::new("/dev/shm");
     if shm.is_dir() {
-        let dir = tempfile::tempdir_in(shm).expect("a temporary directory");
-        whole(run(&Directories::new(dir, open_files)));
+        whole(run(&files(
+            tempfile::tempdir_in(shm).expect("a temporary directory"),
+        )));
     }
-}
-
-#[cfg(feature = "sled")]
-#[test]
-fn sled() {
-    use sealdb_engine::{SledEngine, SledOptions};
-
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    whole(run(&Directories::new(dir, |path| {
-        let options = SledOptions {
-            segments: SIZES,
-            ..SledOptions::default()
-        };
-        Arc::new(SledEngine::open(path, options).expect("a directory is opened"))
-    })));
 }

@@ -60,30 +60,42 @@ impl fmt::Debug for ValidationError {
     }
 }
 
-/// Collects the constraints that a request breaks: AWS reports them all at once.
+/// Most constraints that one answer names, as in AWS.
+const MOST_NAMED: usize = 10;
+
+/// Collects the constraints that a request breaks: AWS reports them all at once, up to ten.
 #[derive(Default)]
-pub(crate) struct Constraints {
+pub struct Constraints {
     broken: Vec<String>,
 }
 
 impl Constraints {
     /// Notes that `value` of the field `at` breaks `constraint`, unless `holds`.
-    pub(crate) fn require(
+    pub fn require(
         &mut self,
         holds: bool,
         value: impl fmt::Display,
         at: &str,
         constraint: impl fmt::Display,
     ) {
-        if !holds {
+        if !holds && self.broken.len() < MOST_NAMED {
             self.broken.push(format!(
                 "Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"
             ));
         }
     }
 
+    /// Notes that the field `at` must be there and is not.
+    pub fn not_null(&mut self, at: &str) {
+        if self.broken.len() < MOST_NAMED {
+            self.broken.push(format!(
+                "Value null at '{at}' failed to satisfy constraint: Member must not be null"
+            ));
+        }
+    }
+
     /// `least <= value`
-    pub(crate) fn at_least(&mut self, value: i64, least: i64, at: &str) {
+    pub fn at_least(&mut self, value: i64, least: i64, at: &str) {
         self.require(
             value >= least,
             value,
@@ -93,7 +105,7 @@ impl Constraints {
     }
 
     /// `value <= most`
-    pub(crate) fn at_most(&mut self, value: i64, most: i64, at: &str) {
+    pub fn at_most(&mut self, value: i64, most: i64, at: &str) {
         self.require(
             value <= most,
             value,
@@ -103,7 +115,7 @@ impl Constraints {
     }
 
     /// The length of a list or text, `least` to `most`. `value` is how the message shows it.
-    pub(crate) fn length(
+    pub fn length(
         &mut self,
         length: usize,
         least: usize,
@@ -125,8 +137,11 @@ impl Constraints {
         );
     }
 
-    /// An error if any constraint was broken.
-    pub(crate) fn finish(self) -> Result<(), ValidationError> {
+    /// Ends the collection.
+    ///
+    /// # Errors
+    /// If any constraint was broken: one that names them all.
+    pub fn finish(self) -> Result<(), ValidationError> {
         match self.broken.len() {
             0 => Ok(()),
             1 => Err(ValidationError::new(format!(

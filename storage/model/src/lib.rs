@@ -25,7 +25,7 @@ mod schema;
 mod size;
 mod value;
 
-pub use error::{ErrorCode, ValidationError};
+pub use error::{Constraints, ErrorCode, ValidationError};
 pub use index::{
     IndexKey, IndexKeyBytes, IndexKind, IndexProjection, IndexSchema, MAX_INDEX_KEY_ATTRIBUTES,
     put_partition_bytes, put_sort_bytes, put_sort_prefix,

@@ -12,7 +12,8 @@ const ITEMS: usize = 3_000;
 fn filled() -> Home {
     let home = Home::new();
     let server = home.start();
-    home.table("table", &["id:S"]);
+    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
+        .ok();
     let lines: String = (0..ITEMS)
         .map(|id| format!("{}\n", json!({"id": id.to_string(), "x": "y".repeat(100)})))
         .collect();
@@ -181,7 +182,8 @@ fn a_running_database_is_left_alone() {
 fn compact_gives_back_what_is_free() {
     let home = filled();
     let server = home.start();
-    home.table("kept", &["id:S"]);
+    home.sealdb(&["table", "create", "kept", "--pk", "id:S"])
+        .ok();
     home.sealdb(&["item", "put", "kept", r#"{"id": "a"}"#]).ok();
     home.sealdb(&["table", "delete", "table", "--yes"]).ok();
     assert!(server.terminate().success());

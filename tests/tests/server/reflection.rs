@@ -107,7 +107,8 @@ async fn a_call_made_from_the_descriptors_alone_works() {
     let home = Home::new();
     let server = home.start();
     let raw = Raw::connect(&home, &server).await;
-    home.table("airports", &["country:S"]);
+    home.sealdb(&["table", "create", "airports", "--pk", "country:S"])
+        .ok();
     let question =
         MessageRequest::FileContainingSymbol("sealdb.v1.DescribeTableRequest".to_owned());
     let MessageResponse::FileDescriptorResponse(found) = ask(&raw, question).await.unwrap() else {
@@ -181,7 +182,8 @@ async fn the_printed_lines_work_with_grpcurl_where_it_is_installed() {
     }
 
     // And what one types next.
-    home.table("airports", &["icao:S"]);
+    home.sealdb(&["table", "create", "airports", "--pk", "icao:S"])
+        .ok();
     let printed = home.sealdb(&["endpoint"]).ok();
     let line = printed
         .lines()

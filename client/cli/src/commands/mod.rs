@@ -3,6 +3,7 @@
 mod audit;
 mod closed;
 mod credential;
+mod dev;
 mod endpoint;
 mod export;
 mod import;
@@ -38,6 +39,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
             clap_complete::generate(shell, &mut Cli::command(), "sealdb", &mut script);
             crate::output::print(String::from_utf8_lossy(&script).trim_end())
         }
+        // Is a server.
+        Command::Dev(args) => block_on(dev::run(args, output)),
         // Talk to a server.
         Command::Table(command) => block_on(table::run(command, &global, output)),
         Command::Item(command) => block_on(item::run(command, &global, output)),

@@ -1,0 +1,195 @@
+//! DynamoDB's JSON protocol: bodies of requests to the model's inputs, outputs to bodies of answers.
+//!
+//! A request is read in the order in which the service answers its mistakes:
+//!
+//! 1. **Text to fields** ([`parse`]): one pass over the bytes, guided by the request's [`shape`]. A value of another JSON type
+//!    than the shape's ends it with a SerializationException. Attribute values become the model's at once, without a tree
+//!    between.
+//! 2. **Constraints** ([`check`]): what the service's model says about lengths, ranges, enumerations and required members,
+//!    reported all at once.
+//! 3. **Values**: what is no attribute value (no number, two types at once).
+//! 4. **Input**: the fields become an input of [`sealdb_model::ops`], whose own checks come after.
+//!
+//! # What is guaranteed
+//! - Time is linear in the text but for sorting attribute names; memory is at most a small multiple of the text, whatever
+//!   stands in it; the stack is bounded by [`MAX_NESTING`].
+//! - A field that an operation does not know is skipped, as the service does. One that the service knows and we do not carry
+//!   out yet is refused, never ignored.
+//! - Of an attribute name that stands twice in one map the last counts.
+
+#![deny(clippy::indexing_slicing)]
+
+mod batches;
+mod capacity;
+mod check;
+mod conditions;
+mod fields;
+mod indexes;
+mod items;
+mod parse;
+mod reader;
+mod reads;
+mod shape;
+mod tables;
+mod transactions;
+mod values;
+mod write;
+
+use sealdb_model::ops::CancellationReason;
+use sealdb_model::{Item, ValidationError};
+
+pub use fields::Fields;
+pub use reader::MAX_NESTING;
+pub use shape::Structure;
+pub use write::Object;
+
+/// Why a body is not a request.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// It is no JSON, or has values of wrong JSON types. The service gives no message for the former.
+    Serialization(Option<String>),
+    /// It breaks a rule.
+    Validation(ValidationError),
+}
+
+/// Lengths only: the messages may quote the caller's data.
+impl std::fmt::Debug for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refused::Serialization(message) => write!(
+                f,
+                "Serialization({:?} bytes)",
+                message.as_ref().map(String::len)
+            ),
+            Refused::Validation(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<ValidationError> for Refused {
+    fn from(error: ValidationError) -> Refused {
+        Refused::Validation(error)
+    }
+}
+
+impl From<reader::Syntax> for Refused {
+    fn from(_: reader::Syntax) -> Refused {
+        Refused::Serialization(None)
+    }
+}
+
+/// An input that comes as a body.
+pub trait Request: Sized {
+    /// The request in the service's model.
+    const SHAPE: &'static Structure;
+
+    /// Makes the input of fields that follow the shape and its constraints.
+    ///
+    /// # Errors
+    /// What the shape cannot say.
+    fn read(fields: &mut Fields) -> Result<Self, ValidationError>;
+}
+
+/// An output that goes as a body.
+pub trait Response {
+    /// Writes the members.
+    fn write(&self, object: &mut Object<'_>);
+}
+
+/// The fields of a body, to be made an input by [`input`].
+///
+/// # Errors
+/// Everything that stands before step 4 of the module's list.
+pub fn parse<R: Request>(body: &[u8]) -> Result<Fields, Refused> {
+    let (fields, wrong_value) = parse::fields(R::SHAPE, body)?;
+    check::constraints(&fields)?;
+    match wrong_value {
+        Some(error) => Err(error.into()),
+        None => Ok(fields),
+    }
+}
+
+/// The input of a body's fields.
+///
+/// # Errors
+/// A field that is not carried out yet; what the shape cannot say.
+pub fn input<R: Request>(mut fields: Fields) -> Result<R, ValidationError> {
+    let input = R::read(&mut fields)?;
+    match fields.left() {
+        None => Ok(input),
+        Some(name) => Err(ValidationError::invalid_parameter(format_args!(
+            "{name} is not supported by this version of SealDB"
+        ))),
+    }
+}
+
+/// The body of an answer.
+pub fn render(response: &impl Response) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256);
+    let mut object = Object::begin(&mut body);
+    response.write(&mut object);
+    object.end();
+    body
+}
+
+/// Whether a body is JSON at all.
+pub fn is_json(body: &[u8]) -> bool {
+    parse::is_json(body)
+}
+
+/// What an error tells beside its name and message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// The item that a failed condition met.
+    Item(Item),
+    /// Why each action of a transaction was refused.
+    Reasons(Vec<CancellationReason>),
+}
+
+/// The body of an error: `{"__type": …, "message": …}`; SerializationException spells it `Message`.
+pub fn render_error(
+    kind: &str,
+    message_name: &str,
+    message: Option<&str>,
+    detail: &Detail,
+) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256);
+    let mut object = Object::begin(&mut body);
+    object.text("__type", kind);
+    if let Some(message) = message {
+        object.text(message_name, message);
+    }
+    match detail {
+        Detail::None => {}
+        Detail::Item(item) => object.values("Item", item),
+        Detail::Reasons(reasons) => transactions::reasons(&mut object, reasons),
+    }
+    object.end();
+    body
+}
+
+/// Any bytes, as any request: none may panic.
+#[doc(hidden)]
+pub fn fuzz_json_request(body: &[u8]) {
+    use sealdb_model::ops;
+    fn one<R: Request>(body: &[u8]) {
+        if let Ok(fields) = parse::<R>(body) {
+            let _ = input::<R>(fields);
+        }
+    }
+    assert!(is_json(body) || parse::<ops::ListTablesInput>(body).is_err());
+    one::<ops::CreateTableInput>(body);
+    one::<ops::PutItemInput>(body);
+    one::<ops::QueryInput>(body);
+    one::<ops::UpdateItemInput>(body);
+    one::<ops::BatchWriteItemInput>(body);
+    one::<ops::BatchGetItemInput>(body);
+    one::<ops::TransactWriteItemsInput>(body);
+    one::<ops::TransactGetItemsInput>(body);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,313 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use sealdb_model::ops::{
+    BatchWriteItemInput, CreateTableInput, DeleteTableInput, GetItemInput, GetItemOutput,
+    ListTablesInput, ListTablesOutput, PutItemInput, QueryInput, QueryOutput, ScanInput,
+};
+use sealdb_model::{AttributeValue, Item, Map};
+
+use super::*;
+use crate::convert::strategies as any_;
+
+fn read<R: Request>(body: &str) -> Result<R, Refused> {
+    Ok(input(parse::<R>(body.as_bytes())?)?)
+}
+
+fn refused<R: Request>(body: &str) -> Refused {
+    read::<R>(body).err().unwrap()
+}
+
+fn validation<R: Request>(body: &str) -> String {
+    match refused::<R>(body) {
+        Refused::Validation(error) => error.message().to_owned(),
+        Refused::Serialization(message) => panic!("serialization: {message:?}"),
+    }
+}
+
+fn serialization<R: Request>(body: &str) -> Option<String> {
+    match refused::<R>(body) {
+        Refused::Serialization(message) => message,
+        Refused::Validation(error) => panic!("validation: {error}"),
+    }
+}
+
+/// The item of a request, through its JSON.
+fn item_of(text: &str) -> Item {
+    let body = format!("{{\"TableName\": \"abc\", \"Item\": {text}}}");
+    read::<PutItemInput>(&body).unwrap().item
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn an_item_is_the_same_after_an_answer_and_a_request(item in any_::map()) {
+        let answer = render(&GetItemOutput::new(Some(item.clone())));
+        let text = std::str::from_utf8(&answer).unwrap();
+        prop_assert_eq!(item_of(&text["{\"Item\":".len()..text.len() - 1]), item.clone());
+        // A JSON parser of others reads the same.
+        let parsed = crate::json::parse(text).unwrap();
+        prop_assert_eq!(crate::json::item_from_json(parsed["Item"].clone()).unwrap(), item);
+    }
+
+    #[test]
+    fn hostile_text_is_refused_or_read(text in "[\\[\\]{}\":,0-9SNBLMTableNameItem \\\\u.eE+-]{0,80}") {
+        fuzz_json_request(text.as_bytes());
+        let inside = format!("{{\"TableName\":\"abc\",\"Item\":{text}}}");
+        fuzz_json_request(inside.as_bytes());
+    }
+}
+
+#[test]
+fn values_of_all_types_and_escapes_are_read() {
+    let item = item_of(
+        r#"{"s": {"S": "a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"}, "n": {"N": "1.50e2"}, "b": {"B": "aGV4"}}"#,
+    );
+    assert_eq!(
+        item.get("s"),
+        Some(&AttributeValue::from(
+            "a\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1f600}"
+        ))
+    );
+    assert_eq!(item.get("n"), Some(&AttributeValue::from(150)));
+    assert_eq!(item.get("b"), Some(&AttributeValue::B(b"hex".to_vec())));
+    let twice = item_of(r#"{"a": {"S": "first"}, "a": {"S": "last"}}"#);
+    assert_eq!(twice, Map::from([("a", "last")]));
+    // Nulls are absent, unknown types and members are skipped.
+    let nulls = item_of(r#"{"a": {"S": null, "N": "5", "X": [{}]}}"#);
+    assert_eq!(nulls, Map::from([("a", 5)]));
+}
+
+#[test]
+fn wrong_json_types_have_the_services_words() {
+    for (body, message) in [
+        (
+            r#"{"TableName": 5}"#,
+            "NUMBER_VALUE cannot be converted to String",
+        ),
+        (
+            r#"{"TableName": 5.5}"#,
+            "DECIMAL_VALUE cannot be converted to String",
+        ),
+        (
+            r#"{"TableName": true}"#,
+            "TRUE_VALUE cannot be converted to String",
+        ),
+        (
+            r#"{"TableName": []}"#,
+            "Unrecognized collection type class java.lang.String",
+        ),
+        (
+            r#"{"TableName": {}}"#,
+            "Start of structure or map found where not expected",
+        ),
+        (r#"{"Item": "x"}"#, "Unexpected field type"),
+        (
+            r#"{"Item": []}"#,
+            "Unrecognized collection type java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>",
+        ),
+        (
+            r#"{"Item": {"a": {"S": 5}}}"#,
+            "NUMBER_VALUE cannot be converted to String",
+        ),
+        (
+            r#"{"Item": {"a": {"SS": {}}}}"#,
+            "Start of structure or map found where not expected",
+        ),
+        (
+            r#"{"Item": {"a": {"BOOL": "true"}}}"#,
+            "Unexpected token received from parser",
+        ),
+        (
+            r#"{"Item": {"a": {"B": "abc"}}}"#,
+            "'abc' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 3",
+        ),
+        (
+            r#"{"Item": {"a": {"B": "ab;d"}}}"#,
+            "'ab;d' can not be converted to a Blob: Invalid Base64 character: ';'",
+        ),
+        (
+            r#"{"Expected": []}"#,
+            "Unrecognized collection type java.util.Map<java.lang.String, \
+             com.amazonaws.dynamodb.v20120810.ExpectedAttributeValue>",
+        ),
+    ] {
+        assert_eq!(
+            serialization::<PutItemInput>(body).as_deref(),
+            Some(message),
+            "{body}"
+        );
+    }
+    assert_eq!(
+        serialization::<ListTablesInput>(r#"{"Limit": "5"}"#).as_deref(),
+        Some("STRING_VALUE cannot be converted to Integer")
+    );
+    assert_eq!(
+        serialization::<QueryInput>(r#"{"ScanIndexForward": 1}"#).as_deref(),
+        Some("NUMBER_VALUE cannot be converted to Boolean")
+    );
+    for no_json in [
+        "",
+        "[]",
+        "5",
+        "{",
+        "{}x",
+        "{\"a\":1,}",
+        "{\"a\" 1}",
+        "{\"TableName\": \"\\ud800\"}",
+        "{\"a\":01}",
+        "{\"a\":\"\u{1}\"}",
+    ] {
+        assert_eq!(serialization::<GetItemInput>(no_json), None, "{no_json}");
+    }
+    assert!(matches!(
+        parse::<GetItemInput>(b"{\"a\": \"\xff\"}"),
+        Err(Refused::Serialization(None))
+    ));
+}
+
+#[test]
+fn constraints_are_reported_together() {
+    assert_eq!(
+        validation::<GetItemInput>("{}"),
+        "2 validation errors detected: Value null at 'tableName' failed to satisfy constraint: Member must not be null; \
+         Value null at 'key' failed to satisfy constraint: Member must not be null"
+    );
+    assert_eq!(
+        validation::<PutItemInput>(
+            r#"{"TableName": "a;", "ReturnConsumedCapacity": "hi", "Item": {}}"#
+        ),
+        "3 validation errors detected: Value 'hi' at 'returnConsumedCapacity' failed to satisfy constraint: Member must \
+         satisfy enum value set: [INDEXES, TOTAL, NONE]; Value 'a;' at 'tableName' failed to satisfy constraint: Member \
+         must satisfy regular expression pattern: [a-zA-Z0-9_.-]+; Value 'a;' at 'tableName' failed to satisfy constraint: \
+         Member must have length greater than or equal to 3"
+    );
+    assert_eq!(
+        validation::<CreateTableInput>(
+            r#"{"TableName": "abc", "AttributeDefinitions": [{"AttributeType": "X"}], "KeySchema": []}"#
+        ),
+        "3 validation errors detected: Value null at 'attributeDefinitions.1.member.attributeName' failed to satisfy \
+         constraint: Member must not be null; Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to satisfy \
+         constraint: Member must satisfy enum value set: [B, N, S]; Value '[]' at 'keySchema' failed to satisfy constraint: \
+         Member must have length greater than or equal to 1"
+    );
+    assert_eq!(
+        validation::<ScanInput>(r#"{"TableName": "abc", "Limit": 0, "TotalSegments": 1e99}"#),
+        "2 validation errors detected: Value '2147483647' at 'totalSegments' failed to satisfy constraint: Member must have \
+         value less than or equal to 1000000; Value '0' at 'limit' failed to satisfy constraint: Member must have value \
+         greater than or equal to 1"
+    );
+    assert_eq!(
+        validation::<BatchWriteItemInput>(r#"{"RequestItems": {"abc": [{"PutRequest": {}}]}}"#),
+        "1 validation error detected: Value null at 'requestItems.abc.member.1.member.putRequest.item' failed to satisfy \
+         constraint: Member must not be null"
+    );
+    assert_eq!(
+        validation::<DeleteTableInput>("{}"),
+        "The parameter 'TableName' is required but was not present in the request"
+    );
+}
+
+#[test]
+fn wrong_values_come_after_constraints() {
+    let put = |value: &str| {
+        validation::<PutItemInput>(&format!(
+            "{{\"TableName\": \"abc\", \"Item\": {{\"a\": {value}}}}}"
+        ))
+    };
+    assert_eq!(
+        put("{}"),
+        "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+    );
+    assert_eq!(
+        put(r#"{"S": "a", "N": "1"}"#),
+        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+    );
+    assert_eq!(
+        put(r#"{"N": "x"}"#),
+        "The parameter cannot be converted to a numeric value: x"
+    );
+    assert_eq!(
+        put(r#"{"NULL": false}"#),
+        "One or more parameter values were invalid: Null attribute value types must have the value of true"
+    );
+    assert!(put(r#"{"N": "1e1000000000"}"#).starts_with("Number overflow"));
+    let both = r#"{"Item": {"a": {}}, "ReturnValues": "x", "TableName": "abc"}"#;
+    assert!(validation::<PutItemInput>(both).contains("enum value set"));
+    let later = r#"{"Item": {"a": {}, "b": 5}}"#;
+    assert_eq!(
+        serialization::<PutItemInput>(later).as_deref(),
+        Some("Unexpected value type in payload")
+    );
+}
+
+#[test]
+fn what_is_not_carried_out_is_refused_and_what_is_unknown_is_skipped() {
+    let body = r#"{"TableName": "abc", "KeySchema": [{"AttributeName": "a", "KeyType": "HASH"}], "AttributeDefinitions":
+        [{"AttributeName": "a", "AttributeType": "S"}], "ResourcePolicy": "x"}"#;
+    assert!(validation::<CreateTableInput>(body).contains("ResourcePolicy is not supported"));
+    assert!(read::<CreateTableInput>(&body.replace("ResourcePolicy", "Unheard")).is_ok());
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let nested = |depth: usize| {
+        format!(
+            "{{\"TableName\": \"abc\", \"Item\": {{\"a\": {}{{\"S\": \"x\"}}{}}}}}",
+            "{\"L\": [".repeat(depth),
+            "]}".repeat(depth)
+        )
+    };
+    assert!(read::<PutItemInput>(&nested(32)).is_ok());
+    assert!(validation::<PutItemInput>(&nested(33)).starts_with("Nesting Levels have exceeded"));
+    assert_eq!(serialization::<PutItemInput>(&nested(10_000)), None);
+    let unknown = format!(
+        "{{\"x\": {}1{}}}",
+        "[".repeat(1_000_000),
+        "]".repeat(1_000_000)
+    );
+    assert_eq!(serialization::<PutItemInput>(&unknown), None);
+}
+
+#[test]
+fn a_million_tiny_fields_are_refused_at_once() {
+    let begun = std::time::Instant::now();
+    let parts = format!(
+        "{{\"RequestItems\": {{\"abc\": [{}{{}}]}}}}",
+        "{},".repeat(1_000_000)
+    );
+    assert_eq!(serialization::<BatchWriteItemInput>(&parts), None);
+    let unknown: String = (0..1_000_000).map(|at| format!("\"{at}\":0,")).collect();
+    assert!(
+        validation::<GetItemInput>(&format!("{{{unknown}\"x\":0}}"))
+            .starts_with("2 validation errors")
+    );
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+}
+
+#[test]
+fn answers_are_what_the_service_gives() {
+    let text = |body: Vec<u8>| String::from_utf8(body).unwrap();
+    assert_eq!(text(render(&GetItemOutput::new(None))), "{}");
+    let names = vec!["abc".to_owned(), "de\"f".to_owned()];
+    assert_eq!(
+        text(render(&ListTablesOutput::new(names, Some("x".to_owned())))),
+        r#"{"TableNames":["abc","de\"f"],"LastEvaluatedTableName":"x"}"#
+    );
+    let item = Map::from([("a", AttributeValue::from("\u{1}é")), ("b", true.into())]);
+    let page = QueryOutput::new(vec![item], 1, 2, Some(Map::from([("a", 1)])));
+    assert_eq!(
+        text(render(&page)),
+        r#"{"Count":1,"Items":[{"a":{"S":"\u0001é"},"b":{"BOOL":true}}],"LastEvaluatedKey":{"a":{"N":"1"}},"ScannedCount":2}"#
+    );
+    assert_eq!(
+        text(render_error(
+            "com.amazon.coral.validate#ValidationException",
+            "message",
+            Some("no"),
+            &Detail::None
+        )),
+        r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"no"}"#
+    );
+}

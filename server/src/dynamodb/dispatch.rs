@@ -1,0 +1,137 @@
+//! The operations of the protocol: one table of names, methods and inputs.
+
+use sealdb::crypto::Caller;
+use sealdb::model::ops::{
+    BatchWriteItemInput, CreateTableInput, DeleteItemInput, DeleteTableInput, DescribeTableInput,
+    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ScanInput,
+};
+use sealdb::{Database, Error, ErrorCode};
+use sealdb_proto::json_api::{self, Fields, Refused, Request, Response};
+use tracing::Instrument;
+
+use crate::dynamodb::DynamoDb;
+use crate::dynamodb::exception::Exception;
+use crate::measured::{Begun, Who};
+
+/// The table of operations: name in `X-Amz-Target`, method of the database, input.
+macro_rules! operations {
+    ($($service:literal: $($operation:ident, $method:ident, $input:ty;)*)*) => {
+        /// An operation that is carried out.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Operation {
+            $($($operation,)*)*
+        }
+
+        impl Operation {
+            /// The operation that a header `X-Amz-Target` names.
+            pub(super) fn find(target: &str) -> Option<Operation> {
+                match target {
+                    $($(concat!($service, ".", stringify!($operation)) => Some(Operation::$operation),)*)*
+                    _ => None,
+                }
+            }
+
+            /// Its name.
+            pub(super) fn name(self) -> &'static str {
+                match self {
+                    $($(Operation::$operation => stringify!($operation),)*)*
+                }
+            }
+
+            /// Carries it out: from the body of the request to that of the answer.
+            pub(super) async fn run(self, service: &DynamoDb, body: &[u8], who: Who) -> Result<Vec<u8>, Exception> {
+                match self {
+                    $($(Operation::$operation => {
+                        let work = |database: Database, input: $input| async move { database.$method(input).await };
+                        one(service, self.name(), body, who, work).await
+                    })*)*
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    "DynamoDB_20120810":
+        BatchWriteItem, batch_write_item, BatchWriteItemInput;
+        CreateTable, create_table, CreateTableInput;
+        DeleteItem, delete_item, DeleteItemInput;
+        DeleteTable, delete_table, DeleteTableInput;
+        DescribeTable, describe_table, DescribeTableInput;
+        GetItem, get_item, GetItemInput;
+        ListTables, list_tables, ListTablesInput;
+        PutItem, put_item, PutItemInput;
+        Query, query, QueryInput;
+        Scan, scan, ScanInput;
+}
+
+/// One call: parsed, run, counted, logged.
+async fn one<Input, Output, Fut>(
+    service: &DynamoDb,
+    operation: &'static str,
+    body: &[u8],
+    who: Who,
+    work: impl FnOnce(Database, Input) -> Fut,
+) -> Result<Vec<u8>, Exception>
+where
+    Input: Request,
+    Output: Response,
+    Fut: Future<Output = Result<Output, Error>>,
+{
+    let parsed = json_api::parse::<Input>(body);
+    let table = parsed.as_ref().map_or("", Fields::table);
+    let begun = Begun::new(operation, table, body.len(), who);
+    let input =
+        parsed.and_then(|fields| json_api::input::<Input>(fields).map_err(Refused::Validation));
+    let input = match input {
+        Ok(input) => input,
+        Err(refused) => {
+            let exception = Exception::from(refused);
+            begun.failed(&service.metrics, exception.code, None);
+            return Err(exception);
+        }
+    };
+    let caller = Caller::with_request(begun.principal(), begun.request_id());
+    let database = service.database.for_caller(caller);
+    let span = begun.span();
+    match work(database, input).instrument(span).await {
+        Ok(output) => {
+            let answer = json_api::render(&output);
+            if answer.len() > service.max_message_size {
+                let message = "the answer is longer than max-message-size; ask for fewer items at once with Limit";
+                begun.failed(&service.metrics, ErrorCode::ValidationException, None);
+                return Err(Exception::new(ErrorCode::ValidationException, message));
+            }
+            begun.ended_well(&service.metrics, answer.len());
+            Ok(answer)
+        }
+        Err(error) => {
+            begun.failed(&service.metrics, error.code(), Some(&error));
+            Err(Exception::of(&error, operation))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_name_operations_of_this_version_only() {
+        assert_eq!(
+            Operation::find("DynamoDB_20120810.GetItem"),
+            Some(Operation::GetItem)
+        );
+        assert_eq!(Operation::GetItem.name(), "GetItem");
+        for unknown in [
+            "",
+            "GetItem",
+            "DynamoDB_20111205.GetItem",
+            "DynamoDB_20120810.getItem",
+            "DynamoDBStreams_20120810.GetItem",
+            "DynamoDB_20120810.GetItem ",
+        ] {
+            assert_eq!(Operation::find(unknown), None, "{unknown}");
+        }
+    }
+}

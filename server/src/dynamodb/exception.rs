@@ -1,0 +1,124 @@
+//! Refusals as the service words them: `__type`, status and message.
+
+use sealdb::{Error, ErrorCode};
+use sealdb_proto::json_api::{self, Detail, Refused};
+
+/// Names of the service itself.
+const SERVICE: &str = "com.amazon.coral.service#";
+/// Names of constraints and rules.
+const VALIDATE: &str = "com.amazon.coral.validate#";
+/// Names of overload.
+const AVAILABILITY: &str = "com.amazon.coral.availability#";
+/// Names of DynamoDB's API.
+const API: &str = "com.amazonaws.dynamodb.v20120810#";
+
+/// A request refused, or failed.
+#[derive(Clone)]
+pub(super) struct Exception {
+    pub(super) code: ErrorCode,
+    message: Option<String>,
+    detail: Detail,
+}
+
+impl Exception {
+    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Exception {
+        Exception {
+            code,
+            message: Some(message.into()),
+            detail: Detail::None,
+        }
+    }
+
+    /// One that says no more than its name.
+    pub(super) fn silent(code: ErrorCode) -> Exception {
+        Exception {
+            code,
+            message: None,
+            detail: Detail::None,
+        }
+    }
+
+    /// The HTTP status.
+    pub(super) fn status(&self) -> u16 {
+        wire(self.code).1
+    }
+
+    pub(super) fn body(&self) -> Vec<u8> {
+        let kind = format!("{}{}", wire(self.code).0, self.code.name());
+        // The one exception of the protocol's own layer that spells it with a capital.
+        let message_name = match self.code {
+            ErrorCode::SerializationException => "Message",
+            _ => "message",
+        };
+        json_api::render_error(&kind, message_name, self.message.as_deref(), &self.detail)
+    }
+}
+
+impl Exception {
+    /// The database's error, as the operation's callers know it.
+    pub(super) fn of(error: &Error, operation: &str) -> Exception {
+        // Only operations on tables name the one that is not there.
+        if matches!(error, Error::TableNotFound(_)) && !operation.ends_with("Table") {
+            return Exception::new(error.code(), "Requested resource not found");
+        }
+        Exception {
+            detail: match error {
+                Error::ConditionFailed { item: Some(item) } => Detail::Item((**item).clone()),
+                Error::TransactionCanceled(reasons) => Detail::Reasons(reasons.to_vec()),
+                _ => Detail::None,
+            },
+            ..Exception::new(error.code(), error.to_string())
+        }
+    }
+}
+
+impl From<Refused> for Exception {
+    fn from(refused: Refused) -> Exception {
+        match refused {
+            Refused::Serialization(message) => Exception {
+                code: ErrorCode::SerializationException,
+                message,
+                detail: Detail::None,
+            },
+            Refused::Validation(error) => Exception::new(error.code(), error.message()),
+        }
+    }
+}
+
+/// The namespace and the HTTP status of each exception. SDKs retry a 5xx by themselves, so an outcome that is unknown is none.
+fn wire(code: ErrorCode) -> (&'static str, u16) {
+    match code {
+        ErrorCode::ValidationException => (VALIDATE, 400),
+        ErrorCode::AccessDeniedException
+        | ErrorCode::ExpiredTokenException
+        | ErrorCode::IncompleteSignatureException
+        | ErrorCode::InvalidSignatureException
+        | ErrorCode::MissingAuthenticationTokenException
+        | ErrorCode::SerializationException
+        | ErrorCode::UnknownOperationException
+        | ErrorCode::UnrecognizedClientException => (SERVICE, 400),
+        ErrorCode::ThrottlingException => (AVAILABILITY, 400),
+        ErrorCode::ServiceUnavailable => (AVAILABILITY, 503),
+        ErrorCode::InternalServerError | ErrorCode::StorageFullException => (API, 500),
+        ErrorCode::ConditionalCheckFailedException
+        | ErrorCode::DuplicateItemException
+        | ErrorCode::ExpiredIteratorException
+        | ErrorCode::IdempotentParameterMismatchException
+        | ErrorCode::IndexNotFoundException
+        | ErrorCode::ItemCollectionSizeLimitExceededException
+        | ErrorCode::LimitExceededException
+        | ErrorCode::ProvisionedThroughputExceededException
+        | ErrorCode::RequestLimitExceeded
+        | ErrorCode::ResourceInUseException
+        | ErrorCode::ResourceNotFoundException
+        | ErrorCode::TableNotFoundException
+        | ErrorCode::TransactionCanceledException
+        | ErrorCode::TransactionConflictException
+        | ErrorCode::TransactionInProgressException
+        | ErrorCode::TrimmedDataAccessException
+        | ErrorCode::InaccessibleEncryptionCredentialsException
+        | ErrorCode::UnknownOutcomeException
+        | ErrorCode::ReadOnlyException
+        | ErrorCode::DataCorruptionException => (API, 400),
+    }
+}

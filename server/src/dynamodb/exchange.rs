@@ -1,0 +1,220 @@
+//! One request, one answer.
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response};
+use sealdb::ErrorCode;
+use sealdb_proto::json_api;
+
+use crate::auth::Principal;
+use crate::dynamodb::DynamoDb;
+use crate::dynamodb::answer::{self, Asked};
+use crate::dynamodb::body::{self, Unread};
+use crate::dynamodb::dispatch::Operation;
+use crate::dynamodb::exception::Exception;
+use crate::dynamodb::sigv4::{self, Claim};
+use crate::listener::ConnectionInfo;
+use crate::measured::Who;
+
+/// Content types of the protocol; the service takes the plain one too.
+const CONTENT_TYPES: [&str; 3] = [
+    "application/x-amz-json-1.0",
+    "application/x-amz-json-1.1",
+    "application/json",
+];
+
+/// Answers a request, whatever it is.
+pub(super) async fn exchange(
+    service: &DynamoDb,
+    connection: &ConnectionInfo,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let asked = Asked::of(&parts.headers, request_id());
+    match parts.method {
+        Method::POST if is_json(&parts.headers) => {}
+        Method::GET => return health(&asked, &parts),
+        Method::OPTIONS => return answer::preflight(&asked, &parts.headers),
+        _ => {
+            let xml = HeaderValue::from_static("application/xml");
+            return answer::plain(
+                &asked,
+                404,
+                xml,
+                Bytes::from_static(b"<UnknownOperationException/>\n"),
+            );
+        }
+    }
+    match call(service, connection, &parts, body, &asked).await {
+        Ok(body) => answer::json(&asked, 200, body).await,
+        Err(Ended::Refused(exception)) => {
+            answer::json(&asked, exception.status(), exception.body()).await
+        }
+        Err(Ended::Unread(Unread::TooLong)) => answer::plain(
+            &asked,
+            413,
+            HeaderValue::from_static("text/plain"),
+            Bytes::new(),
+        ),
+        Err(Ended::Unread(Unread::Broken)) => answer::plain(
+            &asked,
+            408,
+            HeaderValue::from_static("text/plain"),
+            Bytes::new(),
+        ),
+    }
+}
+
+/// How a call ended without an answer of its operation.
+enum Ended {
+    Refused(Exception),
+    Unread(Unread),
+}
+
+impl From<Exception> for Ended {
+    fn from(exception: Exception) -> Ended {
+        Ended::Refused(exception)
+    }
+}
+
+impl From<Unread> for Ended {
+    fn from(unread: Unread) -> Ended {
+        Ended::Unread(unread)
+    }
+}
+
+async fn call(
+    service: &DynamoDb,
+    connection: &ConnectionInfo,
+    parts: &Parts,
+    body: Incoming,
+    asked: &Asked,
+) -> Result<Vec<u8>, Ended> {
+    let (operation, claim) = match admit(service, parts) {
+        Ok(admitted) => admitted,
+        Err(exception) => {
+            turned_away(service, asked, &exception);
+            // What is no JSON is told so first.
+            return Err(match body::glance(body).await {
+                Some(bytes) if !json_api::is_json(&bytes) => {
+                    Exception::silent(ErrorCode::SerializationException).into()
+                }
+                _ => exception.into(),
+            });
+        }
+    };
+    let length = body::length(&body)?;
+    let Some(_place) = service.gate.enter() else {
+        let message = "the server already works on as many calls as it may; try again later";
+        let exception = Exception::new(ErrorCode::ThrottlingException, message);
+        turned_away(service, asked, &exception);
+        return Err(exception.into());
+    };
+    let budget = service.gate.budget();
+    let share = budget.reserve(length).await.map_err(|message| {
+        let exception = Exception::new(ErrorCode::ThrottlingException, message);
+        turned_away(service, asked, &exception);
+        exception
+    })?;
+    let bytes = body::read(body, body::LIMIT).await?;
+    let principal = verify(service, parts, &claim, &bytes).inspect_err(|exception| {
+        turned_away(service, asked, exception);
+    })?;
+    connection.logged_in();
+    let (_share, bytes) = match is_gzip(&parts.headers) {
+        true => body::unpack(&bytes, share, budget).await?,
+        false => (share, bytes),
+    };
+    let who = Who {
+        request_id: asked.request_id.as_str().into(),
+        principal: Some(principal),
+    };
+    Ok(operation.run(service, &bytes, who).await?)
+}
+
+/// What the head of a request alone tells.
+fn admit<'a>(service: &DynamoDb, parts: &'a Parts) -> Result<(Operation, Claim<'a>), Exception> {
+    let operation = text(&parts.headers, "x-amz-target")
+        .and_then(Operation::find)
+        .ok_or_else(|| Exception::silent(ErrorCode::UnknownOperationException))?;
+    let claim = Claim::of(parts)?;
+    if !service.authenticator.knows(claim.access_key_id()) {
+        return Err(sigv4::unknown_key());
+    }
+    claim.check_date(service.clock.wall_ms())?;
+    Ok((operation, claim))
+}
+
+fn verify(
+    service: &DynamoDb,
+    parts: &Parts,
+    claim: &Claim<'_>,
+    body: &[u8],
+) -> Result<Principal, Exception> {
+    service
+        .authenticator
+        .signed(claim.access_key_id(), |keys| {
+            sigv4::verify(parts, claim, body, keys)
+        })
+        .unwrap_or_else(|| Err(sigv4::unknown_key()))
+}
+
+fn turned_away(service: &DynamoDb, asked: &Asked, exception: &Exception) {
+    let reason = match exception.code {
+        ErrorCode::ThrottlingException => "overloaded",
+        ErrorCode::UnknownOperationException => "malformed",
+        _ => "unauthenticated",
+    };
+    service.metrics.rejected(reason);
+    tracing::info!(
+        request_id = asked.request_id,
+        outcome = exception.code.name(),
+        "request turned away"
+    );
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    CONTENT_TYPES.contains(&kind)
+}
+
+fn is_gzip(headers: &HeaderMap) -> bool {
+    text(headers, header::CONTENT_ENCODING.as_str())
+        .is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// `healthy: ` and the name of the service as the caller calls it.
+fn health(asked: &Asked, parts: &Parts) -> Response<Full<Bytes>> {
+    let host = text(&parts.headers, "host").unwrap_or_default();
+    let name = match host.starts_with("dynamodb.") {
+        true => host,
+        false => "dynamodb.us-east-1.amazonaws.com",
+    };
+    let body = format!("healthy: {name} ");
+    answer::plain(
+        asked,
+        200,
+        HeaderValue::from_static("text/plain"),
+        body.into(),
+    )
+}
+
+/// 52 characters, as the service's are.
+fn request_id() -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut random = [0; 52];
+    // Ids tell requests apart in logs; without randomness they would not, and nothing else would break.
+    let _ = getrandom::fill(&mut random);
+    random
+        .iter()
+        .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)))
+        .map(|letter| char::from(*letter))
+        .collect()
+}

@@ -1,0 +1,127 @@
+"""What programs for DynamoDB do, through boto3 as it is: run by tests/tests/clients, which sets the environment."""
+
+from decimal import Decimal
+
+import boto3
+from boto3.dynamodb.conditions import Key
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+client = boto3.client("dynamodb")
+resource = boto3.resource("dynamodb")
+
+
+def refused(code, call, *args, **kwargs):
+    try:
+        call(*args, **kwargs)
+    except ClientError as error:
+        found = error.response["Error"]
+        assert found["Code"] == code, found
+        assert len(error.response["ResponseMetadata"]["RequestId"]) == 52
+        return found["Message"]
+    raise AssertionError(f"{code} was expected")
+
+
+def make(name, **more):
+    table = resource.create_table(
+        TableName=name,
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "N"},
+        ],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        **more,
+    )
+    table.wait_until_exists()
+    return table
+
+
+def tables():
+    for number in range(3):
+        make(f"table-{number}")
+    pages = client.get_paginator("list_tables").paginate(PaginationConfig={"PageSize": 2})
+    assert [name for page in pages for name in page["TableNames"]] == ["table-0", "table-1", "table-2"]
+    described = client.describe_table(TableName="table-1")["Table"]
+    assert described["TableStatus"] == "ACTIVE" and described["ItemCount"] == 0
+    assert described["SSEDescription"]["Status"] == "ENABLED"
+    assert described["CreationDateTime"].year >= 2024
+    message = refused("ResourceInUseException", make, "table-1")
+    assert message == "Table already exists: table-1", message
+    for number in range(3):
+        client.delete_table(TableName=f"table-{number}")
+        client.get_waiter("table_not_exists").wait(TableName=f"table-{number}", WaiterConfig={"Delay": 1})
+    message = refused("ResourceNotFoundException", client.describe_table, TableName="table-1")
+    assert message == "Requested resource not found: Table: table-1 not found", message
+
+
+def items(table):
+    item = {
+        "pk": "é\"\\\u2028😀",
+        "sk": Decimal("-12345678901234567890123456789012345678E-20"),
+        "binary": b"\x00\xff",
+        "empty": "",
+        "flag": True,
+        "nothing": None,
+        "list": ["a", Decimal(1), [b"x", {"deep": {}}]],
+        "strings": {"b", "a"},
+        "numbers": {Decimal("1.5"), Decimal("1e10")},
+        "binaries": {b"1", b"2"},
+    }
+    assert "Attributes" not in table.put_item(Item=item)
+    key = {"pk": item["pk"], "sk": item["sk"]}
+    assert table.get_item(Key=key, ConsistentRead=True)["Item"] == item
+    assert table.put_item(Item={**key, "x": 1}, ReturnValues="ALL_OLD")["Attributes"] == item
+    assert table.delete_item(Key=key, ReturnValues="ALL_OLD")["Attributes"] == {**key, "x": 1}
+    assert "Item" not in table.get_item(Key=key)
+
+
+def batches_and_pages(table):
+    with table.batch_writer() as batch:
+        for number in range(60):
+            batch.put_item(Item={"pk": "p", "sk": number, "text": "x" * 40_000})
+    pages = client.get_paginator("query").paginate(
+        TableName=table.name,
+        KeyConditionExpression="pk = :p",
+        ExpressionAttributeValues={":p": {"S": "p"}},
+    )
+    pages = list(pages)
+    assert len(pages) == 3, "a page ends at 1 MB"
+    assert [int(item["sk"]["N"]) for page in pages for item in page["Items"]] == list(range(60))
+    last = table.query(
+        KeyConditionExpression=Key("pk").eq("p") & Key("sk").between(10, 19), ScanIndexForward=False, Limit=3
+    )
+    assert [int(item["sk"]) for item in last["Items"]] == [19, 18, 17]
+    assert last["LastEvaluatedKey"] == {"pk": "p", "sk": 17}
+    segments = [table.scan(Segment=segment, TotalSegments=2, Select="COUNT")["Count"] for segment in range(2)]
+    assert sum(segments) <= 60
+    assert sum(page["Count"] for page in client.get_paginator("scan").paginate(TableName=table.name)) == 60
+
+
+def errors(table):
+    message = refused("ValidationException", table.put_item, Item={"pk": "only"})
+    assert message == "One or more parameter values were invalid: Missing the key sk in the item", message
+    refused("ValidationException", table.get_item, Key={"pk": 5, "sk": 1})
+    refused("ResourceNotFoundException", resource.Table("nowhere").put_item, Item={"pk": "a"})
+    stranger = boto3.client("dynamodb", aws_access_key_id="NOBODY", aws_secret_access_key="x")
+    message = refused("UnrecognizedClientException", stranger.list_tables)
+    assert message == "The security token included in the request is invalid.", message
+    impostor = boto3.client("dynamodb", aws_secret_access_key="wrong", aws_access_key_id=own_key_id())
+    refused("InvalidSignatureException", impostor.list_tables)
+    packed = boto3.client("dynamodb", config=Config(request_min_compression_size_bytes=1))
+    assert packed.list_tables()["TableNames"] == [table.name]
+
+
+def own_key_id():
+    return boto3.Session().get_credentials().access_key
+
+
+tables()
+airports = make("airports")
+items(airports)
+batches_and_pages(airports)
+errors(airports)
+print("all is well")

@@ -1,0 +1,61 @@
+// What programs for DynamoDB do, through AWS's JavaScript client as it is: run by tests/tests/clients, which sets the environment.
+import assert from "node:assert/strict";
+import {
+  CreateTableCommand,
+  DeleteItemCommand,
+  DeleteTableCommand,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  paginateQuery,
+  paginateScan,
+  waitUntilTableExists,
+} from "@aws-sdk/client-dynamodb";
+
+const client = new DynamoDBClient({});
+const TableName = "airports";
+const run = (Command, input) => client.send(new Command({ TableName, ...input }));
+
+await run(CreateTableCommand, {
+  AttributeDefinitions: [
+    { AttributeName: "country", AttributeType: "S" },
+    { AttributeName: "icao", AttributeType: "S" },
+  ],
+  KeySchema: [
+    { AttributeName: "country", KeyType: "HASH" },
+    { AttributeName: "icao", KeyType: "RANGE" },
+  ],
+  BillingMode: "PAY_PER_REQUEST",
+});
+await waitUntilTableExists({ client, maxWaitTime: 30 }, { TableName });
+
+const Key = { country: { S: "IS" }, icao: { S: "BIRK" } };
+const Item = { ...Key, raw: { B: new Uint8Array([0, 255]) }, runways: { L: [{ N: "2" }, { M: { a: { NULL: true } } }] } };
+await run(PutItemCommand, { Item });
+assert.deepEqual((await run(GetItemCommand, { Key })).Item, Item);
+
+for (let number = 0; number < 30; number++) {
+  await run(PutItemCommand, { Item: { country: { S: "XX" }, icao: { S: `X${number + 10}` } } });
+}
+const pages = paginateQuery(
+  { client, pageSize: 7 },
+  { TableName, KeyConditionExpression: "country = :c", ExpressionAttributeValues: { ":c": { S: "XX" } } },
+);
+const found = [];
+for await (const page of pages) found.push(...page.Items.map((item) => item.icao.S));
+assert.equal(found.length, 30);
+assert.deepEqual(found, [...found].sort());
+let scanned = 0;
+for await (const page of paginateScan({ client, pageSize: 11 }, { TableName })) scanned += page.Count;
+assert.equal(scanned, 31);
+
+assert.deepEqual((await run(DeleteItemCommand, { Key, ReturnValues: "ALL_OLD" })).Attributes, Item);
+await assert.rejects(run(GetItemCommand, { Key: { country: { S: "IS" } } }), {
+  name: "ValidationException",
+  message: "The provided key element does not match the schema",
+});
+await assert.rejects(run(GetItemCommand, { TableName: "nowhere", Key }), { name: "ResourceNotFoundException" });
+const stranger = new DynamoDBClient({ credentials: { accessKeyId: "NOBODY", secretAccessKey: "x" } });
+await assert.rejects(stranger.send(new GetItemCommand({ TableName, Key })), { name: "UnrecognizedClientException" });
+await run(DeleteTableCommand, {});
+console.log("all is well");
