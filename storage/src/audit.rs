@@ -10,6 +10,7 @@ use sealdb_crypto::audit::{AuditTrail, TrailAccess};
 use sealdb_crypto::{AuditedKms, Caller, DatabaseId};
 
 use crate::error::Error;
+use crate::recovery::Patience;
 use crate::shared::Parts;
 
 /// The audit trail of a database.
@@ -55,19 +56,19 @@ impl Parts {
             database,
             caller: Caller::database(),
         };
-        let trail = match (began, path.exists()) {
-            (Began::Before, true) => AuditTrail::open(&path, &access)?,
-            (Began::Before, false) => {
+        let exists = path.exists();
+        match began {
+            Began::WithDatabase if exists => set_aside(&path)?,
+            Began::Before if !exists => {
                 tracing::warn!("the audit trail is missing and is begun anew");
-                AuditTrail::create(&path, &access)?
             }
-            (Began::WithDatabase, exists) => {
-                if exists {
-                    set_aside(&path)?;
-                }
-                AuditTrail::create(&path, &access)?
-            }
-        };
+            _ => {}
+        }
+        let opens = exists && began == Began::Before;
+        let trail = Patience::new(self).ask(move || match opens {
+            true => AuditTrail::open(&path, &access),
+            false => AuditTrail::create(&path, &access),
+        })?;
         let trail = Arc::new(trail);
         self.kms = Arc::new(AuditedKms::new(
             self.kms.clone(),

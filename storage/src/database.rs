@@ -8,7 +8,7 @@ use sealdb_crypto::{
     Aes256Gcm, Caller, Clock, EpochLimits, Keyring, Kms, Provider, RootKeySource, Sealing,
     SystemClock,
 };
-use sealdb_engine::{Engine, FileEngine, FileOptions, SegmentSizes};
+use sealdb_engine::{Engine, EngineError, FileEngine, FileOptions, SegmentSizes, database_exists};
 use sealdb_model::ops::{
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
     DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
@@ -20,7 +20,7 @@ use crate::audit::Trail;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ops::{self, Via};
-use crate::options::Options;
+use crate::options::{EngineKind, Options};
 use crate::shared::Parts;
 use crate::stats::Stats;
 use crate::tools::{CheckReport, check_parts};
@@ -153,7 +153,7 @@ impl Builder {
 
     /// Everything that an open database is made of. The directory is locked from here on.
     pub(crate) fn parts(self) -> Result<Parts, Error> {
-        let exists = self.engine.is_some() || FileEngine::exists(&self.dir);
+        let exists = self.engine.is_some() || database_exists(&self.dir);
         if !exists && self.existing_only {
             return Err(Error::NoDatabase(self.dir));
         }
@@ -170,18 +170,7 @@ impl Builder {
         };
         let engine = match self.engine {
             Some(engine) => engine,
-            None => {
-                let segments = SegmentSizes {
-                    first: self.options.segment_first,
-                    max: self.options.segment_max,
-                    ..SegmentSizes::default()
-                };
-                let options = FileOptions {
-                    segments,
-                    ..FileOptions::default()
-                };
-                Arc::new(FileEngine::open(&self.dir, options).map_err(Error::from_engine)?)
-            }
+            None => open_engine(&self.dir, &self.options).map_err(Error::from_engine)?,
         };
         let provider = self.provider;
         let sealing = self
@@ -197,6 +186,31 @@ impl Builder {
             options: self.options,
         })
     }
+}
+
+fn open_engine(dir: &Path, options: &Options) -> Result<Arc<dyn Engine>, EngineError> {
+    let segments = SegmentSizes {
+        first: options.segment_first,
+        max: options.segment_max,
+        ..SegmentSizes::default()
+    };
+    Ok(match options.engine {
+        EngineKind::File => {
+            let options = FileOptions {
+                segments,
+                ..FileOptions::default()
+            };
+            Arc::new(FileEngine::open(dir, options)?)
+        }
+        #[cfg(feature = "sled")]
+        EngineKind::Sled => {
+            let options = sealdb_engine::SledOptions {
+                segments,
+                ..sealdb_engine::SledOptions::default()
+            };
+            Arc::new(sealdb_engine::SledEngine::open(dir, options)?)
+        }
+    })
 }
 
 /// A keyring is made only together with a new database: a missing one is never replaced.

@@ -78,7 +78,7 @@ pub use tree::fuzz_page;
 pub use catalog::record::Billing;
 pub use database::{Builder, Database};
 pub use error::{ClosedReason, Error};
-pub use options::{Background, Durability, Options};
+pub use options::{Background, Durability, EngineKind, Options};
 #[doc(hidden)]
 pub use shared::Parts;
 pub use stats::Stats;

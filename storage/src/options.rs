@@ -1,6 +1,6 @@
 //! Settings of an open database: plain data with defaults.
 //!
-//! Components (engine, KMS, clock, sealing) are not settings; they enter through the builder.
+//! Components (KMS, clock, sealing, an engine of one's own) are not settings; they enter through the builder.
 
 use std::time::Duration;
 
@@ -12,6 +12,20 @@ pub enum Durability {
     Commit,
     /// Acknowledged writes survive the death of the process at once, and a power loss after at most this long.
     Interval(Duration),
+}
+
+/// Which engine keeps the bytes of a database in its directory. A directory of one is refused by the others, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// Files of our own: what all promises are made for.
+    #[default]
+    File,
+    /// sled 0.34, for those who run it already. Slower, and not to be trusted with a loss of power: a database may not open after
+    /// one, or lack what was acknowledged. A deleted table's wrapped key stays in sled's files for a while, and the tools of
+    /// [`tools`](crate::tools) do not read them.
+    #[cfg(feature = "sled")]
+    Sled,
 }
 
 /// Who drives what otherwise runs in the background.
@@ -39,6 +53,8 @@ pub struct Options {
     pub dirty_stop: f64,
     /// A checkpoint starts when the log holds this much since the last one. Default 256 MiB.
     pub log_limit: u64,
+    /// The engine of the database's directory. Default: files.
+    pub engine: EngineKind,
     /// Size of the first log segment; each further one is twice as long. For the engine. Default 1 MiB.
     pub segment_first: u64,
     /// Largest size of a log segment. For the engine. Default 32 MiB.
@@ -73,6 +89,7 @@ impl Default for Options {
             dirty_slow: 1.0 / 4.0,
             dirty_stop: 1.0 / 2.0,
             log_limit: 256 << 20,
+            engine: EngineKind::File,
             segment_first: 1 << 20,
             segment_max: 32 << 20,
             durability: Durability::Commit,

@@ -13,19 +13,18 @@
 
 mod choose;
 mod create;
+mod patience;
 mod tail;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use sealdb_crypto::{
-    BlockKind, BlockTag, Caller, DatabaseId, EncryptionContext, Generation, KeyRecord,
-    KeyRecordError, KeyRef, KmsError, LogPlace, Moment, Sealer, SegmentId, TableId,
-};
+use sealdb_crypto::{BlockKind, BlockTag, Caller, DatabaseId, Moment, Sealer, TableId};
 use sealdb_engine::{Engine, SegmentNo};
 
 pub(crate) use choose::{ChosenRoot, choose_root};
 use create::{create, refuse_remains};
+pub(crate) use patience::Patience;
 use tail::copy_tail;
 
 use crate::audit::Began;
@@ -33,19 +32,13 @@ use crate::catalog::record::{SystemOutcome, TABLES, TableRecord};
 use crate::checkpoint::{Checkpoints, entries};
 use crate::error::{ClosedReason, Error};
 use crate::keeper::{Keeper, closed_reason, table_context};
-use crate::log::frame::{Frame, padded};
+use crate::log::frame::padded;
 use crate::log::reader::{LogReader, ReadSegment, Record, open_part};
-use crate::log::segments::{Segment, Segments};
-use crate::log::writer::{LogWriter, PartSource, build_record};
+use crate::log::writer::LogWriter;
 use crate::pins::Pins;
 use crate::replay::Replayed;
-use crate::root::{
-    FORMAT_VERSION, LogPosition, RawRoot, RootBody, RootError, RootHead, SegmentEntry, position_in,
-    read_root,
-};
-use crate::shared::{
-    FIRST_TABLE_SPACE, Opened, Parts, Published, Shared, SystemSealers, system_sealers,
-};
+use crate::root::{RootBody, RootHead, SegmentEntry};
+use crate::shared::{Opened, Parts, Published, Shared, SystemSealers};
 use crate::table::{Table, TableSealers};
 use crate::tree::{PageCache, Tree};
 
@@ -92,6 +85,7 @@ struct Replaying {
 
 struct Recovery<'p> {
     parts: &'p Parts,
+    patience: Patience,
     database: DatabaseId,
     cache: Arc<PageCache>,
     pins: Arc<Pins>,
@@ -136,6 +130,7 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
     let published = Published::new(body.sequence, body.tag, body.position);
     let mut recovery = Recovery {
         parts: &parts,
+        patience: Patience::new(&parts),
         database: head.database,
         cache: cache.clone(),
         pins: Pins::new(parts.clock.clone(), parts.options.pin_max_age),
@@ -268,13 +263,15 @@ impl Recovery<'_> {
         }
         let context = table_context(self.database, id, record.name.as_str(), &record.key);
         let asked = Moment::now(&*self.parts.clock);
-        let key = record
-            .key
-            .unwrap(&*self.parts.kms, &Caller::database(), &context);
+        let p = self.parts;
+        let (kms, key) = (p.kms.clone(), record.key.clone());
+        let key = self
+            .patience
+            .ask(move || key.unwrap(&*kms, &Caller::database(), &context));
         let (sealers, reason) = match key {
             Ok(key) => {
                 self.keeper.insert(id, asked);
-                let (p, table) = (self.parts, (self.database, id));
+                let table = (self.database, id);
                 let sealers = TableSealers::new(&p.engine, &p.sealing, &self.cache, table, key);
                 (Some(sealers), ClosedReason::Deleted)
             }

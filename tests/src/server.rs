@@ -196,6 +196,23 @@ impl Home {
         command.args(args);
         run(command, input)
     }
+
+    /// Has `sealdb` create a table: `keys` are the partition key and, if it has one, the sort key, as `country:S`. Returns what it said.
+    pub fn table(&self, name: &str, keys: &[&str]) -> String {
+        let keys = ["--pk", "--sk"]
+            .iter()
+            .zip(keys)
+            .flat_map(|(flag, key)| [*flag, *key]);
+        let args: Vec<&str> = ["table", "create", name].into_iter().chain(keys).collect();
+        self.sealdb(&args).ok()
+    }
+
+    /// A table of the name `table` with one item.
+    pub fn table_of_one(&self) {
+        self.table("table", &["id:S"]);
+        self.sealdb(&["item", "put", "table", r#"{"id": "a"}"#])
+            .ok();
+    }
 }
 
 /// Runs a program to its end.

@@ -19,6 +19,8 @@ use crate::size::ItemSize;
 use crate::store::{Failure, Items, Kind, Settings, Store};
 
 mod beside;
+#[cfg(feature = "sled")]
+mod engines;
 mod load;
 mod memory;
 mod restart;
@@ -82,6 +84,12 @@ pub const ALL: &[Long] = &[
         name: "server",
         what: "the sealdb-server beside this program: start, idle memory, size",
         run: server::run,
+    },
+    #[cfg(feature = "sled")]
+    Long {
+        name: "engines",
+        what: "the sealed database over its own files and over sled: load, durable puts, gets, disk",
+        run: engines::run,
     },
     Long {
         name: "memory",

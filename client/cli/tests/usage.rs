@@ -19,7 +19,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn help_names_every_command() {
+fn help_names_every_command_and_each_has_its_own() {
     let help = text(&sealdb(&["--help"]).stdout);
     for command in [
         "table",
@@ -42,7 +42,11 @@ fn help_names_every_command() {
             help.contains(&format!("\n  {command} ")),
             "{command} is missing in:\n{help}"
         );
+        let own = text(&sealdb(&[command, "--help"]).stdout);
+        assert!(own.contains("Usage: sealdb"), "{own}");
     }
+    let version = text(&sealdb(&["--version"]).stdout);
+    assert!(version.starts_with("sealdb "), "{version}");
 }
 
 #[test]

@@ -21,11 +21,14 @@
 
 use std::sync::Arc;
 
+use parking_lot::RwLockReadGuard;
+
+use crate::core::Core;
 use crate::engine::delegate_engine;
 use crate::image::{Device, Event, FileId, Image, Unit};
-use crate::memory::Core;
+use crate::memory::{InMemory, in_memory};
 use crate::rng::Rng;
-use crate::{EngineError, SegmentNo, SegmentSizes, UNIT};
+use crate::{EngineError, SegmentSizes, UNIT};
 
 /// A sector: the grain at which a write tears.
 const SECTOR: usize = 512;
@@ -43,7 +46,7 @@ pub enum Survival {
 
 /// A memory engine that can crash at each of its writes and syncs.
 pub struct CrashEngine {
-    core: Core<Journal>,
+    core: Core<InMemory<Journal>>,
 }
 
 impl CrashEngine {
@@ -70,10 +73,10 @@ impl CrashEngine {
     /// contract has it, opening makes roots and names durable.
     #[must_use]
     pub fn next_process(&self, sizes: SegmentSizes) -> Self {
-        let state = self.core.state.read();
-        let mut journal = Journal::new(state.device.now.clone(), false);
-        journal.disk = state.device.disk.clone();
-        if state.device.cut_short {
+        let before = self.journal();
+        let mut journal = Journal::new(before.now.clone(), false);
+        journal.disk = before.disk.clone();
+        if before.cut_short {
             journal.disk.pending.pop();
         }
         let root = FileId::Root;
@@ -83,47 +86,41 @@ impl CrashEngine {
     }
 
     fn with_journal(journal: Journal, sizes: SegmentSizes) -> Self {
-        let roots = journal.now.roots();
-        let found: Vec<(SegmentNo, u64)> = journal
-            .now
-            .logs
-            .iter()
-            .map(|(no, log)| (*no, log.len))
-            .collect();
         Self {
-            core: Core::new(journal, &roots, found, sizes),
+            core: in_memory(journal, sizes),
         }
+    }
+
+    fn journal(&self) -> RwLockReadGuard<'_, Journal> {
+        self.core.medium.device.read()
     }
 
     /// Crashes at the operation with this number (counted from 1 since opening); it must lie ahead.
     pub fn crash_at(&self, operation: u64) {
-        self.core.state.write().device.crash_at = Some(operation);
+        self.core.medium.device.write().crash_at = Some(operation);
     }
 
     /// Crashes now: between two operations.
     pub fn crash(&self) {
-        self.core.state.write().device.crashed = true;
+        self.core.medium.device.write().crashed = true;
     }
 
     /// Whether it has crashed.
     #[must_use]
     pub fn crashed(&self) -> bool {
-        self.core.state.read().device.crashed
+        self.journal().crashed
     }
 
     /// How many operations were begun, a crashed one included.
     #[must_use]
     pub fn operations(&self) -> u64 {
-        self.core.state.read().device.operations
+        self.journal().operations
     }
 
     /// A word on the operation begun last ("write log segment 3, 2 units"), for a failing test's message.
     #[must_use]
     pub fn last_operation(&self) -> String {
-        self.core
-            .state
-            .read()
-            .device
+        self.journal()
             .last
             .clone()
             .map_or_else(|| "none".into(), |event| event.to_string())
@@ -132,14 +129,13 @@ impl CrashEngine {
     /// The bytes that a disk could hold if the power failed now, or failed when the engine crashed.
     #[must_use]
     pub fn survivor(&self, survival: Survival) -> Image {
-        self.core.state.read().device.disk.survivor(survival)
+        self.journal().disk.survivor(survival)
     }
 
     /// All operations so far, if the engine is [recording](Self::recording); else an empty history.
     #[must_use]
     pub fn history(&self) -> History {
-        let state = self.core.state.read();
-        let journal = &state.device;
+        let journal = self.journal();
         match &journal.recorded {
             Some((initial, events)) => History {
                 initial: initial.clone(),
@@ -353,6 +349,10 @@ impl Device for Journal {
             self.disk.finish(&event);
         }
         Ok(())
+    }
+
+    fn image(&self) -> &Image {
+        &self.now
     }
 
     fn now(&self) -> Result<&Image, EngineError> {

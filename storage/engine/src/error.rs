@@ -88,6 +88,14 @@ pub enum EngineError {
         /// One of the names found.
         found: String,
     },
+    /// The directory holds a database that another engine made.
+    #[error("{} holds a database of the {engine} engine", path.display())]
+    OtherEngine {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        engine: &'static str,
+    },
     /// A file that belongs to an existing database is missing.
     #[error("{} is missing", path.display())]
     MissingFile {

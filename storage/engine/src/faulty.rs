@@ -57,6 +57,8 @@ pub enum Fault {
     Sync,
     /// One bit of the bytes read is turned. At a point that reads nothing: no fault.
     FlipBit,
+    /// The calling thread panics; nothing was done.
+    Panic,
 }
 
 /// A file as far as a failed sync is concerned.
@@ -178,6 +180,7 @@ impl Faults {
             }
         }
         plan.struck += u64::from(fault.is_some());
+        assert!(fault != Some(Fault::Panic), "told to panic");
         fault
     }
 

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`Engine`] | the contract that every engine keeps, written on its methods |
 //! | [`FileEngine`] | the default: page file, root file and log segments in one directory |
+//! | `SledEngine` | the same over sled 0.34, with the feature `sled`: slower, and less safe |
 //! | [`MemoryEngine`] | the same in memory, for tests and for throw-away databases |
 //! | [`FaultyEngine`] | wraps an engine and makes it fail as told |
 //! | [`CrashEngine`] | remembers each write and sync, and rebuilds what a power loss would leave |
@@ -24,26 +25,34 @@
 
 mod alloc;
 pub mod conformance;
+mod core;
+mod counters;
 mod crash;
 mod engine;
 mod error;
 mod faulty;
 mod file;
 mod image;
+mod lock;
 mod memory;
 mod rng;
 mod root;
 mod runs;
 mod segments;
+#[cfg(feature = "sled")]
+mod sled;
 mod types;
 
+#[cfg(feature = "sled")]
+pub use self::sled::{SledEngine, SledOptions};
 pub use alloc::{Allocated, allocated};
 pub use crash::{CrashEngine, History, Survival};
 pub use engine::{BoxFuture, Engine, PageRead};
 pub use error::EngineError;
 pub use faulty::{Fault, FaultPoint, Faults, FaultyEngine};
-pub use file::{FileEngine, FileOptions, OpenMode};
+pub use file::{FileEngine, FileOptions};
 pub use image::Image;
+pub use lock::{OpenMode, database_exists};
 pub use memory::MemoryEngine;
 pub use segments::SegmentSizes;
 pub use types::{EngineStats, Freed, MAX_PAGE_LEN, PageAddr, ROOT_MAX, SegmentNo, SpaceId, UNIT};

@@ -26,20 +26,25 @@ pub(crate) fn slot_offset(slot: usize) -> u64 {
     (slot * SLOT_LEN) as u64
 }
 
-/// The bytes of a whole slot.
-pub(crate) fn encode_slot(root: &[u8]) -> Result<Vec<u8>, EngineError> {
+/// Refuses a root of no length or too much.
+pub(crate) fn check_root(root: &[u8]) -> Result<(), EngineError> {
     if root.is_empty() || root.len() > ROOT_MAX {
         return Err(EngineError::Misuse {
             reason: "a root has 1 byte to 32 KiB",
         });
     }
+    Ok(())
+}
+
+/// The bytes of a whole slot, for a root that [`check_root`] accepts.
+pub(crate) fn encode_slot(root: &[u8]) -> Vec<u8> {
     let len = root.len() as u32; // at most 32 KiB
     let mut out = Vec::with_capacity(SLOT_LEN);
     out.extend_from_slice(&len.to_le_bytes());
     out.extend_from_slice(&(!len).to_le_bytes());
     out.extend_from_slice(root);
     out.resize(SLOT_LEN, 0);
-    Ok(out)
+    out
 }
 
 /// The root in a slot's bytes, if its length makes sense.
@@ -109,7 +114,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_slot_gives_back_its_root(root in proptest::collection::vec(any::<u8>(), 1..2000)) {
-            let slot = encode_slot(&root).unwrap();
+            let slot = encode_slot(&root);
             prop_assert_eq!(slot.len(), SLOT_LEN);
             prop_assert_eq!(decode_slot(&slot), Some(root));
         }
@@ -124,14 +129,12 @@ mod tests {
 
     #[test]
     fn the_longest_root_fits_and_one_more_byte_does_not() {
-        assert_eq!(
-            decode_slot(&encode_slot(&[7; ROOT_MAX]).unwrap()),
-            Some(vec![7; ROOT_MAX])
-        );
-        assert!(matches!(
-            encode_slot(&[7; ROOT_MAX + 1]),
-            Err(EngineError::Misuse { .. })
-        ));
-        assert!(matches!(encode_slot(&[]), Err(EngineError::Misuse { .. })));
+        let longest = [7; ROOT_MAX];
+        check_root(&longest).unwrap();
+        assert_eq!(decode_slot(&encode_slot(&longest)), Some(longest.to_vec()));
+        for refused in [&[7; ROOT_MAX + 1][..], &[]] {
+            let error = check_root(refused).unwrap_err();
+            assert!(matches!(error, EngineError::Misuse { .. }), "{error}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Every engine of the crate passes the suite.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -103,26 +103,32 @@ fn faulty_without_faults() {
     }));
 }
 
-struct Files {
+/// Engines in directories.
+struct Directories {
     dir: tempfile::TempDir,
+    open: fn(&Path) -> Arc<dyn Engine>,
     next: AtomicU32,
-    open: Mutex<Vec<(*const (), PathBuf)>>,
+    made: Mutex<Vec<(*const (), PathBuf)>>,
 }
 
-impl Files {
+impl Directories {
+    fn new(dir: tempfile::TempDir, open: fn(&Path) -> Arc<dyn Engine>) -> Self {
+        Self {
+            dir,
+            open,
+            next: AtomicU32::new(0),
+            made: Mutex::default(),
+        }
+    }
+
     fn open(&self, path: PathBuf) -> Arc<dyn Engine> {
-        let options = FileOptions {
-            segments: SIZES,
-            ..FileOptions::default()
-        };
-        let engine: Arc<dyn Engine> =
-            Arc::new(FileEngine::open(&path, options).expect("a directory is opened"));
-        self.open.lock().push((Arc::as_ptr(&engine).cast(), path));
+        let engine = (self.open)(&path);
+        self.made.lock().push((Arc::as_ptr(&engine).cast(), path));
         engine
     }
 }
 
-impl Harness for Files {
+impl Harness for Directories {
     fn fresh(&self) -> Arc<dyn Engine> {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         self.open(self.dir.path().join(n.to_string()))
@@ -131,7 +137,7 @@ impl Harness for Files {
     fn reopen(&self, engine: Arc<dyn Engine>) -> Option<Arc<dyn Engine>> {
         let of = Arc::as_ptr(&engine).cast();
         let path = self
-            .open
+            .made
             .lock()
             .iter()
             .rev()
@@ -142,28 +148,41 @@ impl Harness for Files {
     }
 }
 
-fn files(dir: tempfile::TempDir) -> Files {
-    Files {
-        dir,
-        next: AtomicU32::new(0),
-        open: Mutex::default(),
-    }
+fn open_files(path: &Path) -> Arc<dyn Engine> {
+    let options = FileOptions {
+        segments: SIZES,
+        ..FileOptions::default()
+    };
+    Arc::new(FileEngine::open(path, options).expect("a directory is opened"))
 }
 
 #[test]
 fn file() {
-    whole(run(&files(
-        tempfile::tempdir().expect("a temporary directory"),
-    )));
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    whole(run(&Directories::new(dir, open_files)));
 }
 
 /// tmpfs knows no `RWF_NOWAIT`: the other way of reading.
 #[test]
 fn file_in_shared_memory() {
-    let shm = std::path::Path::new("/dev/shm");
+    let shm = Path::new("/dev/shm");
     if shm.is_dir() {
-        whole(run(&files(
-            tempfile::tempdir_in(shm).expect("a temporary directory"),
-        )));
+        let dir = tempfile::tempdir_in(shm).expect("a temporary directory");
+        whole(run(&Directories::new(dir, open_files)));
     }
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn sled() {
+    use sealdb_engine::{SledEngine, SledOptions};
+
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    whole(run(&Directories::new(dir, |path| {
+        let options = SledOptions {
+            segments: SIZES,
+            ..SledOptions::default()
+        };
+        Arc::new(SledEngine::open(path, options).expect("a directory is opened"))
+    })));
 }

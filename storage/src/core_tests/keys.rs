@@ -9,7 +9,6 @@ use sealdb_engine::{Engine, MemoryEngine, PageAddr, UNIT};
 use super::{World, get, item, new_table, put, reopened, sizes};
 use crate::core::Core;
 use crate::error::{ClosedReason, Error};
-use crate::options::Background;
 use crate::table::Table;
 use crate::testing::Answer;
 
@@ -274,9 +273,7 @@ fn what_nobody_asked_about_for_all_its_time_and_grace_closes() {
 }
 
 fn setup_with_threads() -> Setup {
-    let mut world = World::inline();
-    world.options.background = Background::Threads;
-    setup_in(world)
+    setup_in(World::threaded())
 }
 
 /// Time passes, a quarter of a second at a time, and the keeper looks.
@@ -317,6 +314,56 @@ fn a_kms_call_that_never_returns_holds_up_no_other_key_and_closes_its_table_on_t
     }
     assert!(get(&s.films, "a", "1").unwrap().is_some());
     s.core.close_blocking().unwrap();
+}
+
+#[test]
+fn a_start_waits_for_a_kms_that_hangs_only_so_long_and_the_keeper_asks_again() {
+    let s = setup_with_threads();
+    let names: Vec<String> = (0..8).map(|n| format!("unheard-{n}")).collect();
+    for name in &names {
+        s.core
+            .create_table_blocking(new_table(name), &Caller::database())
+            .unwrap();
+    }
+    s.core.close_blocking().unwrap();
+    for name in &names {
+        s.world.kms.answer(name, Answer::Hang);
+    }
+    let core = s.world.open(reopened(&s.engine)).unwrap();
+    // The catalog is in the order of names: these two were asked first, and answered.
+    for answered in ["films", "songs"] {
+        let table = core.table(answered).unwrap();
+        assert!(get(&table, "a", "1").unwrap().is_some());
+    }
+    for name in &names {
+        let closed = core.table(name).unwrap().closed_reason();
+        assert!(matches!(closed, Some(ClosedReason::Expired(_))), "{name}");
+    }
+    for name in &names {
+        s.world.kms.answer(name, Answer::Yes);
+    }
+    let s = Setup { core, ..s };
+    for name in &names {
+        let table = s.core.table(name).unwrap();
+        for _ in 0..1000 {
+            pass(&s, Duration::from_secs(1));
+            if table.closed_reason().is_none() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        put(&s.core, &table, &item("a", "1", "x")).unwrap();
+    }
+    s.core.close_blocking().unwrap();
+
+    // Without the system's key there is no opening, but an answer.
+    s.world.kms.answer("system", Answer::Hang);
+    let refused = s.world.open(reopened(&s.engine)).map(drop).unwrap_err();
+    assert!(
+        matches!(&refused, Error::Key(e) if e.is_transient()),
+        "{refused}"
+    );
+    s.world.kms.answer("system", Answer::Yes);
 }
 
 #[test]

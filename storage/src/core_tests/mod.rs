@@ -7,6 +7,7 @@ mod history;
 mod indexes;
 mod keys;
 mod opening;
+mod panics;
 mod threads;
 
 use std::sync::Arc;
@@ -47,6 +48,12 @@ impl World {
             clock: Arc::new(ManualClock::new()),
             options,
         }
+    }
+
+    pub(crate) fn threaded() -> Self {
+        let mut world = Self::inline();
+        world.options.background = Background::Threads;
+        world
     }
 
     pub(crate) fn open(&self, engine: Arc<dyn Engine>) -> Result<Core, Error> {

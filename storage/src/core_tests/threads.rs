@@ -1,27 +1,20 @@
 //! The database's inside with its threads: tasks and threads commit at once, groups form, everything ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sealdb_crypto::{Caller, Clock, ManualClock, Provider};
+use sealdb_crypto::Caller;
 use sealdb_engine::{Fault, FaultPoint, Faults, FaultyEngine, MemoryEngine};
 
 use super::{World, entry, get, item, new_table, put, reopened, sizes, stored};
-use crate::audit::Trail;
 use crate::commit::txn::TxnError;
 use crate::core::Core;
 use crate::error::Error;
-use crate::options::{Background, Durability};
+use crate::options::Durability;
 use crate::table::Table;
 
-fn threaded() -> World {
-    let mut world = World::inline();
-    world.options.background = Background::Threads;
-    world
-}
-
-async fn put_async(
+pub(super) async fn put_async(
     core: &Core,
     table: &Arc<Table>,
     pk: &str,
@@ -40,7 +33,7 @@ async fn tasks_and_threads_commit_at_once_and_a_close_ends_everything() {
         Durability::Commit,
         Durability::Interval(Duration::from_millis(2)),
     ] {
-        let mut world = threaded();
+        let mut world = World::threaded();
         world.options.durability = durability;
         world.options.cache_bytes = 1 << 20;
         world.options.log_limit = 1 << 20;
@@ -113,7 +106,7 @@ async fn tasks_and_threads_commit_at_once_and_a_close_ends_everything() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_of_dropped_futures_happen_whole_or_not_at_all() {
-    let world = threaded();
+    let world = World::threaded();
     let engine = Arc::new(MemoryEngine::with_segments(sizes()));
     let core = Arc::new(world.open(engine.clone()).unwrap());
     let table = core
@@ -146,8 +139,7 @@ async fn commits_of_dropped_futures_happen_whole_or_not_at_all() {
 
 #[test]
 fn a_failed_condition_is_answered_after_what_it_saw_is_durable() {
-    let mut world = threaded();
-    world.options.background = Background::Inline;
+    let world = World::inline();
     let engine = Arc::new(MemoryEngine::with_segments(sizes()));
     let core = world.open(engine).unwrap();
     let table = core
@@ -173,7 +165,7 @@ fn a_failed_condition_is_answered_after_what_it_saw_is_durable() {
 
 #[test]
 fn threads_that_crash_into_a_failed_sync_all_get_an_answer() {
-    let world = threaded();
+    let world = World::threaded();
     let faults = Faults::new();
     let engine = Arc::new(FaultyEngine::new(
         MemoryEngine::with_segments(sizes()),
@@ -219,7 +211,7 @@ fn threads_that_crash_into_a_failed_sync_all_get_an_answer() {
 
 #[test]
 fn a_group_that_is_larger_than_the_dirty_budget_does_not_wait_for_ever() {
-    let mut world = threaded();
+    let mut world = World::threaded();
     world.options.cache_bytes = 64 << 10;
     let core = world
         .open(Arc::new(MemoryEngine::with_segments(sizes())))
@@ -243,71 +235,4 @@ fn a_group_that_is_larger_than_the_dirty_budget_does_not_wait_for_ever() {
     });
     assert_eq!(waits.recv_timeout(Duration::from_secs(60)), Ok(true));
     assert_eq!(table.counters().item_count, 100);
-}
-
-/// A clock that panics when told to: the leader reads it while it seals a record.
-struct Bomb {
-    inner: ManualClock,
-    armed: AtomicBool,
-}
-
-impl Clock for Bomb {
-    fn wall_ms(&self) -> u64 {
-        // The key keeper reads the clock, too.
-        let keeper = std::thread::current().name() == Some("sealdb-keys");
-        assert!(
-            keeper || !self.armed.load(Ordering::SeqCst),
-            "told to panic"
-        );
-        self.inner.wall_ms()
-    }
-
-    fn boot(&self) -> Duration {
-        self.inner.boot()
-    }
-}
-
-#[test]
-fn a_panic_is_answered_and_nobody_sleeps_for_ever() {
-    let clock = Arc::new(Bomb {
-        inner: ManualClock::new(),
-        armed: AtomicBool::new(false),
-    });
-    let core = Core::open(crate::shared::Parts {
-        engine: Arc::new(MemoryEngine::with_segments(sizes())),
-        sealing: crate::testing::test_sealing(),
-        kms: crate::testing::TestKms::new(),
-        trail: Trail::None,
-        clock: clock.clone(),
-        provider: Provider::default_provider(),
-        options: threaded().options,
-    })
-    .unwrap();
-    let table = core
-        .create_table_blocking(new_table("films"), &Caller::database())
-        .unwrap();
-    // In a mutation: its caller alone.
-    let own: Result<(), Error> = core.commit_blocking(|_| panic!("told to panic"));
-    assert!(matches!(own, Err(Error::System(_))), "{own:?}");
-    put(&core, &table, &item("a", "1", "x")).unwrap();
-
-    // In the leader: everybody gets an answer, or panics itself.
-    clock.armed.store(true, Ordering::SeqCst);
-    std::thread::scope(|scope| {
-        for n in 0..8 {
-            let (core, table) = (&core, &table);
-            scope.spawn(move || {
-                let put = std::panic::AssertUnwindSafe(|| {
-                    put(core, table, &item("b", &n.to_string(), "x"))
-                });
-                let done = std::panic::catch_unwind(put);
-                assert!(!matches!(done, Ok(Ok(()))), "not durable");
-            });
-        }
-    });
-    clock.armed.store(false, Ordering::SeqCst);
-    let refused = put(&core, &table, &item("b", "1", "x"));
-    assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
-    assert!(get(&table, "a", "1").unwrap().is_some(), "reads go on");
-    core.close_blocking().unwrap();
 }

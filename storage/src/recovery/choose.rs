@@ -1,6 +1,15 @@
 //! Which root a database is opened from.
 
-use super::*;
+use std::sync::Arc;
+
+use sealdb_crypto::{Caller, EncryptionContext, KeyRecordError, KmsError, Moment};
+
+use super::Patience;
+use crate::audit::Began;
+use crate::error::Error;
+use crate::root::{FORMAT_VERSION, RawRoot, RootBody, RootError, RootHead, read_root};
+use crate::shared::{Parts, SystemSealers, system_sealers};
+use crate::tree::PageCache;
 
 /// A root that opened.
 pub(crate) struct ChosenRoot {
@@ -35,7 +44,6 @@ pub(crate) fn choose_root(
         }
     }
     candidates.sort_by_key(|(_, raw)| std::cmp::Reverse(raw.head.counter));
-    let mut failure = None;
     for (slot, raw) in candidates {
         let head = &raw.head;
         if head.suite != parts.sealing.suite() {
@@ -50,10 +58,9 @@ pub(crate) fn choose_root(
         parts.audit(head.database, Began::Before)?;
         let asked = Moment::now(&*parts.clock);
         let context = EncryptionContext::for_system(head.database, head.system_key.generation);
-        let key = match head
-            .system_key
-            .unwrap(&*parts.kms, &Caller::database(), &context)
-        {
+        let (kms, key) = (parts.kms.clone(), head.system_key.clone());
+        let unwrap = move || key.unwrap(&*kms, &Caller::database(), &context);
+        let key = match Patience::new(parts).ask(unwrap) {
             Ok(key) => key,
             Err(
                 error @ KeyRecordError::Kms(
@@ -66,7 +73,6 @@ pub(crate) fn choose_root(
             }
             Err(error) => {
                 unreadable.push(format!("slot {slot}: {error}"));
-                failure.get_or_insert(error);
                 continue;
             }
         };

@@ -2,7 +2,24 @@
 //!
 //! Crash before its first root is durable: there is no database yet, and the next open makes one.
 
-use super::*;
+use std::sync::Arc;
+
+use sealdb_crypto::{
+    BlockTag, Caller, DatabaseId, EncryptionContext, Generation, KeyRecord, KeyRef, Moment,
+    SegmentId, TableId,
+};
+use sealdb_engine::Engine;
+
+use super::{Patience, is_zero, system};
+use crate::checkpoint::Checkpoints;
+use crate::error::Error;
+use crate::keeper::Keeper;
+use crate::log::segments::{Segment, Segments};
+use crate::log::writer::LogWriter;
+use crate::pins::Pins;
+use crate::root::{LogPosition, RootBody, RootHead, SegmentEntry};
+use crate::shared::{FIRST_TABLE_SPACE, Opened, Parts, Published, Shared, system_sealers};
+use crate::tree::{PageCache, Tree};
 
 /// Two empty slots are a database whose creation was cut short, if nothing else is there: its first root comes before any page and any
 /// record. Otherwise somebody wiped the roots, and a new database would bury what is left.
@@ -25,15 +42,11 @@ pub(super) fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, 
     let asked = Moment::now(&*parts.clock);
     let context = EncryptionContext::for_system(database, Generation::FIRST);
     let suite = parts.sealing.suite();
-    let caller = Caller::database();
-    let (system_key, key) = KeyRecord::create(
-        &*parts.kms,
-        &caller,
-        &KeyRef::system(),
-        context,
-        Generation::FIRST,
-        suite,
-    )?;
+    let kms = parts.kms.clone();
+    let (system_key, key) = Patience::new(&parts).ask(move || {
+        let (caller, key) = (Caller::database(), KeyRef::system());
+        KeyRecord::create(&*kms, &caller, &key, context, Generation::FIRST, suite)
+    })?;
     let cache = PageCache::new(parts.options.cache_bytes);
     let sealers = system_sealers(&parts, &cache, database, key);
     let keeper = Keeper::new(&parts.options);

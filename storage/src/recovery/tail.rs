@@ -1,6 +1,15 @@
 //! The end of the log in a segment of this process's own.
 
-use super::*;
+use sealdb_crypto::{LogPlace, SegmentId};
+
+use super::{ReplayedLog, system};
+use crate::error::Error;
+use crate::log::frame::{Frame, padded};
+use crate::log::reader::ReadSegment;
+use crate::log::segments::{Segment, Segments};
+use crate::log::writer::{LogWriter, PartSource, build_record};
+use crate::root::{RootBody, RootHead, SegmentEntry, position_in};
+use crate::shared::{Parts, Shared, SystemSealers};
 
 /// Copies the records that nothing says were durable into a fresh segment, and syncs it. Frames are sealed anew; parts stay as they are
 /// and their frames name their origin.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use sealdb_crypto::{Kms, RootKeySource};
 use sealdb_engine::{
     Allocated, EngineError, FileEngine, FileOptions, OpenMode, PageAddr, SegmentSizes, SpaceId,
-    allocated,
+    allocated, database_exists,
 };
 
 use crate::audit::Trail;
@@ -55,7 +55,7 @@ pub fn compact(
     root_key: RootKeySource,
 ) -> Result<CompactReport, Error> {
     let data_dir = data_dir.as_ref();
-    if !FileEngine::exists(data_dir) {
+    if !database_exists(data_dir) {
         return Err(Error::NoDatabase(data_dir.to_owned()));
     }
     compact_with(data_dir, super::keyring(keyring_dir.as_ref(), root_key)?)

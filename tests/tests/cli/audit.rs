@@ -21,8 +21,7 @@ fn the_events_of_a_new_table_are_shown() {
     let home = Home::new();
     let server = home.start();
     let before = events(&home, &["-n", "1000"]);
-    home.sealdb(&["table", "create", "airports", "--pk", "id:S"])
-        .ok();
+    home.table("airports", &["id:S"]);
     let all = events(&home, &["-n", "1000"]);
     assert!(all.len() > before.len());
     for (index, record) in all.iter().enumerate() {
@@ -134,8 +133,7 @@ fn follow_shows_what_comes() {
 fn a_changed_trail_is_not_shown_as_if_nothing_were() {
     let home = Home::new();
     let server = home.start();
-    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
-        .ok();
+    home.table("table", &["id:S"]);
     assert!(server.terminate().success());
     let path = home.data_dir().join("audit.trail");
     let mut bytes = std::fs::read(&path).unwrap();

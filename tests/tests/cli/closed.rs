@@ -12,8 +12,7 @@ const ITEMS: usize = 3_000;
 fn filled() -> Home {
     let home = Home::new();
     let server = home.start();
-    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
-        .ok();
+    home.table("table", &["id:S"]);
     let lines: String = (0..ITEMS)
         .map(|id| format!("{}\n", json!({"id": id.to_string(), "x": "y".repeat(100)})))
         .collect();
@@ -182,8 +181,7 @@ fn a_running_database_is_left_alone() {
 fn compact_gives_back_what_is_free() {
     let home = filled();
     let server = home.start();
-    home.sealdb(&["table", "create", "kept", "--pk", "id:S"])
-        .ok();
+    home.table("kept", &["id:S"]);
     home.sealdb(&["item", "put", "kept", r#"{"id": "a"}"#]).ok();
     home.sealdb(&["table", "delete", "table", "--yes"]).ok();
     assert!(server.terminate().success());

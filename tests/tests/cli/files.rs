@@ -18,16 +18,7 @@ fn airports_go_in_as_csv_and_come_out_in_every_format() {
     let _server = home.start();
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
-    home.sealdb(&[
-        "table",
-        "create",
-        "airports",
-        "--pk",
-        "country:S",
-        "--sk",
-        "icao:S",
-    ])
-    .ok();
+    home.table("airports", &["country:S", "icao:S"]);
     let csv = path("airports.csv");
     fs::write(&csv, airports(500)).unwrap();
     let said = home
@@ -60,16 +51,7 @@ fn airports_go_in_as_csv_and_come_out_in_every_format() {
     );
     let exported = fs::read_to_string(&lines).unwrap();
     assert_eq!(exported.lines().count(), 500);
-    home.sealdb(&[
-        "table",
-        "create",
-        "copy",
-        "--pk",
-        "country:S",
-        "--sk",
-        "icao:S",
-    ])
-    .ok();
+    home.table("copy", &["country:S", "icao:S"]);
     let counted = home
         .sealdb(&["import", "copy", &lines, "--typed", "--json"])
         .json();
@@ -102,16 +84,7 @@ fn airports_go_in_as_csv_and_come_out_in_every_format() {
         "{}",
         text.lines().next().unwrap()
     );
-    home.sealdb(&[
-        "table",
-        "create",
-        "third",
-        "--pk",
-        "country:S",
-        "--sk",
-        "icao:S",
-    ])
-    .ok();
+    home.table("third", &["country:S", "icao:S"]);
     home.sealdb(&[
         "import",
         "third",
@@ -136,8 +109,7 @@ fn airports_go_in_as_csv_and_come_out_in_every_format() {
 fn a_line_that_is_no_item_is_named_and_what_was_written_is_told() {
     let home = Home::new();
     let _server = home.start();
-    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
-        .ok();
+    home.table("table", &["id:S"]);
     let mut lines: String = (0..60)
         .map(|id| format!("{}\n", json!({"id": format!("{id}")})))
         .collect();
@@ -177,8 +149,7 @@ fn a_line_that_is_no_item_is_named_and_what_was_written_is_told() {
 fn the_last_of_equal_keys_wins() {
     let home = Home::new();
     let _server = home.start();
-    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
-        .ok();
+    home.table("table", &["id:S"]);
     let lines: String = (0..500)
         .map(|line| format!("{}\n", json!({"id": format!("{}", line % 7), "line": line})))
         .collect();

@@ -7,16 +7,7 @@ use serde_json::json;
 fn airports() -> (Home, Server) {
     let home = Home::new();
     let server = home.start();
-    home.sealdb(&[
-        "table",
-        "create",
-        "airports",
-        "--pk",
-        "country:S",
-        "--sk",
-        "icao:S",
-    ])
-    .ok();
+    home.table("airports", &["country:S", "icao:S"]);
     for (country, icao, name, elevation) in [
         ("IS", "BIAR", "Akureyri", 6),
         ("IS", "BIEG", "Egilsstaðir", 76),
@@ -212,8 +203,7 @@ fn scans_read_everything_page_by_page() {
         3
     );
     // More than one page of 1 MB.
-    home.sealdb(&["table", "create", "large", "--pk", "id:N"])
-        .ok();
+    home.table("large", &["id:N"]);
     let lines: String = (0..40)
         .map(|id| format!("{}\n", json!({"id": id, "text": "x".repeat(100_000)})))
         .collect();
@@ -231,10 +221,7 @@ fn scans_read_everything_page_by_page() {
 fn keys_of_numbers_and_bytes_are_typed_as_the_schema_says() {
     let home = Home::new();
     let _server = home.start();
-    home.sealdb(&[
-        "table", "create", "numbers", "--pk", "id:N", "--sk", "raw:B",
-    ])
-    .ok();
+    home.table("numbers", &["id:N", "raw:B"]);
     home.sealdb(&[
         "item",
         "put",
@@ -267,8 +254,7 @@ fn keys_of_numbers_and_bytes_are_typed_as_the_schema_says() {
 fn data_cannot_steer_the_terminal() {
     let home = Home::new();
     let _server = home.start();
-    home.sealdb(&["table", "create", "evil", "--pk", "id:S"])
-        .ok();
+    home.table("evil", &["id:S"]);
     let item = json!({"id": "a", "text": "\u{1b}[2J\u{7}", "\u{1b}[31mname": "x\r\ny"});
     home.sealdb(&["item", "put", "evil", &item.to_string()])
         .ok();

@@ -51,10 +51,7 @@ fn keys_are_listed_and_described() {
 fn a_backup_is_restored_and_the_database_opens_again() {
     let home = Home::new();
     let server = home.start();
-    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
-        .ok();
-    home.sealdb(&["item", "put", "table", r#"{"id": "a"}"#])
-        .ok();
+    home.table_of_one();
     let keyring = home.keyring_dir();
     let keyring = keyring.to_str().unwrap();
     let backup = home.path().join("keyring.backup");
@@ -102,10 +99,7 @@ fn a_backup_is_restored_and_the_database_opens_again() {
 fn reroot_changes_what_opens_the_keyring_and_no_data() {
     let home = Home::new();
     let server = home.start();
-    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
-        .ok();
-    home.sealdb(&["item", "put", "table", r#"{"id": "a"}"#])
-        .ok();
+    home.table_of_one();
     assert!(server.terminate().success());
     let keyring = home.keyring_dir();
     let keyring = keyring.to_str().unwrap();

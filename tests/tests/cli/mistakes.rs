@@ -56,10 +56,8 @@ fn an_endpoint_file_that_others_may_read_is_refused() {
 fn what_does_not_fit_the_table_is_said_before_or_by_the_server() {
     let home = Home::new();
     let _server = home.start();
-    home.sealdb(&["table", "create", "table", "--pk", "id:S", "--sk", "rank:N"])
-        .ok();
-    home.sealdb(&["table", "create", "flat", "--pk", "id:S"])
-        .ok();
+    home.table("table", &["id:S", "rank:N"]);
+    home.table("flat", &["id:S"]);
     for (line, code, part) in [
         (&["scan", "nowhere"][..], 1, "nowhere"),
         (&["query", "nowhere", "--pk", "a"], 1, "nowhere"),
@@ -184,8 +182,7 @@ fn what_does_not_fit_the_table_is_said_before_or_by_the_server() {
 fn a_reader_that_goes_early_is_no_error() {
     let home = Home::new();
     let _server = home.start();
-    home.sealdb(&["table", "create", "table", "--pk", "id:S"])
-        .ok();
+    home.table("table", &["id:S"]);
     let lines: String = (0..2000)
         .map(|id| format!("{{\"id\": \"{id}\", \"text\": \"{}\"}}\n", "x".repeat(200)))
         .collect();

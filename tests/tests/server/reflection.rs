@@ -107,8 +107,7 @@ async fn a_call_made_from_the_descriptors_alone_works() {
     let home = Home::new();
     let server = home.start();
     let raw = Raw::connect(&home, &server).await;
-    home.sealdb(&["table", "create", "airports", "--pk", "country:S"])
-        .ok();
+    home.table("airports", &["country:S"]);
     let question =
         MessageRequest::FileContainingSymbol("sealdb.v1.DescribeTableRequest".to_owned());
     let MessageResponse::FileDescriptorResponse(found) = ask(&raw, question).await.unwrap() else {
@@ -182,8 +181,7 @@ async fn the_printed_lines_work_with_grpcurl_where_it_is_installed() {
     }
 
     // And what one types next.
-    home.sealdb(&["table", "create", "airports", "--pk", "icao:S"])
-        .ok();
+    home.table("airports", &["icao:S"]);
     let printed = home.sealdb(&["endpoint"]).ok();
     let line = printed
         .lines()

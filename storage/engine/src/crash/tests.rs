@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Engine, Freed, MemoryEngine, PageAddr, SpaceId};
+use crate::{Engine, Freed, MemoryEngine, PageAddr, SegmentNo, SpaceId};
 
 const SIZES: SegmentSizes = SegmentSizes {
     first: 16_384,

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::directory::{PAGES, ROOT, log_name};
+use super::directory::{PAGES, log_name};
 use crate::image::{Image, Sparse};
+use crate::lock::ROOT;
 use crate::{EngineError, UNIT};
 
 impl Image {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
-use crate::{CrashEngine, Survival};
+use crate::{CrashEngine, Engine, OpenMode, PageAddr, SpaceId, Survival, database_exists};
 
 const SIZES: SegmentSizes = SegmentSizes {
     first: 16_384,
@@ -163,7 +163,7 @@ fn a_forked_child_is_refused() {
     let tmp = tempfile::tempdir().unwrap();
     let mut e = open(tmp.path());
     let (log, _) = e.log_create(1).unwrap();
-    e.owner = e.owner.wrapping_add(1); // as if the parent had opened it and this were the child
+    e.core.medium.directory.held_mut().forked();
     let foreign = |result: Result<(), EngineError>| {
         assert!(
             matches!(result, Err(EngineError::ForeignProcess { .. })),
@@ -194,12 +194,12 @@ fn modes_open_create_and_read_only() {
         refused(&dir, OpenMode::ReadOnly),
         EngineError::NotFound { .. }
     ));
-    assert!(!dir.exists() && !FileEngine::exists(&dir));
+    assert!(!dir.exists() && !database_exists(&dir));
     let e = FileEngine::open(&dir, options(OpenMode::Create)).unwrap();
     e.install_root(b"root").unwrap();
     let (log, _) = e.log_create(1).unwrap();
     drop(e);
-    assert!(FileEngine::exists(&dir));
+    assert!(database_exists(&dir));
     assert!(matches!(
         refused(&dir, OpenMode::Create),
         EngineError::Exists { .. }
@@ -308,7 +308,7 @@ fn a_failed_sync_is_not_forgotten() {
     let e = open(tmp.path());
     let addr = e.allocate(SPACE, 8192).unwrap();
     e.write_pages(&[(addr, &[5; 8192])]).unwrap();
-    e.pages.fail_sync();
+    e.core.medium.pages.fail_sync();
     for failed in [
         e.sync_pages(),
         e.sync_pages(),
