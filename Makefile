@@ -27,12 +27,14 @@ unit: ## all tests of the workspace, without lint
 
 lint: setup ## format, clippy without warnings, licences, sources, arrows between rooms, docs
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --check --manifest-path benches/peers/Cargo.toml
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	@scripts/formats --check
 	@scripts/cargo-deny check --hide-inclusion-graph bans licenses sources
 
-audit: setup ## known vulnerabilities (needs the internet)
+audit: setup ## known vulnerabilities, and the licences of the peers (needs the internet)
 	@scripts/cargo-deny check advisories
+	@scripts/cargo-deny --manifest-path benches/peers/Cargo.toml check --hide-inclusion-graph licenses sources
 
 bench: setup ## sealed against plain, interleaved, in two minutes; README=1 puts it into the README, CRITERION=1 adds single calls
 	@scripts/bench --quick
