@@ -258,6 +258,16 @@ fn every_target_keeps_its_promises_over_corpus_and_generated_inputs() {
             &expressions,
             sealdb_model::fuzzing::fuzz_key_expression,
         ),
+        run(
+            "expressions",
+            &[
+                b"\0a = b AND NOT contains(c, :a) OR size(pk.a[0]) BETWEEN :b AND :c".to_vec(),
+                b"\0SET a = if_not_exists(pk.b, :a) + :b, c[7] = b REMOVE pk.a[0], d ADD sk :c"
+                    .to_vec(),
+                b"\0a, pk.a[1], pk.c, c[0]".to_vec(),
+            ],
+            sealdb_model::fuzzing::fuzz_expressions,
+        ),
         run("number", &numbers, sealdb_model::fuzzing::fuzz_number),
         run("key_bytes", &numbers, sealdb_model::fuzzing::fuzz_key_bytes),
         run("protobuf", &messages, sealdb_proto::fuzz_protobuf),

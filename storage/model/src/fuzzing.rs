@@ -5,13 +5,17 @@
 use std::collections::BTreeMap;
 
 use crate::codec::{decode_item, encode_item, encoded_item_size};
-use crate::expr::{KeyCondition, KeyConditionExpression, SortCondition};
+use crate::expr::placeholders::Placeholders;
+use crate::expr::{
+    ConditionExpression, KeyCondition, KeyConditionExpression, ProjectionExpression, SortCondition,
+    UpdateExpression,
+};
 use crate::key::KeyBytes;
 use crate::map::Map;
 use crate::names::AttributeName;
 use crate::number::Number;
 use crate::schema::{KeyAttribute, KeySchema, ScalarType};
-use crate::size::item_size;
+use crate::size::{item_size, validate_item};
 use crate::value::AttributeValue;
 
 /// Bytes of an item: accepted only if they are the ones that the item is written as.
@@ -102,6 +106,70 @@ pub fn fuzz_key_expression(data: &[u8]) {
             "a condition leads back to itself through {text}"
         );
     }
+}
+
+/// Text of any other expression; its first byte chooses the types of the values that its placeholders stand for.
+pub fn fuzz_expressions(data: &[u8]) {
+    let Some((&types, text)) = data.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(text);
+    let (names, values) = placeholders(&text, types);
+    let open = || {
+        Placeholders::new(
+            (!names.is_empty()).then_some(&names),
+            (!values.is_empty()).then_some(&values),
+        )
+    };
+    let item = sample();
+    let negated = format!("NOT ({text})");
+    let condition = |text| {
+        let field = "ConditionExpression";
+        open().and_then(|mut open| ConditionExpression::parse(field, text, &mut open))
+    };
+    if let (Ok(condition), Ok(negation)) = (condition(&text), condition(&negated)) {
+        for item in [Some(&item), None] {
+            assert_ne!(
+                condition.holds(item),
+                negation.holds(item),
+                "NOT turns {text}"
+            );
+        }
+    }
+    if let Ok(projection) =
+        open().and_then(|mut open| ProjectionExpression::parse(&text, &mut open))
+    {
+        let projected = projection.project(&item);
+        assert!(
+            item_size(&projected) <= item_size(&item),
+            "{text} adds nothing"
+        );
+    }
+    if let Ok(update) = open().and_then(|mut open| UpdateExpression::parse(&text, &mut open)) {
+        for old in [Some(&item), None] {
+            if let Ok(Some(new)) = update.apply(&Map::new(), old) {
+                assert!(
+                    validate_item(&new).is_ok(),
+                    "{text} leaves an item as it may be"
+                );
+            }
+        }
+    }
+}
+
+/// An item with something at most of the paths that a text may have by chance.
+fn sample() -> Map {
+    let list = AttributeValue::L(vec![1.into(), "a".into()]);
+    let set = AttributeValue::Ss(vec!["a".to_owned(), "b".to_owned()]);
+    let map = Map::from([("a", list.clone()), ("b", 2.into()), ("c", set.clone())]);
+    Map::from([
+        ("a", AttributeValue::from(1)),
+        ("b", "text".into()),
+        ("c", list),
+        ("d", set),
+        ("pk", map.into()),
+        ("sk", true.into()),
+    ])
 }
 
 /// Schemas of each type, with and without a sort key; the key is `pk`, `sk`.

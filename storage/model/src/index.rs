@@ -112,7 +112,7 @@ impl fmt::Debug for IndexSchema {
 
 impl IndexKey {
     /// The key attributes: those of the partition, then those of the order.
-    pub fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
+    pub fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> + Clone {
         self.partition.iter().chain(&self.sort)
     }
 

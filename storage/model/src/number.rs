@@ -21,6 +21,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+mod arithmetic;
+
 /// Most significant digits of a number.
 pub const MAX_DIGITS: u32 = 38;
 /// Power of ten of the first digit of the largest numbers.

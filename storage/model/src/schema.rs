@@ -76,7 +76,7 @@ pub struct KeySchema {
 
 impl KeySchema {
     /// The key attributes: the partition key, then the sort key.
-    pub fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
+    pub fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> + Clone {
         std::iter::once(&self.partition).chain(&self.sort)
     }
 }

@@ -3,131 +3,20 @@
 //!
 //! The order of the checks is AWS's, as far as it is known: an expression with two faults is reported by the first.
 
-use std::collections::BTreeMap;
-
 use crate::error::ValidationError;
-use crate::expr::condition::{Comparator, Condition, Function, Operand, Parsed, Step, parse};
+use crate::expr::condition::{Comparator, Condition, Function, Operand, Parsed, parse};
+use crate::expr::parser::Step;
+use crate::expr::path::MAX_PATH;
+use crate::expr::placeholders::Placeholders;
 use crate::expr::reserved::is_reserved;
-use crate::map::Map;
-use crate::size::validate_value;
 use crate::value::{AttributeType, AttributeValue};
 
 /// Longest expression, in bytes.
-pub(crate) const MAX_EXPRESSION: usize = 4096;
-
-/// What the placeholders of a request's expressions stand for, and which of them were used.
-pub(crate) struct Placeholders<'a> {
-    names: &'a BTreeMap<String, String>,
-    values: &'a Map,
-    /// Those that were met, as they stand in the expressions.
-    used: Vec<&'a str>,
-}
-
-impl<'a> Placeholders<'a> {
-    /// Checks the keys of both, and the values.
-    pub(crate) fn new(
-        names: &'a BTreeMap<String, String>,
-        values: &'a Map,
-    ) -> Result<Self, ValidationError> {
-        let is_placeholder = |key: &str, sign: char| {
-            key.strip_prefix(sign).is_some_and(|rest| {
-                !rest.is_empty()
-                    && rest
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            })
-        };
-        let check = |field: &str, key: &str, sign| {
-            if is_placeholder(key, sign) {
-                return Ok(());
-            }
-            Err(ValidationError::new(format!(
-                "{field} contains invalid key: Syntax error; key: \"{key}\""
-            )))
-        };
-        for (key, name) in names {
-            check("ExpressionAttributeNames", key, '#')?;
-            if name.is_empty() || name.len() > crate::names::MAX_ATTRIBUTE_NAME {
-                return Err(ValidationError::new(format!(
-                    "ExpressionAttributeNames contains invalid value: Attribute name must be 1 to 65535 bytes long \
-                     for key {key}"
-                )));
-            }
-        }
-        for (key, value) in values.iter() {
-            check("ExpressionAttributeValues", key, ':')?;
-            validate_value(value).map_err(|error| {
-                ValidationError::new(format!(
-                    "ExpressionAttributeValues contains invalid value: {error} for key {key}"
-                ))
-            })?;
-        }
-        Ok(Self {
-            names,
-            values,
-            used: Vec::new(),
-        })
-    }
-
-    fn name(&self, placeholder: &str) -> Result<&'a str, String> {
-        self.names.get(placeholder).map(String::as_str).ok_or_else(|| {
-            format!(
-                "An expression attribute name used in the document path is not defined; attribute name: \
-                 {placeholder}"
-            )
-        })
-    }
-
-    fn value(&self, placeholder: &str) -> Result<&'a AttributeValue, String> {
-        self.values.get(placeholder).ok_or_else(|| {
-            format!(
-                "An expression attribute value used in expression is not defined; attribute value: {placeholder}"
-            )
-        })
-    }
-
-    /// The value of a placeholder of an expression that was checked.
-    pub(crate) fn checked_value(&self, placeholder: &str) -> AttributeValue {
-        self.values
-            .get(placeholder)
-            .cloned()
-            .unwrap_or(AttributeValue::Null)
-    }
-
-    /// The name that a step of a checked expression stands for; an index has none.
-    pub(crate) fn checked_name(&self, step: &Step<'a>) -> &'a str {
-        match *step {
-            Step::Attribute(name) => name,
-            Step::Name(placeholder) => self.name(placeholder).unwrap_or_default(),
-            Step::Index(_) => "",
-        }
-    }
-
-    /// To be called when all expressions of the request have been checked.
-    pub(crate) fn all_used(&self) -> Result<(), ValidationError> {
-        let mut used = self.used.clone();
-        used.sort_unstable();
-        let unused = |field: &str, keys: &mut dyn Iterator<Item = &'a str>| {
-            // A message need not repeat a megabyte.
-            let keys: Vec<&str> = keys
-                .filter(|key| used.binary_search(key).is_err())
-                .take(100)
-                .collect();
-            if keys.is_empty() {
-                return Ok(());
-            }
-            Err(ValidationError::new(format!(
-                "Value provided in {field} unused in expressions: keys: {{{}}}",
-                keys.join(", ")
-            )))
-        };
-        unused(
-            "ExpressionAttributeNames",
-            &mut self.names.keys().map(String::as_str),
-        )?;
-        unused("ExpressionAttributeValues", &mut self.values.keys())
-    }
-}
+const MAX_EXPRESSION: usize = 4096;
+/// Most operators and functions of an expression.
+const MAX_OPERATORS: usize = 300;
+/// Most operands of IN, without the one that is looked for.
+const MAX_IN_OPERANDS: usize = 100;
 
 /// Reads and checks the condition of the request's field `field`.
 pub(crate) fn parse_condition<'a>(
@@ -135,37 +24,73 @@ pub(crate) fn parse_condition<'a>(
     source: &'a str,
     placeholders: &mut Placeholders<'a>,
 ) -> Result<Condition<'a>, ValidationError> {
-    let invalid = |detail: String| ValidationError::new(format!("Invalid {field}: {detail}"));
-    if source.is_empty() {
-        return Err(invalid("The expression can not be empty;".to_owned()));
-    }
-    if source.len() > MAX_EXPRESSION {
-        return Err(invalid(format!(
-            "Expression size has exceeded the maximum allowed size; expression size: {}",
-            source.len()
-        )));
-    }
+    invalid(field, read(source, placeholders))
+}
+
+fn read<'a>(source: &'a str, placeholders: &mut Placeholders<'a>) -> Result<Condition<'a>, String> {
+    check_length(source)?;
     let Parsed {
         condition,
         redundant_parentheses,
-    } = parse(source).map_err(|error| invalid(error.to_string()))?;
+    } = parse(source).map_err(|error| error.to_string())?;
     if redundant_parentheses {
-        return Err(invalid(
-            "The expression has redundant parentheses;".to_owned(),
-        ));
+        return Err(REDUNDANT_PARENTHESES.to_owned());
     }
     for check in [known_functions, functions_in_place, not_reserved] {
-        each_predicate(&condition, &mut |predicate| check(predicate)).map_err(invalid)?;
+        each_predicate(&condition, &mut |predicate| check(predicate))?;
     }
+    let mut operators = 0;
     each_predicate(&condition, &mut |predicate| {
-        operands_fit(predicate, placeholders)
-    })
-    .map_err(invalid)?;
+        operands_fit(predicate, placeholders, &mut operators)
+    })?;
+    count_operators(&mut operators, joints(&condition))?;
     Ok(condition)
 }
 
-/// The faults of one predicate, without the field's name.
-type Check = Result<(), String>;
+/// The message of parentheses around parentheses.
+pub(crate) const REDUNDANT_PARENTHESES: &str = "The expression has redundant parentheses;";
+
+/// The result of checking the expression of the request's field `field`.
+pub(crate) fn invalid<T>(field: &str, result: Result<T, String>) -> Result<T, ValidationError> {
+    result.map_err(|detail| ValidationError::new(format!("Invalid {field}: {detail}")))
+}
+
+/// An expression is neither empty nor too long.
+pub(crate) fn check_length(source: &str) -> Check {
+    match source.len() {
+        0 => Err("The expression can not be empty;".to_owned()),
+        1..=MAX_EXPRESSION => Ok(()),
+        length => Err(format!(
+            "Expression size has exceeded the maximum allowed size; expression size: {length}"
+        )),
+    }
+}
+
+/// Counts `more` operators.
+pub(crate) fn count_operators(count: &mut usize, more: usize) -> Check {
+    *count += more;
+    if *count <= MAX_OPERATORS {
+        return Ok(());
+    }
+    Err(format!(
+        "The expression contains too many operators; operator count: {}",
+        MAX_OPERATORS + 1
+    ))
+}
+
+/// How many ANDs, ORs and NOTs there are.
+fn joints(condition: &Condition<'_>) -> usize {
+    match condition {
+        Condition::Or(parts) | Condition::And(parts) => {
+            parts.len() - 1 + parts.iter().map(joints).sum::<usize>()
+        }
+        Condition::Not(part) => 1 + joints(part),
+        _ => 0,
+    }
+}
+
+/// The faults of an expression, without the field's name.
+pub(crate) type Check = Result<(), String>;
 
 /// Calls `check` for each condition that is not made of others, in the order of the text.
 fn each_predicate<'a>(
@@ -186,19 +111,7 @@ fn each_operand<'c, 'a>(
     predicate: &'c Condition<'a>,
     check: &mut dyn FnMut(&'c Operand<'a>) -> Check,
 ) -> Check {
-    fn walk<'c, 'a>(
-        operand: &'c Operand<'a>,
-        check: &mut dyn FnMut(&'c Operand<'a>) -> Check,
-    ) -> Check {
-        if let Operand::Function(function) = operand {
-            function
-                .arguments
-                .iter()
-                .try_for_each(|argument| walk(argument, check))?;
-        }
-        check(operand)
-    }
-    let mut each = |operand| walk(operand, check);
+    let mut each = |operand| each_within(operand, check);
     match predicate {
         Condition::Compare(left, _, right) => [left, right].into_iter().try_for_each(each),
         Condition::Between(value, low, high) => [value, low, high].into_iter().try_for_each(each),
@@ -211,8 +124,22 @@ fn each_operand<'c, 'a>(
     }
 }
 
-/// The functions, and how many operands each takes.
-const FUNCTIONS: [(&str, usize); 6] = [
+/// Calls `check` for each operand within an operand, and then for itself.
+pub(crate) fn each_within<'c, 'a>(
+    operand: &'c Operand<'a>,
+    check: &mut dyn FnMut(&'c Operand<'a>) -> Check,
+) -> Check {
+    if let Operand::Function(function) = operand {
+        function
+            .arguments
+            .iter()
+            .try_for_each(|argument| each_within(argument, check))?;
+    }
+    check(operand)
+}
+
+/// The functions of conditions, and how many operands each takes.
+const CONDITION_FUNCTIONS: [(&str, usize); 6] = [
     ("attribute_exists", 1),
     ("attribute_not_exists", 1),
     ("attribute_type", 2),
@@ -221,16 +148,43 @@ const FUNCTIONS: [(&str, usize); 6] = [
     ("size", 1),
 ];
 
+/// The functions of updates.
+pub(crate) const UPDATE_FUNCTIONS: [(&str, usize); 2] = [("if_not_exists", 2), ("list_append", 2)];
+
+fn is_one_of(name: &str, functions: &[(&str, usize)]) -> bool {
+    functions.iter().any(|(known, _)| *known == name)
+}
+
+/// Whether a function is one of an update.
+pub(crate) fn known_update_function(function: &Function<'_>) -> Check {
+    known_function(function, &UPDATE_FUNCTIONS, || {
+        is_one_of(function.name, &CONDITION_FUNCTIONS).then_some("an update")
+    })
+}
+
+/// Whether a function is one of `functions`; `foreign` names the kind of expression if it is one of another kind.
+fn known_function(
+    function: &Function<'_>,
+    functions: &[(&str, usize)],
+    foreign: impl FnOnce() -> Option<&'static str>,
+) -> Check {
+    let name = function.name;
+    if is_one_of(name, functions) {
+        return Ok(());
+    }
+    Err(match foreign() {
+        Some(kind) => {
+            format!("The function is not allowed in {kind} expression; function: {name}")
+        }
+        None => format!("Invalid function name; function: {name}"),
+    })
+}
+
 fn known_functions(predicate: &Condition<'_>) -> Check {
     let known = |function: &Function<'_>| {
-        if FUNCTIONS.iter().any(|(name, _)| *name == function.name) {
-            Ok(())
-        } else {
-            Err(format!(
-                "Invalid function name; function: {}",
-                function.name
-            ))
-        }
+        known_function(function, &CONDITION_FUNCTIONS, || {
+            is_one_of(function.name, &UPDATE_FUNCTIONS).then_some("a condition")
+        })
     };
     each_operand(predicate, &mut |operand| match operand {
         Operand::Function(function) => known(function),
@@ -261,48 +215,70 @@ fn functions_in_place(predicate: &Condition<'_>) -> Check {
 }
 
 fn not_reserved(predicate: &Condition<'_>) -> Check {
-    each_operand(predicate, &mut |operand| {
-        let Operand::Path(steps) = operand else {
-            return Ok(());
-        };
-        steps.iter().try_for_each(|step| match step {
-            Step::Attribute(name) if is_reserved(name) => Err(format!(
-                "Attribute name is a reserved keyword; reserved keyword: {name}"
-            )),
-            _ => Ok(()),
-        })
+    each_operand(predicate, &mut |operand| match operand {
+        Operand::Path(steps) => no_reserved_step(steps),
+        _ => Ok(()),
     })
 }
 
+/// No name of a path is a reserved word.
+pub(crate) fn no_reserved_step(steps: &[Step<'_>]) -> Check {
+    steps.iter().try_for_each(|step| match step {
+        Step::Attribute(name) if is_reserved(name) => Err(format!(
+            "Attribute name is a reserved keyword; reserved keyword: {name}"
+        )),
+        _ => Ok(()),
+    })
+}
+
+/// A path is not too long, and its placeholders are defined.
+pub(crate) fn path_fits<'a>(steps: &[Step<'a>], placeholders: &mut Placeholders<'a>) -> Check {
+    if steps.len() > MAX_PATH {
+        return Err(format!(
+            "The document path has too many nesting levels; nesting levels: {}",
+            steps.len()
+        ));
+    }
+    steps.iter().try_for_each(|step| match step {
+        Step::Name(placeholder) => placeholders.name(placeholder).map(drop),
+        _ => Ok(()),
+    })
+}
+
+/// The placeholders of an operand, of itself alone, are defined.
+pub(crate) fn operand_defined<'a>(
+    operand: &Operand<'a>,
+    placeholders: &mut Placeholders<'a>,
+) -> Check {
+    match operand {
+        Operand::Value(placeholder) => placeholders.value(placeholder).map(drop),
+        Operand::Path(steps) => path_fits(steps, placeholders),
+        Operand::Function(_) => Ok(()),
+    }
+}
+
 /// Placeholders are defined; functions have as many operands as they take; operands differ and are of fitting types.
-fn operands_fit<'a>(predicate: &Condition<'a>, placeholders: &mut Placeholders<'a>) -> Check {
+fn operands_fit<'a>(
+    predicate: &Condition<'a>,
+    placeholders: &mut Placeholders<'a>,
+    operators: &mut usize,
+) -> Check {
     each_operand(predicate, &mut |operand| {
-        match operand {
-            Operand::Value(placeholder) => {
-                placeholders.value(placeholder)?;
-                placeholders.used.push(placeholder);
-            }
-            Operand::Path(steps) => {
-                for step in steps {
-                    if let Step::Name(placeholder) = step {
-                        placeholders.name(placeholder)?;
-                        placeholders.used.push(placeholder);
-                    }
-                }
-            }
-            Operand::Function(_) => {}
-        }
-        Ok(())
+        operand_defined(operand, placeholders)
     })?;
     let placeholders = &*placeholders;
     each_operand(predicate, &mut |operand| match operand {
-        Operand::Function(function) => function_fits(function, placeholders),
+        Operand::Function(function) => {
+            count_operators(operators, 1)?;
+            function_fits(function, placeholders)
+        }
         _ => Ok(()),
     })?;
+    count_operators(operators, 1)?;
     match predicate {
         Condition::Function(function) => function_fits(function, placeholders),
         Condition::Compare(left, comparator, right) => {
-            distinct(comparator.symbol(), left, right, placeholders)?;
+            distinct(comparator.symbol(), left, [right], placeholders)?;
             if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
                 ordered(comparator.symbol(), left, placeholders)?;
                 ordered(comparator.symbol(), right, placeholders)?;
@@ -313,41 +289,54 @@ fn operands_fit<'a>(predicate: &Condition<'a>, placeholders: &mut Placeholders<'
             [value, low, high]
                 .into_iter()
                 .try_for_each(|operand| ordered("BETWEEN", operand, placeholders))?;
+            distinct("BETWEEN", value, [low, high], placeholders)?;
             bounds_fit(low, high, placeholders)
         }
-        _ => Ok(()),
+        Condition::In(value, list) => {
+            if list.len() > MAX_IN_OPERANDS {
+                return Err(format!(
+                    "The IN operator is provided with too many operands; number of operands: {}",
+                    list.len()
+                ));
+            }
+            distinct("IN", value, list, placeholders)
+        }
+        Condition::Or(_) | Condition::And(_) | Condition::Not(_) => Ok(()),
     }
 }
 
-fn function_fits(function: &Function<'_>, placeholders: &Placeholders<'_>) -> Check {
+/// A function has as many operands as it takes.
+pub(crate) fn takes(function: &Function<'_>, functions: &[(&str, usize)]) -> Check {
+    let count = function.arguments.len();
+    if functions.contains(&(function.name, count)) {
+        return Ok(());
+    }
+    Err(format!(
+        "Incorrect number of operands for operator or function; operator or function: {}, number of operands: {count}",
+        function.name
+    ))
+}
+
+/// The error of an operand of a type that the operator or function does not take.
+pub(crate) fn mistyped(operator: &str, kind: impl std::fmt::Display) -> Check {
+    Err(format!(
+        "Incorrect operand type for operator or function; operator or function: {operator}, operand type: {kind}"
+    ))
+}
+
+fn function_fits<'a>(function: &Function<'a>, placeholders: &Placeholders<'a>) -> Check {
     let name = function.name;
     let arguments = function.arguments.as_slice();
-    let takes = FUNCTIONS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map_or(0, |(_, takes)| *takes);
-    if arguments.len() != takes {
-        return Err(format!(
-            "Incorrect number of operands for operator or function; operator or function: {name}, number of operands: \
-             {}",
-            arguments.len()
-        ));
-    }
+    takes(function, &CONDITION_FUNCTIONS)?;
     if let [first, second] = arguments {
-        distinct(name, first, second, placeholders)?;
+        distinct(name, first, [second], placeholders)?;
     }
-    let mistyped = |kind: &dyn std::fmt::Display| {
-        Err(format!(
-            "Incorrect operand type for operator or function; operator or function: {name}, operand type: {kind}"
-        ))
-    };
+    let mistyped = |kind: &dyn std::fmt::Display| mistyped(name, kind);
     match (name, arguments) {
         ("attribute_exists" | "attribute_not_exists", [argument])
             if !matches!(argument, Operand::Path(_)) =>
         {
-            Err(format!(
-                "Operator or function requires a document path; operator or function: {name}"
-            ))
+            Err(requires_path(name))
         }
         ("begins_with", arguments) => {
             arguments
@@ -358,9 +347,7 @@ fn function_fits(function: &Function<'_>, placeholders: &Placeholders<'_>) -> Ch
                 })
         }
         ("attribute_type", [_, kind]) => match value_of(kind, placeholders) {
-            Some(AttributeValue::S(text))
-                if !AttributeType::ALL.iter().any(|known| known.name() == text) =>
-            {
+            Some(AttributeValue::S(text)) if AttributeType::from_name(text).is_none() => {
                 Err(format!(
                     "Invalid attribute type name found; type: {text}, valid types: \
                      {{B,NULL,SS,BOOL,L,BS,N,NS,S,M}}"
@@ -380,12 +367,17 @@ fn function_fits(function: &Function<'_>, placeholders: &Placeholders<'_>) -> Ch
     }
 }
 
+/// The message of a function whose first operand must be a path.
+pub(crate) fn requires_path(function: &str) -> String {
+    format!("Operator or function requires a document path; operator or function: {function}")
+}
+
 fn value_of<'a>(
     operand: &Operand<'_>,
     placeholders: &Placeholders<'a>,
 ) -> Option<&'a AttributeValue> {
     match operand {
-        Operand::Value(placeholder) => placeholders.values.get(placeholder),
+        Operand::Value(placeholder) => placeholders.defined_value(placeholder),
         _ => None,
     }
 }
@@ -402,43 +394,31 @@ fn operand_type(operand: &Operand<'_>, placeholders: &Placeholders<'_>) -> Optio
 fn ordered(operator: &str, operand: &Operand<'_>, placeholders: &Placeholders<'_>) -> Check {
     match operand_type(operand, placeholders) {
         None | Some(AttributeType::S | AttributeType::N | AttributeType::B) => Ok(()),
-        Some(kind) => Err(format!(
-            "Incorrect operand type for operator or function; operator or function: {operator}, operand type: {kind}"
-        )),
+        Some(kind) => mistyped(operator, kind),
     }
 }
 
 /// A path compared with itself is a mistake.
-fn distinct(
+fn distinct<'o, 'a: 'o>(
     operator: &str,
-    first: &Operand<'_>,
-    second: &Operand<'_>,
-    placeholders: &Placeholders<'_>,
+    first: &Operand<'a>,
+    others: impl IntoIterator<Item = &'o Operand<'a>>,
+    placeholders: &Placeholders<'a>,
 ) -> Check {
-    let (Operand::Path(first), Operand::Path(second)) = (first, second) else {
+    let Operand::Path(first) = first else {
         return Ok(());
     };
-    let resolved = |steps: &[Step<'_>]| -> Vec<String> {
-        steps
-            .iter()
-            .map(|step| match step {
-                Step::Attribute(name) => (*name).to_owned(),
-                Step::Name(placeholder) => placeholders
-                    .name(placeholder)
-                    .unwrap_or_default()
-                    .to_owned(),
-                Step::Index(index) => format!("[{index}]"),
-            })
-            .collect()
-    };
-    let first = resolved(first);
-    if first != resolved(second) {
+    let first = placeholders.checked_path(first);
+    let same = others.into_iter().any(|other| match other {
+        Operand::Path(other) => placeholders.checked_path(other) == first,
+        _ => false,
+    });
+    if !same {
         return Ok(());
     }
     Err(format!(
         "The first operand must be distinct from the remaining operands for this operator or function; operator: \
-         {operator}, first operand: [{}]",
-        first.join(", ")
+         {operator}, first operand: {first}"
     ))
 }
 

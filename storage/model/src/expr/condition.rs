@@ -14,14 +14,11 @@
 //! path      := (identifier | #name) (. (identifier | #name) | [ integer ])*
 //! ```
 //!
-//! Guaranteed: any text gives a tree or a [`SyntaxError`], and recursion ends at [`MAX_NESTING`], so the tree may be
-//! walked and dropped recursively. What the tree means (names, types, which function may stand where) is checked in
+//! Guaranteed: any text gives a tree or a [`SyntaxError`]. What the tree means (names, types, which function may stand where) is checked in
 //! [`super::check`].
 
-use crate::expr::lexer::{Lexeme, Token, lex};
-
-/// Most parentheses, NOTs and functions within each other. An expression of 4096 bytes could hold thousands.
-pub(crate) const MAX_NESTING: usize = 64;
+use crate::expr::lexer::Token;
+use crate::expr::parser::{Parser, Step, SyntaxError};
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,17 +80,6 @@ pub(crate) enum Operand<'a> {
     Function(Function<'a>),
 }
 
-/// A step of a path. The first is never an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step<'a> {
-    /// An attribute's name as it stands in the expression.
-    Attribute(&'a str),
-    /// A placeholder of a name, `#` included.
-    Name(&'a str),
-    /// An element of a list.
-    Index(u32),
-}
-
 /// A function and its arguments, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Function<'a> {
@@ -109,26 +95,9 @@ pub(crate) struct Parsed<'a> {
     pub(crate) redundant_parentheses: bool,
 }
 
-/// The text does not follow the grammar. Prints as AWS's messages do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SyntaxError {
-    /// At this token, which stands within this part of the text.
-    #[error("Syntax error; token: \"{token}\", near: \"{near}\"")]
-    Unexpected { token: String, near: String },
-    /// Too much within each other. AWS's own limit and message are not known.
-    #[error("The expression is nested deeper than {MAX_NESTING} levels")]
-    TooDeep,
-}
-
 /// Reads a condition.
 pub(crate) fn parse(source: &str) -> Result<Parsed<'_>, SyntaxError> {
-    let mut parser = Parser {
-        source,
-        lexemes: lex(source),
-        at: 0,
-        depth: 0,
-        redundant_parentheses: false,
-    };
+    let mut parser = Parser::new(source);
     let node = parser.any()?;
     let condition = parser.condition(node)?;
     parser.expect(Token::End)?;
@@ -138,14 +107,6 @@ pub(crate) fn parse(source: &str) -> Result<Parsed<'_>, SyntaxError> {
     })
 }
 
-struct Parser<'a> {
-    source: &'a str,
-    lexemes: Vec<Lexeme<'a>>,
-    at: usize,
-    depth: usize,
-    redundant_parentheses: bool,
-}
-
 /// What stands in parentheses is only known afterwards to be a condition or an operand.
 enum Node<'a> {
     Condition(Condition<'a>),
@@ -153,74 +114,6 @@ enum Node<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn peek(&self) -> Token<'a> {
-        self.lexemes
-            .get(self.at)
-            .map_or(Token::End, |lexeme| lexeme.token)
-    }
-
-    fn advance(&mut self) -> Token<'a> {
-        let token = self.peek();
-        self.at += usize::from(token != Token::End);
-        token
-    }
-
-    fn accept(&mut self, token: Token<'_>) -> bool {
-        let found = self.peek() == token;
-        if found {
-            self.advance();
-        }
-        found
-    }
-
-    fn expect(&mut self, token: Token<'_>) -> Result<(), SyntaxError> {
-        if self.peek() == token {
-            self.advance();
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
-    }
-
-    /// The error of the next token. `near` reaches from the token before to the one after.
-    fn unexpected(&self) -> SyntaxError {
-        let text =
-            |from: usize, to: usize| self.source.get(from..to).unwrap_or_default().to_owned();
-        let here = self.lexemes.get(self.at).or(self.lexemes.last());
-        let (start, end) = here.map_or((0, 0), |lexeme| (lexeme.start, lexeme.end));
-        let before = self.at.checked_sub(1).and_then(|at| self.lexemes.get(at));
-        let after = self
-            .lexemes
-            .get(self.at + 1)
-            .filter(|lexeme| lexeme.token != Token::End);
-        let last = match self.peek() {
-            Token::End => before.map_or(end, |lexeme| lexeme.end),
-            _ => after.map_or(end, |lexeme| lexeme.end),
-        };
-        SyntaxError::Unexpected {
-            token: if self.peek() == Token::End {
-                "<EOF>".to_owned()
-            } else {
-                text(start, end)
-            },
-            near: text(before.map_or(start, |lexeme| lexeme.start), last),
-        }
-    }
-
-    /// Runs `read` one level deeper.
-    fn nested<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, SyntaxError>,
-    ) -> Result<T, SyntaxError> {
-        if self.depth == MAX_NESTING {
-            return Err(SyntaxError::TooDeep);
-        }
-        self.depth += 1;
-        let result = read(self);
-        self.depth -= 1;
-        result
-    }
-
     /// A node as a condition: it is one, or a function.
     fn condition(&self, node: Node<'a>) -> Result<Condition<'a>, SyntaxError> {
         match node {
@@ -324,12 +217,7 @@ impl<'a> Parser<'a> {
         let operand = match self.peek() {
             Token::LeftParenthesis => {
                 self.advance();
-                let opened_at = self.at;
-                let node = self.nested(Self::any)?;
-                let inner_closed_last = self.lexemes.get(self.at - 1).map(|lexeme| lexeme.token)
-                    == Some(Token::RightParenthesis);
-                self.expect(Token::RightParenthesis)?;
-                self.redundant_parentheses |= inner_closed_last && self.is_one_group(opened_at);
+                let node = self.parenthesized(Self::any)?;
                 match node {
                     // `(a)[0]` is a path too.
                     Node::Operand(Operand::Path(steps)) => Operand::Path(self.steps(steps)?),
@@ -340,10 +228,7 @@ impl<'a> Parser<'a> {
                 self.advance();
                 Operand::Value(placeholder)
             }
-            Token::Name(placeholder) => {
-                self.advance();
-                Operand::Path(self.steps(vec![Step::Name(placeholder)])?)
-            }
+            Token::Name(_) => Operand::Path(self.path()?),
             Token::Identifier(name) => {
                 self.advance();
                 if self.accept(Token::LeftParenthesis) {
@@ -357,55 +242,13 @@ impl<'a> Parser<'a> {
         };
         Ok(Node::Operand(operand))
     }
-
-    /// Whether the tokens from `opened_at` to the parenthesis just closed are one group in parentheses.
-    fn is_one_group(&self, opened_at: usize) -> bool {
-        let inner = self.lexemes.get(opened_at..self.at - 1).unwrap_or_default();
-        if inner.first().map(|lexeme| lexeme.token) != Some(Token::LeftParenthesis) {
-            return false;
-        }
-        let mut open = 0usize;
-        for (at, lexeme) in inner.iter().enumerate() {
-            match lexeme.token {
-                Token::LeftParenthesis => open += 1,
-                Token::RightParenthesis => open -= 1,
-                _ => {}
-            }
-            if open == 0 {
-                return at + 1 == inner.len();
-            }
-        }
-        false
-    }
-
-    fn steps(&mut self, mut steps: Vec<Step<'a>>) -> Result<Vec<Step<'a>>, SyntaxError> {
-        loop {
-            if self.accept(Token::Dot) {
-                steps.push(match self.peek() {
-                    Token::Identifier(name) => Step::Attribute(name),
-                    Token::Name(placeholder) => Step::Name(placeholder),
-                    _ => return Err(self.unexpected()),
-                });
-                self.advance();
-            } else if self.accept(Token::LeftBracket) {
-                let Token::Integer(digits) = self.peek() else {
-                    return Err(self.unexpected());
-                };
-                // No list of an item has that many elements.
-                steps.push(Step::Index(digits.parse().unwrap_or(u32::MAX)));
-                self.advance();
-                self.expect(Token::RightBracket)?;
-            } else {
-                return Ok(steps);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::expr::parser::MAX_NESTING;
 
     fn path(name: &str) -> Operand<'_> {
         Operand::Path(vec![Step::Attribute(name)])

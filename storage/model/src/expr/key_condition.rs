@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::error::ValidationError;
-use crate::expr::check::{Placeholders, parse_condition};
+use crate::expr::check::parse_condition;
 use crate::expr::condition::{Comparator, Condition, Function, Operand};
+use crate::expr::legacy::condition_values;
+use crate::expr::placeholders::Placeholders;
 use crate::key::{KeyRole, key_value_bytes, scalar_bytes};
 use crate::map::Map;
+use crate::ops;
 use crate::schema::{KeyAttribute, KeySchema};
 use crate::value::AttributeValue;
 
@@ -50,11 +53,36 @@ impl KeyConditionExpression {
         names: &BTreeMap<String, String>,
         values: &Map,
     ) -> Result<Self, ValidationError> {
-        let mut placeholders = Placeholders::new(names, values)?;
-        let condition = parse_condition("KeyConditionExpression", expression, &mut placeholders)?;
+        let mut placeholders = Placeholders::new(
+            (!names.is_empty()).then_some(names),
+            (!values.is_empty()).then_some(values),
+        )?;
+        let condition = parse_condition(Self::FIELD, expression, &mut placeholders)?;
         placeholders.all_used()?;
+        Self::of(&condition, &placeholders)
+    }
+
+    /// The parameter that holds it.
+    pub(crate) const FIELD: &'static str = "KeyConditionExpression";
+
+    /// Takes a checked condition apart.
+    pub(crate) fn of<'a>(
+        condition: &Condition<'a>,
+        placeholders: &Placeholders<'a>,
+    ) -> Result<Self, ValidationError> {
         let mut tests = Vec::new();
-        collect(&condition, &placeholders, &mut tests)?;
+        collect(condition, placeholders, &mut tests)?;
+        Ok(Self { tests })
+    }
+
+    /// What KeyConditions stands for.
+    pub(crate) fn of_conditions(
+        conditions: &BTreeMap<String, ops::Condition>,
+    ) -> Result<Self, ValidationError> {
+        let tests = conditions
+            .iter()
+            .map(|(name, condition)| Ok((name.clone(), legacy_test(condition)?)))
+            .collect::<Result<_, ValidationError>>()?;
         Ok(Self { tests })
     }
 
@@ -106,6 +134,28 @@ fn unsupported() -> ValidationError {
     ValidationError::new("Query key condition not supported")
 }
 
+/// The test of one of KeyConditions.
+fn legacy_test(condition: &ops::Condition) -> Result<Test, ValidationError> {
+    use ops::ComparisonOperator as Op;
+    let compare = |comparator, value: &AttributeValue| Test::Compare(comparator, value.clone());
+    Ok(
+        match (condition.comparison_operator, condition_values(condition)?) {
+            (Op::Eq, [value]) => compare(Comparator::Equal, value),
+            (Op::Lt, [value]) => compare(Comparator::Less, value),
+            (Op::Le, [value]) => compare(Comparator::LessOrEqual, value),
+            (Op::Gt, [value]) => compare(Comparator::Greater, value),
+            (Op::Ge, [value]) => compare(Comparator::GreaterOrEqual, value),
+            (Op::BeginsWith, [prefix]) => Test::BeginsWith(prefix.clone()),
+            (Op::Between, [low, high]) => Test::Between(low.clone(), high.clone()),
+            _ => {
+                return Err(ValidationError::new(
+                    "Attempted conditional constraint is not an indexable operation",
+                ));
+            }
+        },
+    )
+}
+
 fn check_value(
     attribute: &KeyAttribute,
     role: KeyRole,
@@ -148,9 +198,9 @@ fn invalid_operator(operator: &str) -> ValidationError {
 }
 
 /// Takes a checked condition apart into tests of attributes, if it is a key condition.
-fn collect(
-    condition: &Condition<'_>,
-    placeholders: &Placeholders<'_>,
+fn collect<'a>(
+    condition: &Condition<'a>,
+    placeholders: &Placeholders<'a>,
     tests: &mut Vec<(String, Test)>,
 ) -> Result<(), ValidationError> {
     let mut add = |name: String, test: Test| {
@@ -225,9 +275,9 @@ fn multiple_attributes() -> ValidationError {
 }
 
 /// The one attribute that a test speaks of. It is not nested, and nothing is computed.
-fn attribute_of(
-    operands: &[&Operand<'_>],
-    placeholders: &Placeholders<'_>,
+fn attribute_of<'a>(
+    operands: &[&Operand<'a>],
+    placeholders: &Placeholders<'a>,
 ) -> Result<String, ValidationError> {
     let mut found = None;
     for operand in operands {
@@ -240,7 +290,7 @@ fn attribute_of(
             }
             Operand::Path(_) if found.is_some() => return Err(multiple_attributes()),
             Operand::Path(steps) => match steps.as_slice() {
-                [step] => found = Some(placeholders.checked_name(step).to_owned()),
+                [step] => found = Some(placeholders.checked_path(&[*step]).head.into_string()),
                 _ => {
                     return Err(ValidationError::new(
                         "KeyConditionExpressions cannot have conditions on nested attributes",

@@ -1,12 +1,34 @@
-//! DynamoDB's expressions: the tokens of all of them, the grammar of conditions, and KeyConditionExpression.
+//! DynamoDB's expressions, and the older parameters that mean the same.
 //!
-//! Text goes through [`lexer`](self) → grammar ([`condition`](self)) → checks that hold for every condition → what the
-//! expression is for. Update and projection expressions will stand beside the grammar of conditions, on the same tokens.
+//! | | reads | checks | what it becomes |
+//! |---|---|---|---|
+//! | ConditionExpression, FilterExpression | [`condition`] | [`check`] | [`ConditionExpression`] |
+//! | KeyConditionExpression | [`condition`] | [`check`], [`key_condition`] | [`KeyCondition`] |
+//! | UpdateExpression | [`update_grammar`] | [`update_check`] | [`UpdateExpression`] |
+//! | ProjectionExpression | [`projection`] | [`projection`] | [`ProjectionExpression`] |
+//! | Expected, AttributeUpdates, QueryFilter … | | [`legacy`] | the same |
+//!
+//! All are read from the tokens of [`lexer`] by the [`parser`]'s means. What they become has no placeholders any more, and is
+//! evaluated without further checks. The rules about placeholders hold for all expressions of a request together:
+//! [`placeholders`].
 
 mod check;
 mod condition;
 mod key_condition;
+pub(crate) mod legacy;
 mod lexer;
+mod parser;
+mod path;
+pub(crate) mod placeholders;
+mod predicate;
+mod projection;
 mod reserved;
+mod update;
+mod update_check;
+mod update_grammar;
 
+pub(crate) use check::parse_condition;
 pub use key_condition::{IndexCondition, KeyCondition, KeyConditionExpression, SortCondition};
+pub use predicate::{ConditionExpression, FilterParameter};
+pub use projection::ProjectionExpression;
+pub use update::UpdateExpression;

@@ -1,9 +1,19 @@
 //! BatchGetItem: up to 100 items of several tables by their keys, each read on its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use crate::error::{Constraints, ValidationError};
+use crate::expr::ProjectionExpression;
+use crate::key::KeyBytes;
 use crate::map::{Item, Map};
+use crate::names::TableName;
+use crate::ops::read::ReadExpressions;
 use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, setters};
+use crate::schema::KeySchema;
+use crate::size::validate_key_map;
+
+/// Most keys of one batch.
+pub const MAX_BATCH_KEYS: usize = 100;
 
 /// The keys to read of one table, and what to give back of their items.
 #[non_exhaustive]
@@ -93,6 +103,117 @@ setters! { BatchGetItemInput {
     /// Asks for the consumed capacity.
     return_consumed_capacity: ReturnConsumedCapacity,
 }}
+
+impl BatchGetItemInput {
+    /// Checks all that can be known without the tables.
+    ///
+    /// # Errors
+    /// No keys or more than 100, bad table names, keys or projections.
+    pub fn validate(self) -> Result<BatchGetItem, ValidationError> {
+        let mut constraints = Constraints::default();
+        constraints.length(
+            self.request_items.len(),
+            1,
+            MAX_BATCH_KEYS,
+            "{}",
+            "requestItems",
+        );
+        for (name, request) in &self.request_items {
+            constraints.length(
+                request.keys.len(),
+                1,
+                MAX_BATCH_KEYS,
+                "[]",
+                &format!("requestItems.{name}.member.keys"),
+            );
+        }
+        constraints.finish()?;
+        let count: usize = self
+            .request_items
+            .values()
+            .map(|request| request.keys.len())
+            .sum();
+        if count > MAX_BATCH_KEYS {
+            return Err(ValidationError::new(
+                "Too many items requested for the BatchGetItem call",
+            ));
+        }
+        let tables = self
+            .request_items
+            .into_iter()
+            .map(|(name, request)| request.validate(name))
+            .collect::<Result<_, _>>()?;
+        Ok(BatchGetItem {
+            tables,
+            return_consumed_capacity: self.return_consumed_capacity,
+        })
+    }
+}
+
+impl KeysAndAttributes {
+    fn validate(self, table_name: String) -> Result<TableReads, ValidationError> {
+        let table = TableName::new(table_name)?;
+        let expressions = ReadExpressions {
+            projection: self.projection_expression.as_deref(),
+            names: self.expression_attribute_names.as_ref(),
+            attributes_to_get: self.attributes_to_get.as_deref(),
+        };
+        let placeholders = expressions.open()?;
+        self.keys.iter().try_for_each(validate_key_map)?;
+        let projection = expressions.projection(placeholders)?;
+        Ok(TableReads {
+            table,
+            keys: self.keys,
+            projection,
+            consistent_read: self.consistent_read,
+        })
+    }
+}
+
+/// A BatchGetItem that follows the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchGetItem {
+    /// What to read of each table, each table once.
+    pub tables: Vec<TableReads>,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+}
+
+/// What to read of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableReads {
+    /// The table.
+    pub table: TableName,
+    /// The keys, at least one, in order.
+    pub keys: Vec<Map>,
+    /// What to give back of the items; all if `None`.
+    pub projection: Option<ProjectionExpression>,
+    /// Whether a strongly consistent read is asked for; every read is, but it is counted as such.
+    pub consistent_read: bool,
+}
+
+impl TableReads {
+    /// The keys, in their order.
+    ///
+    /// # Errors
+    /// A key that does not fit the schema or stands there twice, or a projection that goes into an attribute of the key.
+    pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes>, ValidationError> {
+        if let Some(projection) = &self.projection {
+            projection.keys_are_scalars(schema)?;
+        }
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| schema.key_of_key(key))
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.iter().collect::<HashSet<_>>().len() < keys.len() {
+            return Err(ValidationError::new(
+                "Provided list of item keys contains duplicates",
+            ));
+        }
+        Ok(keys)
+    }
+}
 
 /// What BatchGetItem gives back.
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use crate::map::{Item, Map};
 use crate::names::TableName;
 use crate::ops::{
     ConsumedCapacity, ItemCollectionMetrics, ReturnConsumedCapacity, ReturnItemCollectionMetrics,
-    setters,
+    refuse, setters,
 };
 use crate::schema::KeySchema;
 use crate::size::{item_size, validate_item, validate_key_map};
@@ -72,6 +72,8 @@ impl BatchWriteItemInput {
     /// # Errors
     /// No requests or more than 25, bad table names, items or keys, more than 16 MB.
     pub fn validate(self) -> Result<BatchWriteItem, ValidationError> {
+        let reported = self.return_consumed_capacity != ReturnConsumedCapacity::None;
+        refuse("ReturnConsumedCapacity", reported)?;
         if self.request_items.is_empty() {
             return Err(ValidationError::constraint(
                 "{}",

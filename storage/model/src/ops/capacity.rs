@@ -4,6 +4,7 @@
 //! |---|---|
 //! | read of `n` bytes | one for each 4 KB begun, at least one; half of that if eventually consistent; twice that in a transaction |
 //! | write of `n` bytes, the larger of the old and the new item | one for each 1 KB begun, at least one; twice that in a transaction |
+//! | change of an index by that write | none if what the index holds stays the same; else a write of its entry, or two if the entry moves to another key |
 //!
 //! KB are 1,024 bytes; bytes are those of [`crate::item_size`].
 
@@ -11,8 +12,11 @@ use std::collections::BTreeMap;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
-use crate::map::Map;
+use crate::index::{IndexKind, IndexSchema};
+use crate::map::{Item, Map};
 use crate::ops::wire_enum;
+use crate::schema::{KeySchema, TableSchema};
+use crate::size::item_size;
 
 wire_enum! {
     /// What an operation tells about the capacity that it consumed.
@@ -98,6 +102,36 @@ impl CapacityUnits {
     pub fn of_write(old: usize, new: usize, in_transaction: bool) -> Self {
         let factor = if in_transaction { 4 } else { 2 };
         Self::from_halves(old.max(new).div_ceil(1024).max(1) as u64 * factor)
+    }
+}
+
+impl CapacityUnits {
+    /// The units of what a write of an item changes in an index.
+    pub fn of_index_write(
+        index: &IndexSchema,
+        table: &KeySchema,
+        old: Option<&Item>,
+        new: Option<&Item>,
+        in_transaction: bool,
+    ) -> Self {
+        let entry = |item: Option<&Item>| {
+            let key = index.key.of_item(item?)?;
+            Some((key, index.project(table, item?)))
+        };
+        let write = |old: usize, new: usize| Self::of_write(old, new, in_transaction);
+        match (entry(old), entry(new)) {
+            (None, None) => Self::ZERO,
+            (Some((_, entry)), None) | (None, Some((_, entry))) => write(0, item_size(&entry)),
+            (Some(old), Some(new)) if old == new => Self::ZERO,
+            (Some((old_key, old)), Some((new_key, new))) => {
+                let (old, new) = (item_size(&old), item_size(&new));
+                if old_key == new_key {
+                    write(old, new)
+                } else {
+                    write(old, 0) + write(0, new)
+                }
+            }
+        }
     }
 }
 
@@ -207,6 +241,61 @@ impl ConsumedCapacity {
     }
 }
 
+impl ConsumedCapacity {
+    /// The answer about a write of an item, `None` unless the caller asked.
+    pub fn of_write(
+        wanted: ReturnConsumedCapacity,
+        table_name: &str,
+        schema: &TableSchema,
+        (old, new): (Option<&Item>, Option<&Item>),
+        in_transaction: bool,
+    ) -> Option<Self> {
+        let capacity = if in_transaction {
+            Capacity::of_writes
+        } else {
+            Capacity::new
+        };
+        let size = |item: Option<&Item>| item.map_or(0, item_size);
+        let units = CapacityUnits::of_write(size(old), size(new), in_transaction);
+        let mut consumed = Self::of_table(wanted, table_name, units)?;
+        let mut total = units;
+        for index in &schema.indexes {
+            let units = CapacityUnits::of_index_write(index, &schema.key, old, new, in_transaction);
+            total += units;
+            if wanted == ReturnConsumedCapacity::Indexes && units > CapacityUnits::ZERO {
+                let indexes = match index.kind {
+                    IndexKind::Local => &mut consumed.local_secondary_indexes,
+                    IndexKind::Global => &mut consumed.global_secondary_indexes,
+                };
+                indexes.insert(index.name.to_string(), capacity(units));
+            }
+        }
+        consumed.total = capacity(total);
+        consumed.table = consumed.table.map(|_| capacity(units));
+        Some(consumed)
+    }
+
+    /// The answer about a read of an index, and of what was fetched from the table for it; `None` unless the caller asked.
+    pub fn of_index_read(
+        wanted: ReturnConsumedCapacity,
+        table_name: &str,
+        (index, kind): (&str, IndexKind),
+        units: CapacityUnits,
+        fetched: CapacityUnits,
+    ) -> Option<Self> {
+        let mut consumed = Self::of_table(wanted, table_name, units + fetched)?;
+        if wanted == ReturnConsumedCapacity::Indexes {
+            consumed.table = Some(Capacity::new(fetched));
+            let indexes = match kind {
+                IndexKind::Local => &mut consumed.local_secondary_indexes,
+                IndexKind::Global => &mut consumed.global_secondary_indexes,
+            };
+            indexes.insert(index.to_owned(), Capacity::new(units));
+        }
+        Some(consumed)
+    }
+}
+
 /// Size of the item collection that a write changed: all items of one partition key, with their local indexes.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,7 +318,64 @@ impl ItemCollectionMetrics {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+    use crate::index::{IndexKey, IndexProjection};
+    use crate::names::{AttributeName, IndexName};
+    use crate::ops::ProvisionedThroughput;
+    use crate::schema::{KeyAttribute, ScalarType};
+    use crate::value::AttributeValue;
+
+    #[test]
+    fn writes_count_what_they_change_in_indexes() {
+        let attribute = |name| KeyAttribute {
+            name: AttributeName::new(name).unwrap(),
+            kind: ScalarType::S,
+        };
+        let schema = TableSchema {
+            key: KeySchema {
+                partition: attribute("pk"),
+                sort: None,
+            },
+            indexes: vec![IndexSchema {
+                name: IndexName::new("index").unwrap(),
+                kind: IndexKind::Global,
+                key: IndexKey {
+                    partition: vec![attribute("g")],
+                    sort: vec![],
+                },
+                projection: IndexProjection::KeysOnly,
+                throughput: ProvisionedThroughput {
+                    read_capacity_units: 0,
+                    write_capacity_units: 0,
+                },
+            }],
+        };
+        let item = |g: Option<&str>, payload: usize| {
+            let g = g.map(|g| ("g", AttributeValue::from(g)));
+            let all = [("pk", "a".into()), ("payload", "x".repeat(payload).into())];
+            all.into_iter().chain(g).collect::<Item>()
+        };
+        let units = |old: Option<&Item>, new: Option<&Item>| {
+            let wanted = ReturnConsumedCapacity::Indexes;
+            let consumed =
+                ConsumedCapacity::of_write(wanted, "t", &schema, (old, new), false).unwrap();
+            let index = consumed.global_secondary_indexes.get("index");
+            (
+                consumed.total.capacity_units.as_f64(),
+                index.map(|index| index.capacity_units.as_f64()),
+            )
+        };
+        let (one, two, none) = (item(Some("1"), 0), item(Some("2"), 2000), item(None, 0));
+        assert_eq!(units(None, Some(&one)), (2.0, Some(1.0)));
+        assert_eq!(units(Some(&one), Some(&one)), (1.0, None));
+        assert_eq!(units(Some(&one), Some(&item(Some("1"), 5000))), (5.0, None));
+        assert_eq!(units(Some(&one), Some(&two)), (4.0, Some(2.0)));
+        assert_eq!(units(Some(&one), Some(&none)), (2.0, Some(1.0)));
+        assert_eq!(units(Some(&two), None), (3.0, Some(1.0)));
+        assert_eq!(units(None, None), (1.0, None));
+    }
 
     #[test]
     fn reads_count_4_kb_and_come_in_halves() {

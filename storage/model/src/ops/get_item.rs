@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::error::ValidationError;
+use crate::expr::ProjectionExpression;
 use crate::map::{Item, Map};
 use crate::names::TableName;
-use crate::ops::{
-    ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, refuse, setters,
-};
+use crate::ops::read::ReadExpressions;
+use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, setters};
 use crate::size::validate_key_map;
 
 /// What GetItem takes.
@@ -54,19 +54,20 @@ impl GetItemInput {
     /// # Errors
     /// A bad table name or key.
     pub fn validate(self) -> Result<GetItem, ValidationError> {
-        refuse(&[
-            ("ProjectionExpression", self.projection_expression.is_some()),
-            ("AttributesToGet", self.attributes_to_get.is_some()),
-            (
-                "ReturnConsumedCapacity",
-                self.return_consumed_capacity != ReturnConsumedCapacity::None,
-            ),
-        ])?;
         let table = TableName::new(self.table_name)?;
+        let projection = ReadExpressions {
+            projection: self.projection_expression.as_deref(),
+            names: self.expression_attribute_names.as_ref(),
+            attributes_to_get: self.attributes_to_get.as_deref(),
+        };
+        let placeholders = projection.open()?;
         validate_key_map(&self.key)?;
         Ok(GetItem {
             table,
             key: self.key,
+            projection: projection.projection(placeholders)?,
+            consistent_read: self.consistent_read,
+            return_consumed_capacity: self.return_consumed_capacity,
         })
     }
 }
@@ -93,6 +94,12 @@ pub struct GetItem {
     pub table: TableName,
     /// The key.
     pub key: Map,
+    /// What to give back of the item; all if `None`.
+    pub projection: Option<ProjectionExpression>,
+    /// Whether a strongly consistent read is asked for; every read is, but it is counted as such.
+    pub consistent_read: bool,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
 }
 
 /// What GetItem gives back.

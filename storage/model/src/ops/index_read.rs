@@ -2,11 +2,15 @@
 
 use std::ops::RangeBounds;
 
+use std::collections::BTreeSet;
+
 use crate::error::ValidationError;
 use crate::expr::IndexCondition;
+use crate::expr::ProjectionExpression;
 use crate::index::{IndexKeyBytes, IndexKind, IndexProjection, IndexSchema};
 use crate::key::KeyBytes;
 use crate::map::Map;
+use crate::ops::read::{Filter, paths_fit};
 use crate::ops::{Query, Scan, Select};
 use crate::schema::KeySchema;
 
@@ -62,6 +66,54 @@ impl IndexSchema {
     }
 }
 
+impl IndexSchema {
+    /// A global index gives back and filters by what it holds only; a local one has the rest fetched from the table.
+    fn check_holds(
+        &self,
+        table: &KeySchema,
+        projection: Option<&ProjectionExpression>,
+        filter: Option<&Filter>,
+    ) -> Result<(), ValidationError> {
+        if self.kind == IndexKind::Local {
+            return Ok(());
+        }
+        let projected = projection
+            .into_iter()
+            .flat_map(ProjectionExpression::attributes);
+        let filtered = filter.map(|filter| filter.condition.attributes());
+        let lacking: BTreeSet<&str> = projected
+            .chain(filtered.into_iter().flatten())
+            .filter(|name| !self.holds(table, name))
+            .collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let lacking: Vec<&str> = lacking.into_iter().collect();
+        Err(ValidationError::invalid_parameter(format_args!(
+            "Global secondary index {} does not project [{}]",
+            self.name,
+            lacking.join(", ")
+        )))
+    }
+
+    /// Whether what is asked for has to be fetched from the table, because the index holds a part of it only.
+    pub fn must_fetch(
+        &self,
+        table: &KeySchema,
+        select: Select,
+        projection: Option<&ProjectionExpression>,
+        filter: Option<&Filter>,
+    ) -> bool {
+        if self.projection == IndexProjection::All {
+            return false;
+        }
+        let lacks = |name: &str| !self.holds(table, name);
+        select == Select::AllAttributes
+            || projection.is_some_and(|projection| projection.attributes().any(lacks))
+            || filter.is_some_and(|filter| filter.condition.attributes().into_iter().any(lacks))
+    }
+}
+
 /// The error of a name that no index of the table has.
 pub fn no_such_index(name: &str) -> ValidationError {
     ValidationError::new(format!(
@@ -81,6 +133,13 @@ impl Query {
     ) -> Result<IndexPlan, ValidationError> {
         index.check_read(self.consistent_read, self.select)?;
         let condition = self.condition.bind_index(&index.key)?;
+        if let Some(filter) = &self.filter {
+            filter
+                .condition
+                .has_none_of(index.key.attributes(), filter.parameter)?;
+        }
+        paths_fit(self.filter.as_ref(), self.projection.as_ref(), table)?;
+        index.check_holds(table, self.projection.as_ref(), self.filter.as_ref())?;
         let after = match &self.exclusive_start_key {
             None => None,
             Some(key) => {
@@ -116,6 +175,7 @@ impl Scan {
         index: &IndexSchema,
     ) -> Result<Option<EntryKey>, ValidationError> {
         index.check_read(self.consistent_read, self.select)?;
+        index.check_holds(table, self.projection.as_ref(), self.filter.as_ref())?;
         let Some(key) = &self.exclusive_start_key else {
             return Ok(None);
         };

@@ -22,14 +22,19 @@ mod legacy;
 mod list_tables;
 mod put_item;
 mod query;
+mod read;
 mod scan;
 mod secondary_index;
 mod table_description;
 mod transact_get_items;
 mod transact_write_items;
 mod update_item;
+mod write;
 
-pub use batch_get_item::{BatchGetItemInput, BatchGetItemOutput, KeysAndAttributes};
+pub use batch_get_item::{
+    BatchGetItem, BatchGetItemInput, BatchGetItemOutput, KeysAndAttributes, MAX_BATCH_KEYS,
+    TableReads,
+};
 pub use batch_write_item::{
     BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, MAX_BATCH_REQUESTS, MAX_BATCH_SIZE,
     TableWrites, WriteRequest,
@@ -54,6 +59,7 @@ pub use legacy::{
 pub use list_tables::{ListTables, ListTablesInput, ListTablesOutput, MAX_TABLES_PER_PAGE};
 pub use put_item::{PutItem, PutItemInput, PutItemOutput};
 pub use query::{Query, QueryInput, QueryOutput, QueryPlan};
+pub use read::Filter;
 pub use scan::{MAX_SEGMENTS, Scan, ScanInput, ScanOutput, ScanSegment};
 pub use secondary_index::{
     GlobalSecondaryIndex, GlobalSecondaryIndexDescription, IndexStatus, LocalSecondaryIndex,
@@ -65,22 +71,25 @@ pub use table_description::{
     TableDescription, TableStatus,
 };
 
-pub use transact_get_items::{TransactGet, TransactGetItemsInput, TransactGetItemsOutput};
-pub use transact_write_items::{
-    CONDITION_FAILED, CancellationCode, CancellationReason, ConditionCheck, TransactDelete,
-    TransactPut, TransactUpdate, TransactWriteItem, TransactWriteItemsInput,
-    TransactWriteItemsOutput,
+pub use transact_get_items::{
+    TransactGet, TransactGetItems, TransactGetItemsInput, TransactGetItemsOutput,
 };
-pub use update_item::{UpdateItemInput, UpdateItemOutput};
+pub use transact_write_items::{
+    CONDITION_FAILED, CancellationCode, CancellationReason, ConditionCheck, MAX_TRANSACT_ITEMS,
+    TransactAction, TransactChange, TransactDelete, TransactPut, TransactUpdate, TransactWriteItem,
+    TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput,
+};
+pub use update_item::{UpdateItem, UpdateItemInput, UpdateItemOutput};
+pub use write::Guard;
 
-/// Refuses a request with parameters that this version does not carry out yet: it never ignores one.
-fn refuse(parameters: &[(&str, bool)]) -> Result<(), ValidationError> {
-    match parameters.iter().find(|(_, given)| *given) {
-        None => Ok(()),
-        Some((name, _)) => Err(ValidationError::new(format!(
-            "This version of SealDB does not support the parameter {name}"
-        ))),
+/// Refuses a request with a parameter that this version does not carry out yet: it never ignores one.
+fn refuse(parameter: &str, given: bool) -> Result<(), ValidationError> {
+    if !given {
+        return Ok(());
     }
+    Err(ValidationError::new(format!(
+        "This version of SealDB does not support the parameter {parameter}"
+    )))
 }
 
 /// Setters that take and return the value, so that they chain.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::error::ValidationError;
 use crate::map::{Item, Map};
 use crate::names::TableName;
+use crate::ops::write::{Guard, WriteExpressions};
 use crate::ops::{
     ConditionalOperator, ConsumedCapacity, ExpectedAttributeValue, ItemCollectionMetrics,
     ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValue,
-    ReturnValuesOnConditionCheckFailure, debug_lengths, placeholders, refuse, setters,
+    ReturnValuesOnConditionCheckFailure, debug_lengths, placeholders, setters,
 };
 use crate::size::validate_item;
 
@@ -69,22 +70,29 @@ impl PutItemInput {
     /// # Errors
     /// A bad table name, or an item that breaks the rules of [`validate_item`].
     pub fn validate(self) -> Result<PutItem, ValidationError> {
-        refuse(&[
-            ("ConditionExpression", self.condition_expression.is_some()),
-            ("Expected", self.expected.is_some()),
-            (
-                "ReturnConsumedCapacity",
-                self.return_consumed_capacity != ReturnConsumedCapacity::None,
-            ),
-        ])?;
-        self.return_values.of_whole_item()?;
         let table = TableName::new(self.table_name)?;
+        let expressions = WriteExpressions {
+            update: None,
+            condition: self.condition_expression.as_deref(),
+            names: self.expression_attribute_names.as_ref(),
+            values: self.expression_attribute_values.as_ref(),
+            attribute_updates: None,
+            expected: self.expected.as_ref(),
+            conditional_operator: self.conditional_operator,
+            return_old: self.return_values_on_condition_check_failure,
+        };
+        let placeholders = expressions.open()?;
         let size = validate_item(&self.item)?;
+        self.return_values.of_whole_item()?;
+        let guard = expressions.guard(placeholders)?;
         Ok(PutItem {
             table,
             item: self.item,
             size,
+            guard,
             return_values: self.return_values,
+            return_consumed_capacity: self.return_consumed_capacity,
+            return_item_collection_metrics: self.return_item_collection_metrics,
         })
     }
 }
@@ -121,8 +129,14 @@ pub struct PutItem {
     pub item: Item,
     /// Its size by AWS's rules.
     pub size: usize,
+    /// Under which condition.
+    pub guard: Option<Guard>,
     /// Whether the former item is given back.
     pub return_values: ReturnValue,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+    /// Whether to tell the size of the item collection.
+    pub return_item_collection_metrics: ReturnItemCollectionMetrics,
 }
 
 /// What PutItem gives back.

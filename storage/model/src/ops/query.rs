@@ -5,16 +5,19 @@ use std::fmt;
 use std::ops::RangeBounds;
 
 use crate::error::{Constraints, ValidationError};
-use crate::expr::{KeyCondition, KeyConditionExpression};
+use crate::expr::placeholders::Parameters;
+use crate::expr::{
+    FilterParameter, KeyCondition, KeyConditionExpression, ProjectionExpression, parse_condition,
+};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::{IndexName, TableName, check_index_name};
+use crate::ops::read::{Filter, filter, paths_fit, projection, selected, start_key};
 use crate::ops::{
     Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
-    debug_lengths, placeholders, refuse, setters,
+    debug_lengths, placeholders, setters,
 };
 use crate::schema::KeySchema;
-use crate::size::validate_key_map;
 
 /// What Query takes.
 #[non_exhaustive]
@@ -90,27 +93,6 @@ impl QueryInput {
     /// # Errors
     /// A bad table name, limit or start key; no key condition.
     pub fn validate(self) -> Result<Query, ValidationError> {
-        refuse(&[
-            ("FilterExpression", self.filter_expression.is_some()),
-            ("ProjectionExpression", self.projection_expression.is_some()),
-            ("AttributesToGet", self.attributes_to_get.is_some()),
-            (
-                "Select",
-                !matches!(
-                    self.select,
-                    None | Some(Select::AllAttributes | Select::Count)
-                ) && !matches!(
-                    (self.select, &self.index_name),
-                    (Some(Select::AllProjectedAttributes), Some(_))
-                ),
-            ),
-            (
-                "ReturnConsumedCapacity",
-                self.return_consumed_capacity != ReturnConsumedCapacity::None,
-            ),
-            ("KeyConditions", self.key_conditions.is_some()),
-            ("QueryFilter", self.query_filter.is_some()),
-        ])?;
         let table = TableName::new(self.table_name)?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
@@ -118,18 +100,65 @@ impl QueryInput {
             check_index_name(name, "indexName", &mut constraints);
         }
         constraints.finish()?;
-        if let Some(key) = &self.exclusive_start_key {
-            validate_key_map(key)?;
+        let expressions = [
+            (
+                "ProjectionExpression",
+                self.projection_expression.as_deref(),
+            ),
+            ("FilterExpression", self.filter_expression.as_deref()),
+            (
+                KeyConditionExpression::FIELD,
+                self.key_condition_expression.as_deref(),
+            ),
+        ];
+        let mut placeholders = Parameters {
+            expressions: &expressions,
+            legacy: &[
+                ("AttributesToGet", self.attributes_to_get.is_some()),
+                ("QueryFilter", self.query_filter.is_some()),
+                ("ConditionalOperator", self.conditional_operator.is_some()),
+                ("KeyConditions", self.key_conditions.is_some()),
+            ],
+            names: self.expression_attribute_names.as_ref(),
+            values: self.expression_attribute_values.as_ref(),
         }
-        let Some(expression) = self.key_condition_expression else {
-            return Err(ValidationError::new(
-                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
-            ));
+        .open()?;
+        start_key(self.exclusive_start_key.as_ref())?;
+        let attributes_to_get = self.attributes_to_get.as_deref();
+        let [
+            (_, projection_expression),
+            (_, filter_expression),
+            (_, key_expression),
+        ] = expressions;
+        let projection = projection(projection_expression, attributes_to_get, &mut placeholders)?;
+        let filter = filter(
+            filter_expression,
+            (self.query_filter.as_ref(), FilterParameter::QueryFilter),
+            self.conditional_operator,
+            &mut placeholders,
+        )?;
+        let condition = match (key_expression, &self.key_conditions) {
+            (Some(source), _) => {
+                let condition =
+                    parse_condition(KeyConditionExpression::FIELD, source, &mut placeholders)?;
+                placeholders.all_used()?;
+                KeyConditionExpression::of(&condition, &placeholders)?
+            }
+            (None, Some(conditions)) => {
+                placeholders.all_used()?;
+                KeyConditionExpression::of_conditions(conditions)?
+            }
+            (None, None) => {
+                return Err(ValidationError::new(
+                    "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+                ));
+            }
         };
-        let condition = KeyConditionExpression::parse(
-            &expression,
-            &self.expression_attribute_names.unwrap_or_default(),
-            &self.expression_attribute_values.unwrap_or_default(),
+        let select = selected(
+            self.select,
+            projection_expression,
+            attributes_to_get,
+            self.index_name.is_some(),
         )?;
         Ok(Query {
             table,
@@ -137,11 +166,11 @@ impl QueryInput {
             limit,
             forward: self.scan_index_forward,
             exclusive_start_key: self.exclusive_start_key,
+            filter,
+            projection,
+            select,
+            return_consumed_capacity: self.return_consumed_capacity,
             consistent_read: self.consistent_read,
-            select: self.select.unwrap_or(match self.index_name {
-                None => Select::AllAttributes,
-                Some(_) => Select::AllProjectedAttributes,
-            }),
             index: self.index_name.map(IndexName::new).transpose()?,
         })
     }
@@ -204,10 +233,16 @@ pub struct Query {
     pub forward: bool,
     /// Begin after this key.
     pub exclusive_start_key: Option<Map>,
+    /// Which items are given back.
+    pub filter: Option<Filter>,
+    /// What is given back of them, if specific attributes are.
+    pub projection: Option<ProjectionExpression>,
+    /// What is given back.
+    pub select: Select,
     /// Whether a strongly consistent read is asked for, which a global index refuses.
     pub consistent_read: bool,
-    /// Items or their count.
-    pub select: Select,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
 }
 
 /// What a Query means for a table of a known schema.
@@ -244,6 +279,12 @@ impl Query {
             return Err(ValidationError::new("The provided starting key is invalid"));
         }
         let condition = self.condition.bind(schema)?;
+        if let Some(filter) = &self.filter {
+            filter
+                .condition
+                .has_none_of(schema.attributes(), filter.parameter)?;
+        }
+        paths_fit(self.filter.as_ref(), self.projection.as_ref(), schema)?;
         let partition = condition.partition_bytes();
         let after = match &self.exclusive_start_key {
             None => None,

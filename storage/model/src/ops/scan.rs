@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Constraints, ValidationError};
+use crate::expr::placeholders::Parameters;
+use crate::expr::{FilterParameter, ProjectionExpression};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::{IndexName, TableName, check_index_name};
 use crate::ops::query::limit;
+use crate::ops::read::{Filter, filter, paths_fit, projection, selected, start_key};
 use crate::ops::{
     Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
-    debug_lengths, placeholders, refuse, setters,
+    debug_lengths, placeholders, setters,
 };
 use crate::schema::KeySchema;
-use crate::size::validate_key_map;
 
 /// Most segments of a parallel scan.
 pub const MAX_SEGMENTS: u32 = 1_000_000;
@@ -88,26 +90,6 @@ impl ScanInput {
     /// # Errors
     /// A bad table name, limit, segment or start key.
     pub fn validate(self) -> Result<Scan, ValidationError> {
-        refuse(&[
-            ("FilterExpression", self.filter_expression.is_some()),
-            ("ProjectionExpression", self.projection_expression.is_some()),
-            ("AttributesToGet", self.attributes_to_get.is_some()),
-            (
-                "Select",
-                !matches!(
-                    self.select,
-                    None | Some(Select::AllAttributes | Select::Count)
-                ) && !matches!(
-                    (self.select, &self.index_name),
-                    (Some(Select::AllProjectedAttributes), Some(_))
-                ),
-            ),
-            (
-                "ReturnConsumedCapacity",
-                self.return_consumed_capacity != ReturnConsumedCapacity::None,
-            ),
-            ("ScanFilter", self.scan_filter.is_some()),
-        ])?;
         let table = TableName::new(self.table_name)?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
@@ -124,19 +106,51 @@ impl ScanInput {
         }
         constraints.finish()?;
         let segment = segment(self.segment, self.total_segments)?;
-        if let Some(key) = &self.exclusive_start_key {
-            validate_key_map(key)?;
+        let expressions = [
+            (
+                "ProjectionExpression",
+                self.projection_expression.as_deref(),
+            ),
+            ("FilterExpression", self.filter_expression.as_deref()),
+        ];
+        let mut placeholders = Parameters {
+            expressions: &expressions,
+            legacy: &[
+                ("AttributesToGet", self.attributes_to_get.is_some()),
+                ("ScanFilter", self.scan_filter.is_some()),
+                ("ConditionalOperator", self.conditional_operator.is_some()),
+            ],
+            names: self.expression_attribute_names.as_ref(),
+            values: self.expression_attribute_values.as_ref(),
         }
+        .open()?;
+        start_key(self.exclusive_start_key.as_ref())?;
+        let attributes_to_get = self.attributes_to_get.as_deref();
+        let [(_, projection_expression), (_, filter_expression)] = expressions;
+        let projection = projection(projection_expression, attributes_to_get, &mut placeholders)?;
+        let filter = filter(
+            filter_expression,
+            (self.scan_filter.as_ref(), FilterParameter::ScanFilter),
+            self.conditional_operator,
+            &mut placeholders,
+        )?;
+        placeholders.all_used()?;
+        let select = selected(
+            self.select,
+            projection_expression,
+            attributes_to_get,
+            self.index_name.is_some(),
+        )?;
         Ok(Scan {
             table,
             limit,
             exclusive_start_key: self.exclusive_start_key,
             consistent_read: self.consistent_read,
             segment,
-            select: self.select.unwrap_or(match self.index_name {
-                None => Select::AllAttributes,
-                Some(_) => Select::AllProjectedAttributes,
-            }),
+            filter,
+            projection,
+            select,
+            return_consumed_capacity: self.return_consumed_capacity,
             index: self.index_name.map(IndexName::new).transpose()?,
         })
     }
@@ -230,11 +244,25 @@ pub struct Scan {
     pub consistent_read: bool,
     /// The segment; [`ScanSegment::WHOLE`] unless one was named.
     pub segment: ScanSegment,
-    /// Items or their count.
+    /// Which items are given back.
+    pub filter: Option<Filter>,
+    /// What is given back of them, if specific attributes are.
+    pub projection: Option<ProjectionExpression>,
+    /// What is given back.
     pub select: Select,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
 }
 
 impl Scan {
+    /// Checks filter and projection against the table's key.
+    ///
+    /// # Errors
+    /// AWS's message for a path into an attribute of the key.
+    pub fn fits(&self, schema: &KeySchema) -> Result<(), ValidationError> {
+        paths_fit(self.filter.as_ref(), self.projection.as_ref(), schema)
+    }
+
     /// The bytes of the start key. Whether it lies in the segment is for the store to say, with
     /// [`Scan::outside_segment`].
     ///

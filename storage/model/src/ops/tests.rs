@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+mod parameters;
+
 use super::*;
 use crate::error::ValidationError;
 use crate::map::Map;

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::{Constraints, ValidationError};
 use crate::map::{Item, Map};
-use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, setters};
+use crate::ops::{
+    ConsumedCapacity, GetItem, GetItemInput, MAX_TRANSACT_ITEMS, ReturnConsumedCapacity,
+    debug_lengths, placeholders, setters,
+};
 
 /// A read within a transaction.
 #[non_exhaustive]
@@ -69,6 +73,47 @@ setters! { TransactGetItemsInput {
     /// Asks for the consumed capacity.
     return_consumed_capacity: ReturnConsumedCapacity,
 }}
+
+impl TransactGetItemsInput {
+    /// Checks all that can be known without the tables.
+    ///
+    /// # Errors
+    /// No reads or more than 100, bad table names, keys or projections.
+    pub fn validate(self) -> Result<TransactGetItems, ValidationError> {
+        let mut constraints = Constraints::default();
+        constraints.length(
+            self.transact_items.len(),
+            1,
+            MAX_TRANSACT_ITEMS,
+            "[]",
+            "transactItems",
+        );
+        constraints.finish()?;
+        let gets = self
+            .transact_items
+            .into_iter()
+            .map(|get| {
+                let mut input = GetItemInput::new(get.table_name, get.key).consistent_read(true);
+                input.projection_expression = get.projection_expression;
+                input.expression_attribute_names = get.expression_attribute_names;
+                input.validate()
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(TransactGetItems {
+            gets,
+            return_consumed_capacity: self.return_consumed_capacity,
+        })
+    }
+}
+
+/// A TransactGetItems that follows the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactGetItems {
+    /// The reads, at least one.
+    pub gets: Vec<GetItem>,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+}
 
 /// What TransactGetItems gives back.
 #[non_exhaustive]

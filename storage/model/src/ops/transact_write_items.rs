@@ -3,11 +3,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::error::{Constraints, ValidationError};
+use crate::expr::UpdateExpression;
+use crate::key::KeyBytes;
 use crate::map::{Item, Map};
+use crate::names::{TableName, shortened};
 use crate::ops::{
-    ConsumedCapacity, ItemCollectionMetrics, ReturnConsumedCapacity, ReturnItemCollectionMetrics,
-    ReturnValuesOnConditionCheckFailure, debug_lengths, placeholders, setters, wire_enum,
+    ConsumedCapacity, DeleteItemInput, Guard, ItemCollectionMetrics, PutItemInput,
+    ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValuesOnConditionCheckFailure,
+    UpdateItemInput, debug_lengths, placeholders, setters, wire_enum,
 };
+use crate::schema::KeySchema;
+
+/// Most actions of a transaction.
+pub const MAX_TRANSACT_ITEMS: usize = 100;
+/// Longest token, in characters.
+const MAX_TOKEN: usize = 36;
 
 /// The message of a write whose condition was false.
 pub const CONDITION_FAILED: &str = "The conditional request failed";
@@ -297,6 +308,169 @@ setters! { TransactUpdate {
 }}
 
 placeholders! { TransactUpdate }
+
+impl TransactWriteItemsInput {
+    /// Checks all that can be known without the tables.
+    ///
+    /// # Errors
+    /// No actions or more than 100, a bad token, or an action that breaks a rule.
+    pub fn validate(self) -> Result<TransactWriteItems, ValidationError> {
+        let mut constraints = Constraints::default();
+        let count = self.transact_items.len();
+        constraints.length(count, 1, MAX_TRANSACT_ITEMS, "[]", "transactItems");
+        if let Some(token) = &self.client_request_token {
+            let length = token.chars().count();
+            constraints.length(length, 1, MAX_TOKEN, shortened(token), "clientRequestToken");
+        }
+        for (at, action) in self.transact_items.iter().enumerate() {
+            let (given, field) = match action {
+                TransactWriteItem::ConditionCheck(check) => (
+                    check.condition_expression.is_some(),
+                    "conditionCheck.conditionExpression",
+                ),
+                TransactWriteItem::Update(update) => (
+                    update.update_expression.is_some(),
+                    "update.updateExpression",
+                ),
+                TransactWriteItem::Put(_) | TransactWriteItem::Delete(_) => continue,
+            };
+            if !given {
+                constraints.not_null(&format!("transactItems.{}.member.{field}", at + 1));
+            }
+        }
+        constraints.finish()?;
+        let actions = self
+            .transact_items
+            .into_iter()
+            .map(TransactWriteItem::validate)
+            .collect::<Result<_, _>>()?;
+        Ok(TransactWriteItems {
+            actions,
+            client_request_token: self.client_request_token,
+            return_consumed_capacity: self.return_consumed_capacity,
+            return_item_collection_metrics: self.return_item_collection_metrics,
+        })
+    }
+}
+
+impl TransactWriteItem {
+    /// An action follows the rules of the operation of its name.
+    fn validate(self) -> Result<TransactAction, ValidationError> {
+        macro_rules! as_operation {
+            ($action:ident as $input:expr) => {{
+                let mut input = $input;
+                input.condition_expression = $action.condition_expression;
+                input.expression_attribute_names = $action.expression_attribute_names;
+                input.expression_attribute_values = $action.expression_attribute_values;
+                input.return_values_on_condition_check_failure =
+                    $action.return_values_on_condition_check_failure;
+                input
+            }};
+        }
+        Ok(match self {
+            TransactWriteItem::ConditionCheck(check) => {
+                let input = DeleteItemInput::new(check.table_name, check.key);
+                let valid = as_operation!(check as input).validate()?;
+                TransactAction {
+                    table: valid.table,
+                    change: TransactChange::Check(valid.key),
+                    guard: valid.guard,
+                }
+            }
+            TransactWriteItem::Put(put) => {
+                let input = PutItemInput::new(put.table_name, put.item);
+                let valid = as_operation!(put as input).validate()?;
+                TransactAction {
+                    table: valid.table,
+                    change: TransactChange::Put(valid.item),
+                    guard: valid.guard,
+                }
+            }
+            TransactWriteItem::Delete(delete) => {
+                let input = DeleteItemInput::new(delete.table_name, delete.key);
+                let valid = as_operation!(delete as input).validate()?;
+                TransactAction {
+                    table: valid.table,
+                    change: TransactChange::Delete(valid.key),
+                    guard: valid.guard,
+                }
+            }
+            TransactWriteItem::Update(update) => {
+                let mut input = UpdateItemInput::new(update.table_name, update.key);
+                input.update_expression = update.update_expression;
+                let valid = as_operation!(update as input).validate()?;
+                TransactAction {
+                    table: valid.table,
+                    change: TransactChange::Update(valid.key, valid.update),
+                    guard: valid.guard,
+                }
+            }
+        })
+    }
+}
+
+/// A TransactWriteItems that follows the rules.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TransactWriteItems {
+    /// The actions, at least one.
+    pub actions: Vec<TransactAction>,
+    /// Of 1 to 36 characters.
+    pub client_request_token: Option<String>,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+    /// Whether to tell the sizes of item collections.
+    pub return_item_collection_metrics: ReturnItemCollectionMetrics,
+}
+
+debug_lengths! { TransactWriteItems {
+    actions, return_consumed_capacity, return_item_collection_metrics;
+    client_request_token,
+}}
+
+/// One action of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactAction {
+    /// The table.
+    pub table: TableName,
+    /// What is done to which item.
+    pub change: TransactChange,
+    /// Under which condition.
+    pub guard: Option<Guard>,
+}
+
+/// What an action does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransactChange {
+    /// Nothing, to the item of this key.
+    Check(Map),
+    /// Puts this item.
+    Put(Item),
+    /// Deletes the item of this key.
+    Delete(Map),
+    /// Changes the item of this key.
+    Update(Map, UpdateExpression),
+}
+
+impl TransactAction {
+    /// The key of the action's item.
+    ///
+    /// # Errors
+    /// A key, update or condition that does not fit the schema.
+    pub fn key(&self, schema: &KeySchema) -> Result<KeyBytes, ValidationError> {
+        if let TransactChange::Update(_, update) = &self.change {
+            update.spares_key_of(schema)?;
+        }
+        if let Some(guard) = &self.guard {
+            guard.fits(schema)?;
+        }
+        match &self.change {
+            TransactChange::Put(item) => schema.key_of_item(item),
+            TransactChange::Check(key)
+            | TransactChange::Delete(key)
+            | TransactChange::Update(key, _) => schema.key_of_key(key),
+        }
+    }
+}
 
 /// What TransactWriteItems gives back.
 #[non_exhaustive]

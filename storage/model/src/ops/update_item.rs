@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::ValidationError;
+use crate::expr::UpdateExpression;
 use crate::map::{Item, Map};
+use crate::names::TableName;
+use crate::ops::write::{Guard, WriteExpressions};
 use crate::ops::{
     AttributeValueUpdate, ConditionalOperator, ConsumedCapacity, ExpectedAttributeValue,
     ItemCollectionMetrics, ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValue,
     ReturnValuesOnConditionCheckFailure, debug_lengths, placeholders, setters,
 };
+use crate::schema::KeySchema;
+use crate::size::validate_key_map;
 
 /// What UpdateItem takes.
 #[non_exhaustive]
@@ -66,6 +72,36 @@ impl UpdateItemInput {
             return_item_collection_metrics: ReturnItemCollectionMetrics::default(),
         }
     }
+
+    /// Checks all that can be known without the table.
+    ///
+    /// # Errors
+    /// A bad table name or key, or parameters about the update or its condition that break a rule.
+    pub fn validate(self) -> Result<UpdateItem, ValidationError> {
+        let table = TableName::new(self.table_name)?;
+        let expressions = WriteExpressions {
+            update: Some(self.update_expression.as_deref()),
+            condition: self.condition_expression.as_deref(),
+            names: self.expression_attribute_names.as_ref(),
+            values: self.expression_attribute_values.as_ref(),
+            attribute_updates: self.attribute_updates.as_ref(),
+            expected: self.expected.as_ref(),
+            conditional_operator: self.conditional_operator,
+            return_old: self.return_values_on_condition_check_failure,
+        };
+        let placeholders = expressions.open()?;
+        validate_key_map(&self.key)?;
+        let (update, guard) = expressions.update_and_guard(placeholders)?;
+        Ok(UpdateItem {
+            table,
+            key: self.key,
+            update,
+            guard,
+            return_values: self.return_values,
+            return_consumed_capacity: self.return_consumed_capacity,
+            return_item_collection_metrics: self.return_item_collection_metrics,
+        })
+    }
 }
 
 setters! { UpdateItemInput {
@@ -94,6 +130,53 @@ setters! { UpdateItemInput {
 }}
 
 placeholders! { UpdateItemInput }
+
+/// An UpdateItem that follows the rules, as far as they can be checked without the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateItem {
+    /// The table.
+    pub table: TableName,
+    /// The key.
+    pub key: Map,
+    /// What to change.
+    pub update: UpdateExpression,
+    /// Under which condition.
+    pub guard: Option<Guard>,
+    /// Which attributes are given back.
+    pub return_values: ReturnValue,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+    /// Whether to tell the size of the item collection.
+    pub return_item_collection_metrics: ReturnItemCollectionMetrics,
+}
+
+impl UpdateItem {
+    /// Checks the update and its condition against the table's key.
+    ///
+    /// # Errors
+    /// AWS's message for a change of an attribute of the key, or a path into one.
+    pub fn fits(&self, schema: &KeySchema) -> Result<(), ValidationError> {
+        self.update.spares_key_of(schema)?;
+        self.guard
+            .as_ref()
+            .map_or(Ok(()), |guard| guard.fits(schema))
+    }
+
+    /// The attributes to give back, from the item before and after the update.
+    pub fn returned(&self, old: Option<&Item>, new: Option<&Item>) -> Option<Item> {
+        let changed = |item: Option<&Item>| {
+            let attributes = self.update.paths().project(item?);
+            (!attributes.is_empty()).then_some(attributes)
+        };
+        match self.return_values {
+            ReturnValue::None => None,
+            ReturnValue::AllOld => old.cloned(),
+            ReturnValue::AllNew => new.cloned(),
+            ReturnValue::UpdatedOld => changed(old),
+            ReturnValue::UpdatedNew => changed(new),
+        }
+    }
+}
 
 /// What UpdateItem gives back.
 #[non_exhaustive]
