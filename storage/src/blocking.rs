@@ -12,7 +12,8 @@ use sealdb_model::ops::{
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
     DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
     DescribeTableOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
-    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput,
+    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput, UpdateItemInput,
+    UpdateItemOutput,
 };
 
 use crate::database;
@@ -79,6 +80,8 @@ operations! {
     get_item(GetItemInput) -> GetItemOutput => |core, input, _db| ops::get_item::get_item(core, Via::Blocking, input).await;
     /// Deletes the item with a key.
     delete_item(DeleteItemInput) -> DeleteItemOutput => |core, input, _db| ops::delete_item::delete_item(core, Via::Blocking, input).await;
+    /// Changes attributes of an item, or makes one of its key.
+    update_item(UpdateItemInput) -> UpdateItemOutput => |core, input, _db| ops::update_item::update_item(core, Via::Blocking, input).await;
     /// Puts and deletes up to 25 items, each on its own.
     batch_write_item(BatchWriteItemInput) -> BatchWriteItemOutput => |core, input, _db| ops::batch_write_item::batch_write_item(core, Via::Blocking, input).await;
     /// Reads the items of one partition key in the order of the sort key, a page of at most 1 MB.

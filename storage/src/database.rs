@@ -13,7 +13,8 @@ use sealdb_model::ops::{
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
     DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
     DescribeTableOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
-    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput,
+    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput, UpdateItemInput,
+    UpdateItemOutput,
 };
 
 use crate::audit::Trail;
@@ -361,6 +362,14 @@ impl Database {
     /// See [`Error::code`].
     pub async fn delete_item(&self, input: DeleteItemInput) -> Result<DeleteItemOutput, Error> {
         ops::delete_item::delete_item(&self.core, Via::Async, input).await
+    }
+
+    /// Changes attributes of an item, or makes one of its key. Durable when it returns.
+    ///
+    /// # Errors
+    /// See [`Error::code`]; ConditionalCheckFailedException if its condition does not hold.
+    pub async fn update_item(&self, input: UpdateItemInput) -> Result<UpdateItemOutput, Error> {
+        ops::update_item::update_item(&self.core, Via::Async, input).await
     }
 
     /// Puts and deletes up to 25 items, each on its own. Durable when it returns, but for what it names as unprocessed.

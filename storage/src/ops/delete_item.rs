@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sealdb_model::ops::{DeleteItemInput, DeleteItemOutput, ReturnValue};
+use sealdb_model::ops::{DeleteItemInput, DeleteItemOutput, ReturnConsumedCapacity, ReturnValue};
 
-use super::{Via, decode};
+use super::{Via, bytes_before, consumed_by_write, decode};
 use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::error::Error;
@@ -16,24 +16,28 @@ pub(crate) async fn delete_item(
 ) -> Result<DeleteItemOutput, Error> {
     let delete = input.validate()?;
     let table = core.table(delete.table.as_str())?;
+    if let Some(guard) = &delete.guard {
+        guard.fits(&table.schema)?;
+    }
     let entry = Arc::new(Entry {
         key: table.stored_key(&table.schema.key_of_key(&delete.key)?),
         item: None,
     });
+    let wanted = delete.return_consumed_capacity;
     let return_old = delete.return_values == ReturnValue::AllOld;
+    let read_old = return_old || wanted != ReturnConsumedCapacity::None;
 
-    let target = table.clone();
+    let (target, guard) = (table.clone(), delete.guard);
     let old = via
         .commit(core, move |txn| {
-            let old = if return_old {
-                txn.get(&target, &entry.key)?.map(|old| old.to_vec())
-            } else {
-                None
-            };
+            let old = bytes_before(txn, &target, &entry.key, guard.as_ref(), read_old)?;
             txn.write(&target, &entry)?;
             Ok(old)
         })
         .await?;
     let old = old.map(|bytes| decode(&table, &bytes)).transpose()?;
-    Ok(DeleteItemOutput::new(old))
+    let mut output = DeleteItemOutput::default();
+    output.consumed_capacity = consumed_by_write(&table, wanted, old.as_ref(), None);
+    output.attributes = old.filter(|_| return_old);
+    Ok(output)
 }

@@ -1,10 +1,14 @@
 //! GetItem: the item of a key.
 
-use sealdb_model::ops::{GetItem, GetItemInput, GetItemOutput};
+use sealdb_model::ops::{
+    CapacityUnits, ConsumedCapacity, GetItem, GetItemInput, GetItemOutput, ReadConsistency,
+    ReturnConsumedCapacity,
+};
 
-use super::{Via, decode};
+use super::{Via, decode, stored_size};
 use crate::core::{Core, not_found};
 use crate::error::Error;
+use crate::table::Table;
 
 pub(crate) async fn get_item(
     core: &Core,
@@ -16,13 +20,12 @@ pub(crate) async fn get_item(
         return Ok(output);
     }
     let table = core.table(get.table.as_str())?;
-    let key = table.stored_key(&table.schema.key_of_key(&get.key)?);
+    let key = key(&table, &get)?;
     let value = match via {
         Via::Async => table.get(&key).await?,
         Via::Blocking => table.get_blocking(&key)?,
     };
-    let item = value.map(|value| decode(&table, &value)).transpose()?;
-    Ok(GetItemOutput::new(item))
+    output(&table, &get, value.as_deref())
 }
 
 /// The answer, if all pages that lead to it are in memory. Counts no reference, so that readers on many cores share no memory that
@@ -31,10 +34,32 @@ fn get_cached(core: &Core, get: &GetItem) -> Result<Option<GetItemOutput>, Error
     let tables = core.tables_now()?;
     let name = get.table.as_str();
     let table = tables.get(name).ok_or_else(|| not_found(name))?;
-    let key = table.stored_key(&table.schema.key_of_key(&get.key)?);
+    let key = key(table, get)?;
     let Some(value) = table.get_cached(&key)? else {
         return Ok(None);
     };
-    let item = value.map(|value| decode(table, &value)).transpose()?;
-    Ok(Some(GetItemOutput::new(item)))
+    output(table, get, value.as_deref()).map(Some)
+}
+
+fn key(table: &Table, get: &GetItem) -> Result<Vec<u8>, Error> {
+    if let Some(projection) = &get.projection {
+        projection.keys_are_scalars(&table.schema)?;
+    }
+    Ok(table.stored_key(&table.schema.key_of_key(&get.key)?))
+}
+
+/// What is asked for of the stored item.
+fn output(table: &Table, get: &GetItem, value: Option<&[u8]>) -> Result<GetItemOutput, Error> {
+    let mut output = GetItemOutput::default();
+    let wanted = get.return_consumed_capacity;
+    if wanted != ReturnConsumedCapacity::None {
+        let size = value.map_or(Ok(0), |value| stored_size(table, value))?;
+        let units = CapacityUnits::of_read(size, ReadConsistency::of(get.consistent_read));
+        output.consumed_capacity = ConsumedCapacity::of_table(wanted, get.table.as_str(), units);
+    }
+    output.item = value.map(|value| decode(table, value)).transpose()?;
+    if let (Some(projection), Some(item)) = (&get.projection, &mut output.item) {
+        *item = projection.project(item);
+    }
+    Ok(output)
 }

@@ -11,7 +11,11 @@ pub(crate) mod put_item;
 pub(crate) mod query;
 pub(crate) mod scan;
 pub(crate) mod tables;
+pub(crate) mod update_item;
 
+use std::sync::Arc;
+
+use sealdb_model::ops::{ConsumedCapacity, Guard, ReturnConsumedCapacity};
 use sealdb_model::{Item, ValidationError, codec};
 
 use crate::commit::txn::{Txn, TxnError};
@@ -54,4 +58,61 @@ fn encode(item: &Item) -> Result<Vec<u8>, Error> {
     codec::encode_item(item, &mut bytes)
         .map_err(|error| ValidationError::new(error.to_string()))?;
     Ok(bytes)
+}
+
+/// The item that a write replaces, decoded.
+fn item_before(
+    txn: &mut Txn,
+    table: &Arc<Table>,
+    key: &[u8],
+    guard: Option<&Guard>,
+) -> Result<Option<Item>, TxnError> {
+    let item = txn
+        .get(table, key)?
+        .map(|old| decode(table, &old))
+        .transpose()?;
+    match guard {
+        Some(guard) if !guard.allows(item.as_ref()) => {
+            let item = item.filter(|_| guard.return_old).map(Box::new);
+            Err(Error::ConditionFailed { item }.into())
+        }
+        _ => Ok(item),
+    }
+}
+
+/// Checks the condition of a write, if there is one; gives the bytes of the item that it replaces if they are `wanted`.
+fn bytes_before(
+    txn: &mut Txn,
+    table: &Arc<Table>,
+    key: &[u8],
+    guard: Option<&Guard>,
+    wanted: bool,
+) -> Result<Option<Vec<u8>>, TxnError> {
+    if guard.is_some() {
+        item_before(txn, table, key, guard)?;
+    }
+    if !wanted {
+        return Ok(None);
+    }
+    Ok(txn.get(table, key)?.map(|old| old.to_vec()))
+}
+
+/// What writing an item consumed, if that is wanted.
+fn consumed_by_write(
+    table: &Table,
+    wanted: ReturnConsumedCapacity,
+    old: Option<&Item>,
+    new: Option<&Item>,
+) -> Option<ConsumedCapacity> {
+    if wanted == ReturnConsumedCapacity::None {
+        return None;
+    }
+    let schema = table.table_schema();
+    ConsumedCapacity::of_write(wanted, table.name.as_str(), &schema, (old, new), false)
+}
+
+/// The size of a stored item by AWS's rules.
+fn stored_size(table: &Table, bytes: &[u8]) -> Result<usize, Error> {
+    codec::encoded_item_size(bytes)
+        .map_err(|error| Error::corrupt(format!("an item of table {}: {error}", table.name)))
 }

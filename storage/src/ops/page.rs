@@ -3,10 +3,14 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use sealdb_model::ops::{Select, no_such_index};
-use sealdb_model::{IndexName, IndexProjection, IndexSchema, Item, Map, codec};
+use sealdb_model::expr::ProjectionExpression;
+use sealdb_model::ops::{
+    CapacityUnits, ConsumedCapacity, Filter, ReadConsistency, ReturnConsumedCapacity, Select,
+    no_such_index,
+};
+use sealdb_model::{IndexKind, IndexName, IndexSchema, Item, Map};
 
-use super::{Via, decode};
+use super::{Via, decode, stored_size};
 use crate::error::Error;
 use crate::table::{Snapshot, Table};
 use crate::trees::Branch;
@@ -24,6 +28,10 @@ pub(super) struct Request {
     /// Most items to look at.
     pub(super) limit: Option<usize>,
     pub(super) select: Select,
+    pub(super) filter: Option<Filter>,
+    pub(super) projection: Option<ProjectionExpression>,
+    /// How reads are counted.
+    pub(super) consistency: ReadConsistency,
     /// Whether it walks the whole tree: what it brings into the cache does not displace what gets use.
     pub(super) scan: bool,
 }
@@ -31,7 +39,16 @@ pub(super) struct Request {
 /// What was read.
 pub(super) struct Page {
     pub(super) items: Vec<Item>,
+    /// Count of items that the filter admits.
     pub(super) count: u32,
+    /// Count of items looked at.
+    pub(super) scanned_count: u32,
+    /// Sum of their sizes by AWS's rules.
+    bytes: usize,
+    /// Which index was read.
+    index: Option<(IndexName, IndexKind)>,
+    /// What was read of the table for it.
+    fetched: CapacityUnits,
     /// The key to go on after, if there may be more.
     pub(super) last_evaluated_key: Option<Map>,
 }
@@ -62,10 +79,13 @@ impl Request {
         let mut page = Page {
             items: Vec::new(),
             count: 0,
+            scanned_count: 0,
+            bytes: 0,
+            index: source.index().map(|index| (index.name.clone(), index.kind)),
+            fetched: CapacityUnits::ZERO,
             last_evaluated_key: None,
         };
         let mut last = Position::default();
-        let mut bytes = 0;
         let mut more = false;
         let mut seen = 0;
         loop {
@@ -86,24 +106,27 @@ impl Request {
                 }
                 Err(error) => return Err(error),
             };
-            bytes += codec::encoded_item_size(&value).map_err(|error| {
-                Error::corrupt(format!("an item of table {}: {error}", table.name))
-            })?;
-            if bytes > PAGE_BYTES && seen > 0 {
+            let size = stored_size(table, &value)?;
+            if page.bytes + size > PAGE_BYTES && seen > 0 {
                 more = true;
                 break;
             }
+            page.bytes += size;
             seen += 1;
-            page.count += 1;
-            if self.select != Select::Count {
+            page.scanned_count += 1;
+            if self.filter.is_none() && self.select == Select::Count {
+                page.count += 1;
+            } else {
                 let item = decode(table, &value)?;
                 let item = match source {
-                    Source::Index(_, index) if self.fetches(index) => {
-                        fetch(table, &snapshot, via, &item).await?
+                    Source::Index(_, index) if self.fetches(table, index) => {
+                        let (item, size) = fetch(table, &snapshot, via, &item).await?;
+                        page.fetched += CapacityUnits::of_read(size, self.consistency);
+                        item
                     }
                     _ => item,
                 };
-                page.items.push(item);
+                self.take(item, &mut page);
             }
             last.set(cursor.key(), source, &value);
         }
@@ -113,9 +136,31 @@ impl Request {
         Ok(page)
     }
 
-    /// Whether the whole item is wanted, of which the index holds a part.
-    fn fetches(&self, index: &IndexSchema) -> bool {
-        self.select == Select::AllAttributes && index.projection != IndexProjection::All
+    /// Adds an item to the page, if the filter admits it.
+    fn take(&self, item: Item, page: &mut Page) {
+        if self
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !filter.admits(&item))
+        {
+            return;
+        }
+        page.count += 1;
+        match &self.projection {
+            _ if self.select == Select::Count => {}
+            None => page.items.push(item),
+            Some(projection) => page.items.push(projection.project(&item)),
+        }
+    }
+
+    /// Whether more is wanted of an item than the index holds.
+    fn fetches(&self, table: &Table, index: &IndexSchema) -> bool {
+        index.must_fetch(
+            &table.schema,
+            self.select,
+            self.projection.as_ref(),
+            self.filter.as_ref(),
+        )
     }
 }
 
@@ -126,7 +171,36 @@ enum Source<'s> {
     Index(&'s Branch, &'s IndexSchema),
 }
 
+impl Page {
+    /// What reading the page consumed, if that is wanted.
+    pub(super) fn consumed_capacity(
+        &self,
+        table: &Table,
+        wanted: ReturnConsumedCapacity,
+        consistency: ReadConsistency,
+    ) -> Option<ConsumedCapacity> {
+        let (name, units) = (
+            table.name.as_str(),
+            CapacityUnits::of_read(self.bytes, consistency),
+        );
+        match &self.index {
+            None => ConsumedCapacity::of_table(wanted, name, units),
+            Some((index, kind)) => {
+                let index = (index.as_str(), *kind);
+                ConsumedCapacity::of_index_read(wanted, name, index, units, self.fetched)
+            }
+        }
+    }
+}
+
 impl<'s> Source<'s> {
+    fn index(self) -> Option<&'s IndexSchema> {
+        match self {
+            Source::Items => None,
+            Source::Index(_, index) => Some(index),
+        }
+    }
+
     fn of(snapshot: &'s Snapshot, index: Option<&IndexName>) -> Result<Self, Error> {
         let Some(name) = index else {
             return Ok(Source::Items);
@@ -171,15 +245,20 @@ impl Position {
     }
 }
 
-/// The whole item of an index's entry, of the same moment.
-async fn fetch(table: &Table, snapshot: &Snapshot, via: Via, entry: &Item) -> Result<Item, Error> {
+/// The whole item of an index's entry, of the same moment, and its size.
+async fn fetch(
+    table: &Table,
+    snapshot: &Snapshot,
+    via: Via,
+    entry: &Item,
+) -> Result<(Item, usize), Error> {
     let key = table.stored_key(&table.schema.key_of_item(entry)?);
     let value = match via {
         Via::Async => snapshot.get(&key).await?,
         Via::Blocking => snapshot.get_blocking(&key)?,
     };
     match value {
-        Some(value) => decode(table, &value),
+        Some(value) => Ok((decode(table, &value)?, stored_size(table, &value)?)),
         None => Err(Error::corrupt(format!(
             "an index of table {} has an entry without its item",
             table.name

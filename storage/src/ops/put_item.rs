@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sealdb_model::ops::{PutItemInput, PutItemOutput, ReturnValue};
+use sealdb_model::ops::{PutItemInput, PutItemOutput, ReturnConsumedCapacity, ReturnValue};
 
-use super::{Via, decode, encode};
+use super::{Via, bytes_before, consumed_by_write, decode, encode};
 use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::error::Error;
@@ -17,24 +17,28 @@ pub(crate) async fn put_item(
     let put = input.validate()?;
     let table = core.table(put.table.as_str())?;
     table.check_index_keys(&put.item)?;
+    if let Some(guard) = &put.guard {
+        guard.fits(&table.schema)?;
+    }
     let entry = Arc::new(Entry {
         key: table.stored_key(&table.schema.key_of_item(&put.item)?),
         item: Some(encode(&put.item)?),
     });
+    let wanted = put.return_consumed_capacity;
     let return_old = put.return_values == ReturnValue::AllOld;
+    let read_old = return_old || wanted != ReturnConsumedCapacity::None;
 
-    let target = table.clone();
+    let (target, guard) = (table.clone(), put.guard);
     let old = via
         .commit(core, move |txn| {
-            let old = if return_old {
-                txn.get(&target, &entry.key)?.map(|old| old.to_vec())
-            } else {
-                None
-            };
+            let old = bytes_before(txn, &target, &entry.key, guard.as_ref(), read_old)?;
             txn.write(&target, &entry)?;
             Ok(old)
         })
         .await?;
     let old = old.map(|bytes| decode(&table, &bytes)).transpose()?;
-    Ok(PutItemOutput::new(old))
+    let mut output = PutItemOutput::default();
+    output.consumed_capacity = consumed_by_write(&table, wanted, old.as_ref(), Some(&put.item));
+    output.attributes = old.filter(|_| return_old);
+    Ok(output)
 }

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use sealdb_model::expr::IndexCondition;
-use sealdb_model::ops::{Query, QueryInput, QueryOutput};
+use sealdb_model::ops::{Query, QueryInput, QueryOutput, ReadConsistency};
 
 use super::Via;
 use super::page::Request;
@@ -14,13 +14,16 @@ use crate::table::Table;
 pub(crate) async fn query(core: &Core, via: Via, input: QueryInput) -> Result<QueryOutput, Error> {
     let query = input.validate()?;
     let table = core.table(query.table.as_str())?;
-    let page = request(&table, query)?.read(&table, via).await?;
-    Ok(QueryOutput::new(
-        page.items,
-        page.count,
-        page.count,
-        page.last_evaluated_key,
-    ))
+    let wanted = query.return_consumed_capacity;
+    let request = request(&table, query)?;
+    let page = request.read(&table, via).await?;
+    let mut output = QueryOutput::default();
+    output.consumed_capacity = page.consumed_capacity(&table, wanted, request.consistency);
+    output.items = page.items;
+    output.count = page.count;
+    output.scanned_count = page.scanned_count;
+    output.last_evaluated_key = page.last_evaluated_key;
+    Ok(output)
 }
 
 /// What the query reads: one range of the items, or of an index.
@@ -51,6 +54,9 @@ fn request(table: &Table, query: Query) -> Result<Request, Error> {
         reverse: !query.forward,
         limit: query.limit,
         select: query.select,
+        filter: query.filter,
+        projection: query.projection,
+        consistency: ReadConsistency::of(query.consistent_read),
         scan: false,
     };
     if let Some(after) = after {
@@ -157,6 +163,9 @@ mod tests {
             reverse: false,
             limit: None,
             select: sealdb_model::ops::Select::AllAttributes,
+            filter: None,
+            projection: None,
+            consistency: ReadConsistency::Strong,
             scan: false,
         };
         request.begin_after(b"a".to_vec());

@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use sealdb_model::ops::{ScanInput, ScanOutput, ScanSegment};
+use sealdb_model::ops::{ReadConsistency, ScanInput, ScanOutput, ScanSegment};
 
 use super::Via;
 use super::page::Request;
@@ -12,6 +12,7 @@ use crate::error::Error;
 pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<ScanOutput, Error> {
     let scan = input.validate()?;
     let table = core.table(scan.table.as_str())?;
+    scan.fits(&table.schema)?;
     let (lower, upper) = segment(scan.segment);
     let after = match &scan.index {
         None => {
@@ -30,6 +31,9 @@ pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<Scan
         reverse: false,
         limit: scan.limit,
         select: scan.select,
+        filter: scan.filter.clone(),
+        projection: scan.projection.clone(),
+        consistency: ReadConsistency::of(scan.consistent_read),
         scan: true,
     };
     if let Some(key) = after {
@@ -39,12 +43,14 @@ pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<Scan
         request.begin_after(key);
     }
     let page = request.read(&table, via).await?;
-    Ok(ScanOutput::new(
-        page.items,
-        page.count,
-        page.count,
-        page.last_evaluated_key,
-    ))
+    let mut output = ScanOutput::default();
+    output.consumed_capacity =
+        page.consumed_capacity(&table, scan.return_consumed_capacity, request.consistency);
+    output.items = page.items;
+    output.count = page.count;
+    output.scanned_count = page.scanned_count;
+    output.last_evaluated_key = page.last_evaluated_key;
+    Ok(output)
 }
 
 /// Keys of every tree begin with a hash of at least 64 bits; segment `i` of `n` takes the hashes from `i/n` to `(i + 1)/n` of that range.

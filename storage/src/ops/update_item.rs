@@ -1,0 +1,46 @@
+//! UpdateItem: attributes of an item changed where it lies, or an item made of its key.
+
+use std::sync::Arc;
+
+use sealdb_model::ops::{UpdateItemInput, UpdateItemOutput};
+
+use super::{Via, consumed_by_write, encode, item_before};
+use crate::commit::txn::Entry;
+use crate::core::Core;
+use crate::error::Error;
+
+pub(crate) async fn update_item(
+    core: &Core,
+    via: Via,
+    input: UpdateItemInput,
+) -> Result<UpdateItemOutput, Error> {
+    let update = input.validate()?;
+    let table = core.table(update.table.as_str())?;
+    update.fits(&table.schema)?;
+    let key = table.stored_key(&table.schema.key_of_key(&update.key)?);
+    let wanted = update.return_consumed_capacity;
+
+    let target = table.clone();
+    let (attributes, consumed) = via
+        .commit(core, move |txn| {
+            let old = item_before(txn, &target, &key, update.guard.as_ref())?;
+            let new = update
+                .update
+                .apply(&update.key, old.as_ref())
+                .map_err(Error::from)?;
+            if let Some(new) = &new {
+                target.check_index_keys(new)?;
+                let entry = Entry {
+                    key: key.clone(),
+                    item: Some(encode(new)?),
+                };
+                txn.write(&target, &Arc::new(entry))?;
+            }
+            let consumed = consumed_by_write(&target, wanted, old.as_ref(), new.as_ref());
+            Ok((update.returned(old.as_ref(), new.as_ref()), consumed))
+        })
+        .await?;
+    let mut output = UpdateItemOutput::new(attributes);
+    output.consumed_capacity = consumed;
+    Ok(output)
+}
