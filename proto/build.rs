@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
 
     tonic_prost_build::configure()
-        // Values carry data: their Debug is written by hand and prints lengths only.
+        // These carry data, or names of attributes: their Debug is written by hand and prints lengths only.
         .skip_debug([
             ".sealdb.v1.AttributeValue",
             ".sealdb.v1.MapValue",
@@ -26,9 +26,28 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".sealdb.v1.StringSet",
             ".sealdb.v1.NumberSet",
             ".sealdb.v1.BinarySet",
-            ".sealdb.v1.QueryRequest",
             ".sealdb.v1.AttributeDefinition",
             ".sealdb.v1.KeySchemaElement",
+            ".sealdb.v1.Projection",
+            ".sealdb.v1.LocalSecondaryIndex",
+            ".sealdb.v1.GlobalSecondaryIndex",
+            ".sealdb.v1.LocalSecondaryIndexDescription",
+            ".sealdb.v1.GlobalSecondaryIndexDescription",
+            ".sealdb.v1.ConsumedCapacity",
+            ".sealdb.v1.PutItemRequest",
+            ".sealdb.v1.GetItemRequest",
+            ".sealdb.v1.DeleteItemRequest",
+            ".sealdb.v1.UpdateItemRequest",
+            ".sealdb.v1.QueryRequest",
+            ".sealdb.v1.ScanRequest",
+            ".sealdb.v1.KeysAndAttributes",
+            ".sealdb.v1.TransactGet",
+            ".sealdb.v1.ConditionCheck",
+            ".sealdb.v1.TransactPut",
+            ".sealdb.v1.TransactDelete",
+            ".sealdb.v1.TransactUpdate",
+            ".sealdb.v1.TransactWriteItemsRequest",
+            ".sealdb.v1.CancellationReason",
         ])
         // The model's maps are ordered.
         .btree_map(".")

@@ -10,13 +10,17 @@ use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Request, Status, Streaming};
 use zeroize::Zeroizing;
 
 use crate::connect::Connector;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::retry::RetryPolicy;
+
+/// Longest header list of an answer. Errors travel in it: a transaction of 4 MB whose every condition fails gives back
+/// all items that it met, in base64.
+const ERROR_LIMIT: u32 = 8 * 1024 * 1024;
 
 /// A connection that signs, limits and repeats its calls. A clone shares it.
 #[derive(Clone, Debug)]
@@ -60,6 +64,7 @@ impl Caller {
                 })
                 .map_err(invalid)?
                 .origin(origin)
+                .http2_max_header_list_size(ERROR_LIMIT)
                 // A page of 1 MB fits, so that it needs no round trip for more room.
                 .initial_stream_window_size(2 * 1024 * 1024)
                 .initial_connection_window_size(8 * 1024 * 1024)
@@ -92,16 +97,7 @@ impl Caller {
         W: sealdb_proto::Message,
         R: sealdb_proto::Message + Default + 'static,
     {
-        let request = Encoded::new(&request);
-        if request.encoded_len() > MAX_MESSAGE_LEN {
-            return Err(Error::new(
-                ErrorCode::ValidationException,
-                format!(
-                    "the request is {} bytes long, more than the {MAX_MESSAGE_LEN} that a message may be",
-                    request.encoded_len()
-                ),
-            ));
-        }
+        let request = encoded(&request)?;
         let mut tries = 1;
         loop {
             let error = match self.once(path, request.clone(), harmless_twice).await {
@@ -125,26 +121,61 @@ impl Caller {
     where
         R: sealdb_proto::Message + Default + 'static,
     {
-        let limit = self.settings.request_timeout;
+        let mut grpc = self.grpc.clone();
+        let answer = async {
+            ready(&mut grpc).await?;
+            let path = PathAndQuery::from_static(path);
+            let codec = EncodedCodec::<R>::default();
+            grpc.unary(self.signed(message), path, codec).await
+        };
+        let response = self.in_time(answer, harmless_twice).await?;
+        Ok(response.into_inner())
+    }
+
+    /// Begins an operation that is answered by many messages; once, for its caller knows where to go on. Only reads are.
+    pub(crate) async fn stream<W, R>(
+        &self,
+        path: &'static str,
+        request: W,
+    ) -> Result<Streaming<R>, Error>
+    where
+        W: sealdb_proto::Message,
+        R: sealdb_proto::Message + Default + 'static,
+    {
+        let message = encoded(&request)?;
+        let mut grpc = self.grpc.clone();
+        let answer = async {
+            ready(&mut grpc).await?;
+            let path = PathAndQuery::from_static(path);
+            let codec = EncodedCodec::<R>::default();
+            grpc.server_streaming(self.signed(message), path, codec)
+                .await
+        };
+        let response = self.in_time(answer, true).await?;
+        Ok(response.into_inner())
+    }
+
+    /// The next message of a stream; `None` after the last.
+    pub(crate) async fn message<R>(&self, stream: &mut Streaming<R>) -> Result<Option<R>, Error> {
+        self.in_time(stream.message(), true).await
+    }
+
+    fn signed(&self, message: Encoded) -> Request<Encoded> {
         let mut request = Request::new(message);
         request
             .metadata_mut()
             .insert("authorization", self.settings.authorization.clone());
-        let mut grpc = self.grpc.clone();
-        let answer = async {
-            grpc.ready()
-                .await
-                .map_err(|e| Status::from_error(e.into()))?;
-            grpc.unary(
-                request,
-                PathAndQuery::from_static(path),
-                EncodedCodec::<R>::default(),
-            )
-            .await
-        };
+        request
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Status>>,
+        harmless_twice: bool,
+    ) -> Result<T, Error> {
+        let limit = self.settings.request_timeout;
         match tokio::time::timeout(limit, answer).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(Error::of_call(status, harmless_twice)),
+            Ok(answer) => answer.map_err(|status| Error::of_call(status, harmless_twice)),
             Err(_) => Err(Error::lost_answer(
                 format!("no answer within {limit:?}"),
                 harmless_twice,
@@ -155,6 +186,24 @@ impl Caller {
     pub(crate) fn retry(&self) -> RetryPolicy {
         self.settings.retry
     }
+}
+
+async fn ready(grpc: &mut Grpc<Channel>) -> Result<(), Status> {
+    grpc.ready().await.map_err(|e| Status::from_error(e.into()))
+}
+
+fn encoded(request: &impl sealdb_proto::Message) -> Result<Encoded, Error> {
+    let request = Encoded::new(request);
+    if request.encoded_len() > MAX_MESSAGE_LEN {
+        return Err(Error::new(
+            ErrorCode::ValidationException,
+            format!(
+                "the request is {} bytes long, more than the {MAX_MESSAGE_LEN} that a message may be",
+                request.encoded_len()
+            ),
+        ));
+    }
+    Ok(request)
 }
 
 fn authorization(endpoint: &Endpoint) -> Result<MetadataValue<Ascii>, Error> {

@@ -73,13 +73,15 @@ operations! {
         "DeleteTable", DeleteTableRequest -> DeleteTableResponse, |_| false;
     /// Puts an item in place of the one of the same key.
     put_item(PutItemInput) -> PutItemOutput,
-        "PutItem", PutItemRequest -> PutItemResponse, |input| input.return_values == ReturnValue::None;
+        "PutItem", PutItemRequest -> PutItemResponse, |input| input.return_values == ReturnValue::None
+            && input.condition_expression.is_none() && input.expected.is_none();
     /// Gets the item of a key.
     get_item(GetItemInput) -> GetItemOutput,
         "GetItem", GetItemRequest -> GetItemResponse, |_| true;
     /// Deletes the item of a key.
     delete_item(DeleteItemInput) -> DeleteItemOutput,
-        "DeleteItem", DeleteItemRequest -> DeleteItemResponse, |input| input.return_values == ReturnValue::None;
+        "DeleteItem", DeleteItemRequest -> DeleteItemResponse, |input| input.return_values == ReturnValue::None
+            && input.condition_expression.is_none() && input.expected.is_none();
     /// Puts and deletes up to 25 items, each by itself. What was not done comes back as unprocessed;
     /// [`Client::batch_write_all`] sends it again.
     batch_write_item(BatchWriteItemInput) -> BatchWriteItemOutput,

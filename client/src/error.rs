@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use sealdb_model::ErrorCode;
+use sealdb_model::ops::CancellationReason;
+use sealdb_model::{ErrorCode, Item};
 use sealdb_proto::endpoint::EndpointError;
-use sealdb_proto::{REQUEST_ID_METADATA, WireError, error_from_status, named_error};
+use sealdb_proto::{
+    Detail, REQUEST_ID_METADATA, WireError, detail_of, error_from_status, named_error,
+};
 use tonic::{Code, Status};
 
 use crate::connect::ConnectError;
@@ -18,6 +21,7 @@ pub struct Error {
     message: String,
     retryable: bool,
     request_id: Option<String>,
+    detail: Detail,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -28,6 +32,7 @@ impl Error {
             message: message.into(),
             retryable: code.retryable(),
             request_id: None,
+            detail: Detail::None,
             source: None,
         }
     }
@@ -58,6 +63,22 @@ impl Error {
         self.request_id.as_deref()
     }
 
+    /// The item that a failed condition met, if the request asked for it.
+    pub fn item(&self) -> Option<&Item> {
+        match &self.detail {
+            Detail::Item(item) => Some(item),
+            _ => None,
+        }
+    }
+
+    /// What became of each action of a transaction that was cancelled, in their order; of other errors nothing.
+    pub fn cancellation_reasons(&self) -> &[CancellationReason] {
+        match &self.detail {
+            Detail::Reasons(reasons) => reasons,
+            _ => &[],
+        }
+    }
+
     /// An error of a call. `harmless_twice`: carrying the request out twice is as carrying it out once.
     pub(crate) fn of_call(status: Status, harmless_twice: bool) -> Self {
         let request_id = status
@@ -84,6 +105,7 @@ impl Error {
             Self::new(code, message)
         };
         error.request_id = request_id;
+        error.detail = detail_of(&status);
         error.source.get_or_insert_with(|| Box::new(status));
         error
     }

@@ -42,7 +42,9 @@ pub use batch::BatchWriteError;
 pub use client::Client;
 pub use endpoint::{Credential, Endpoint, Trust};
 pub use error::Error;
-pub use pages::{Items, ListTablesPages, Pages, QueryPages, ScanPages};
+pub use pages::{
+    Items, ListTablesPages, PageStream, Pages, QueryPages, QueryStream, ScanPages, ScanStream,
+};
 pub use retry::RetryPolicy;
 /// The model: values, items, and the inputs and outputs of the operations.
 pub use sealdb_model as model;

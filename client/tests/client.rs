@@ -366,6 +366,50 @@ async fn paginators_go_to_the_end_through_empty_pages_and_errors() {
 }
 
 #[tokio::test]
+async fn a_stream_goes_to_the_end_and_goes_on_where_it_broke() {
+    let server = Server::start().await;
+    let client = Client::connect(server.endpoint()).await.unwrap();
+    let query = QueryInput::new("t", "pk = :p").value(":p", "AT").limit(3);
+    let all = async |steps: Vec<Step>| {
+        server.state.script(steps);
+        let mut items = client.query_stream(query.clone()).items();
+        let (mut seen, mut errors) = (0, Vec::new());
+        while let Some(item) = items.next().await {
+            match item {
+                Ok(item) => {
+                    assert_eq!(item, Item::from([("n", seen)]));
+                    seen += 1;
+                }
+                Err(error) => errors.push(error.code()),
+            }
+        }
+        assert_eq!(seen, ITEMS);
+        errors
+    };
+    let go_on = || Step::Late(Duration::ZERO);
+    assert_eq!(all(vec![]).await, []);
+    assert_eq!(server.state.calls(), ["QueryStream"]);
+    // Refused before and after the first page.
+    let busy = || Step::Fail(ErrorCode::ThrottlingException);
+    assert_eq!(all(vec![busy(), go_on(), busy()]).await, []);
+    assert_eq!(server.state.calls().len(), 1 + 3);
+    let wrong = Step::Fail(ErrorCode::ValidationException);
+    assert_eq!(
+        all(vec![go_on(), wrong]).await,
+        [ErrorCode::ValidationException]
+    );
+    assert!(
+        client
+            .scan_stream(ScanInput::new("t"))
+            .next()
+            .await
+            .unwrap()
+            .is_err(),
+        "a stream without a last page"
+    );
+}
+
+#[tokio::test]
 async fn batches_are_sent_again_until_nothing_is_left() {
     let server = Server::start().await;
     let client = Client::connect(server.endpoint()).await.unwrap();

@@ -3,10 +3,16 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
+use prost::Message;
+
 use crate::v1::attribute_value::Value;
 use crate::v1::{
-    AttributeDefinition, AttributeValue, BinarySet, KeySchemaElement, ListValue, MapValue,
-    NumberSet, QueryRequest, StringSet,
+    AttributeDefinition, AttributeValue, BinarySet, CancellationReason, ConditionCheck,
+    ConsumedCapacity, DeleteItemRequest, GetItemRequest, GlobalSecondaryIndex,
+    GlobalSecondaryIndexDescription, KeySchemaElement, KeysAndAttributes, ListValue,
+    LocalSecondaryIndex, LocalSecondaryIndexDescription, MapValue, NumberSet, Projection,
+    PutItemRequest, QueryRequest, ScanRequest, StringSet, TransactDelete, TransactGet, TransactPut,
+    TransactUpdate, TransactWriteItemsRequest, UpdateItemRequest,
 };
 
 impl Debug for AttributeValue {
@@ -67,30 +73,21 @@ impl Debug for BinarySet {
     }
 }
 
-impl Debug for QueryRequest {
-    // An expression and its placeholders may hold attribute names.
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("QueryRequest")
-            .field("table_name", &self.table_name)
-            .field(
-                "key_condition_expression",
-                &self.key_condition_expression.as_ref().map(String::len),
-            )
-            .field(
-                "expression_attribute_names",
-                &self.expression_attribute_names.len(),
-            )
-            .field(
-                "expression_attribute_values",
-                &self.expression_attribute_values,
-            )
-            .field("scan_index_forward", &self.scan_index_forward)
-            .field("limit", &self.limit)
-            .field("exclusive_start_key", &self.exclusive_start_key)
-            .field("select", &self.select)
-            .field("consistent_read", &self.consistent_read)
-            .finish()
-    }
+/// What holds expressions, placeholders, names of attributes or of indexes, or what a caller made up.
+macro_rules! length_only {
+    ($($message:ident)*) => {$(
+        impl Debug for $message {
+            fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+                write!(f, "{}({} bytes)", stringify!($message), self.encoded_len())
+            }
+        }
+    )*};
+}
+length_only! {
+    PutItemRequest GetItemRequest DeleteItemRequest UpdateItemRequest QueryRequest ScanRequest
+    KeysAndAttributes TransactGet ConditionCheck TransactPut TransactDelete TransactUpdate
+    TransactWriteItemsRequest CancellationReason ConsumedCapacity Projection LocalSecondaryIndex
+    GlobalSecondaryIndex LocalSecondaryIndexDescription GlobalSecondaryIndexDescription
 }
 
 impl Debug for AttributeDefinition {

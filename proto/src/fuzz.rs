@@ -38,6 +38,11 @@ pub fn fuzz_protobuf(bytes: &[u8]) {
             }
         )*};
     }
+    macro_rules! both_ways {
+        ($($message:ident => $model:ident;)*) => {$(
+            both_ways::<v1::$message, ops::$model>(bytes);
+        )*};
+    }
     requests! {
         CreateTableRequest => CreateTableInput;
         DescribeTableRequest => DescribeTableInput;
@@ -50,14 +55,25 @@ pub fn fuzz_protobuf(bytes: &[u8]) {
         QueryRequest => QueryInput;
         ScanRequest => ScanInput;
     }
-    both_ways::<v1::CreateTableResponse, ops::CreateTableOutput>(bytes);
-    both_ways::<v1::DescribeTableResponse, ops::DescribeTableOutput>(bytes);
-    both_ways::<v1::ListTablesResponse, ops::ListTablesOutput>(bytes);
-    both_ways::<v1::DeleteTableResponse, ops::DeleteTableOutput>(bytes);
-    both_ways::<v1::PutItemResponse, ops::PutItemOutput>(bytes);
-    both_ways::<v1::GetItemResponse, ops::GetItemOutput>(bytes);
-    both_ways::<v1::DeleteItemResponse, ops::DeleteItemOutput>(bytes);
-    both_ways::<v1::BatchWriteItemResponse, ops::BatchWriteItemOutput>(bytes);
-    both_ways::<v1::QueryResponse, ops::QueryOutput>(bytes);
-    both_ways::<v1::ScanResponse, ops::ScanOutput>(bytes);
+    both_ways! {
+        UpdateItemRequest => UpdateItemInput;
+        BatchGetItemRequest => BatchGetItemInput;
+        TransactGetItemsRequest => TransactGetItemsInput;
+        TransactWriteItemsRequest => TransactWriteItemsInput;
+        CreateTableResponse => CreateTableOutput;
+        DescribeTableResponse => DescribeTableOutput;
+        ListTablesResponse => ListTablesOutput;
+        DeleteTableResponse => DeleteTableOutput;
+        PutItemResponse => PutItemOutput;
+        GetItemResponse => GetItemOutput;
+        DeleteItemResponse => DeleteItemOutput;
+        UpdateItemResponse => UpdateItemOutput;
+        BatchWriteItemResponse => BatchWriteItemOutput;
+        BatchGetItemResponse => BatchGetItemOutput;
+        TransactGetItemsResponse => TransactGetItemsOutput;
+        TransactWriteItemsResponse => TransactWriteItemsOutput;
+        QueryResponse => QueryOutput;
+        ScanResponse => ScanOutput;
+        CancellationReason => CancellationReason;
+    }
 }

@@ -26,7 +26,9 @@ pub use convert::WireError;
 pub use fuzz::fuzz_protobuf;
 /// The trait of all messages: encoding and decoding.
 pub use prost::Message;
-pub use status::{error_from_status, grpc_code, named_error, status_for};
+pub use status::{
+    Detail, detail_of, error_from_status, grpc_code, named_error, status_for, status_with,
+};
 
 /// Generated code: messages, and the service's client and server.
 pub mod v1 {

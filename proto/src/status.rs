@@ -1,16 +1,19 @@
 //! Errors on the wire: DynamoDB's exception name in `google.rpc.ErrorInfo`, beside a gRPC code for those who know
-//! only gRPC.
+//! only gRPC; and what DynamoDB's exceptions carry beyond a message ([`Detail`]) in messages of ours.
 //!
 //! The message goes to the caller as it is; whoever makes the status sees to it that it holds nothing else's data.
 
 use std::collections::HashMap;
 
-use sealdb_model::ErrorCode;
+use prost::Message;
+use prost_types::Any;
+use sealdb_model::ops::CancellationReason;
+use sealdb_model::{ErrorCode, Item};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, StatusExt, pb};
 
-use crate::ERROR_DOMAIN;
 use crate::convert::WireError;
+use crate::{ERROR_DOMAIN, v1};
 
 /// The gRPC code that stands for an error. The one place where the two meet.
 pub fn grpc_code(code: ErrorCode) -> Code {
@@ -57,6 +60,86 @@ pub fn grpc_code(code: ErrorCode) -> Code {
 pub fn status_for(code: ErrorCode, message: impl Into<String>) -> Status {
     let details = ErrorDetails::with_error_info(code.name(), ERROR_DOMAIN, HashMap::new());
     Status::with_error_details(grpc_code(code), message, details)
+}
+
+/// What an error carries beside its name and message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// The item that a failed condition met.
+    Item(Item),
+    /// What became of each action of a failed transaction.
+    Reasons(Vec<CancellationReason>),
+}
+
+const CONDITIONAL_CHECK_FAILED: &str = "type.googleapis.com/sealdb.v1.ConditionalCheckFailed";
+const TRANSACTION_CANCELED: &str = "type.googleapis.com/sealdb.v1.TransactionCanceled";
+
+impl Detail {
+    fn into_any(self) -> Option<Any> {
+        let (type_url, value) = match self {
+            Detail::None => return None,
+            Detail::Item(item) => {
+                let item = Some(item.into());
+                let message = v1::ConditionalCheckFailed { item };
+                (CONDITIONAL_CHECK_FAILED, message.encode_to_vec())
+            }
+            Detail::Reasons(reasons) => {
+                let reasons = reasons.into_iter().map(Into::into).collect();
+                let message = v1::TransactionCanceled { reasons };
+                (TRANSACTION_CANCELED, message.encode_to_vec())
+            }
+        };
+        Some(Any {
+            type_url: type_url.to_owned(),
+            value,
+        })
+    }
+
+    /// `None` if it is no detail of ours, or not one that this version understands.
+    fn from_any(any: &Any) -> Option<Self> {
+        match any.type_url.as_str() {
+            CONDITIONAL_CHECK_FAILED => {
+                let message = v1::ConditionalCheckFailed::decode(any.value.as_slice()).ok()?;
+                message.item?.try_into().ok().map(Detail::Item)
+            }
+            TRANSACTION_CANCELED => {
+                let message = v1::TransactionCanceled::decode(any.value.as_slice()).ok()?;
+                let reasons = message.reasons.into_iter().map(TryInto::try_into);
+                reasons.collect::<Result<_, _>>().ok().map(Detail::Reasons)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The status of a failed call whose error carries something.
+pub fn status_with(code: ErrorCode, message: impl Into<String>, detail: Detail) -> Status {
+    let status = status_for(code, message);
+    let Some(any) = detail.into_any() else {
+        return status;
+    };
+    let mut details =
+        pb::Status::decode(status.details()).expect("the details that were just encoded");
+    details.details.push(any);
+    Status::with_details(
+        status.code(),
+        status.message(),
+        details.encode_to_vec().into(),
+    )
+}
+
+/// What the error that a status stands for carries; nothing where the status is not ours.
+pub fn detail_of(status: &Status) -> Detail {
+    if named_error(status).is_none() {
+        return Detail::None;
+    }
+    pb::Status::decode(status.details())
+        .ok()
+        .and_then(|details| details.details.iter().find_map(Detail::from_any))
+        .unwrap_or_default()
 }
 
 impl From<WireError> for Status {
@@ -135,6 +218,32 @@ mod tests {
     }
 
     #[test]
+    fn what_an_error_carries_survives_the_wire() {
+        let item = Item::from([("pk", "AT")]);
+        let reasons = vec![
+            CancellationReason::none(),
+            CancellationReason::condition(Some(item.clone())),
+        ];
+        for (code, detail) in [
+            (ErrorCode::ValidationException, Detail::None),
+            (
+                ErrorCode::ConditionalCheckFailedException,
+                Detail::Item(item),
+            ),
+            (
+                ErrorCode::TransactionCanceledException,
+                Detail::Reasons(reasons),
+            ),
+        ] {
+            let sent = status_with(code, "why", detail.clone());
+            let received =
+                Status::with_details(sent.code(), sent.message(), sent.details().to_vec().into());
+            assert_eq!(error_from_status(&received), (code, "why".to_owned()));
+            assert_eq!(detail_of(&received), detail);
+        }
+    }
+
+    #[test]
     fn foreign_details_are_not_believed() {
         let details =
             ErrorDetails::with_error_info("ThrottlingException", "elsewhere", HashMap::new());
@@ -147,6 +256,13 @@ mod tests {
         let details = ErrorDetails::with_error_info("NewException", ERROR_DOMAIN, HashMap::new());
         let status = Status::with_error_details(Code::Unavailable, "no", details);
         assert_eq!(error_from_status(&status).0, ErrorCode::ServiceUnavailable);
+        let item = Detail::Item(Item::new()).into_any();
+        let foreign = pb::Status {
+            details: item.into_iter().collect(),
+            ..Default::default()
+        };
+        let status = Status::with_details(Code::Aborted, "no", foreign.encode_to_vec().into());
+        assert_eq!(detail_of(&status), Detail::None);
         let garbage = Status::with_details(Code::Internal, "no", vec![0xff; 40].into());
         assert_eq!(
             error_from_status(&garbage).0,

@@ -4,19 +4,23 @@
 //! watches last for ever). Reflection is not exempt: grpcurl sends its `-H` on reflection calls too.
 //!
 //! The place in flight and the request's share of memory ([`crate::budget`]) are taken before its body is read, and only those
-//! who hold a credential can take any.
+//! who hold a credential can take any. The place is given back when the operation has its answer, or, where that is a stream,
+//! when all of it has been sent.
 //!
 //! What the gRPC library refuses before the service sees it (bytes that are no frame, an operation that does not exist) gets the
 //! exception's name here, so that every refusal has one.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use http_body::{Frame, SizeHint};
 use sealdb::ErrorCode;
 use sealdb_proto::{REQUEST_ID_METADATA, named_error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
+use tonic::codegen::Bytes;
 use tonic::codegen::http::{HeaderValue, Request, Response, header};
 use tonic::{Code, Status};
 use tower::{Layer, Service};
@@ -111,6 +115,42 @@ impl Gate {
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
     _open: Open,
+}
+
+/// In the extensions of an answer that goes on after its head: its call stays in flight to the end of its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streamed;
+
+impl Place {
+    /// The same body, which keeps the place.
+    fn held_by(self, body: Body) -> Body {
+        Body::new(Held { body, _place: self })
+    }
+}
+
+struct Held {
+    body: Body,
+    _place: Place,
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 impl<S> Layer<S> for Gate {
@@ -212,8 +252,11 @@ where
                 Ok((share, body)) => {
                     let response = inner.call(Request::from_parts(parts, body)).await?;
                     if reached.load(Ordering::Relaxed) {
-                        drop((place, share));
-                        return finish(response);
+                        let streamed = response.extensions().get::<Streamed>().is_some();
+                        return finish(match streamed {
+                            true => response.map(|body| place.held_by(body)),
+                            false => response,
+                        });
                     }
                     Ok((share, response))
                 }

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod credentials;
 pub mod database;
+mod detail;
 pub mod dynamodb;
 pub mod endpoint;
 pub mod files;

@@ -64,6 +64,7 @@ fn put(artist: &str, year: &str, title: &str) -> PutItemRequest {
             ("title", s(title)),
         ])),
         return_values: ReturnValue::AllOld.into(),
+        ..PutItemRequest::default()
     }
 }
 
@@ -76,6 +77,7 @@ fn get(artist: &str, year: &str) -> GetItemRequest {
         table_name: "Music".to_owned(),
         key: key(artist, year),
         consistent_read: true,
+        ..GetItemRequest::default()
     }
 }
 
@@ -152,6 +154,7 @@ async fn each_operation_does_what_it_says_and_a_restart_keeps_it() {
         table_name: "Music".to_owned(),
         key: key("B", "7"),
         return_values: ReturnValue::AllOld.into(),
+        ..DeleteItemRequest::default()
     };
     assert_eq!(
         title(
@@ -178,6 +181,7 @@ async fn each_operation_does_what_it_says_and_a_restart_keeps_it() {
                 write(write_request::Request::DeleteKey(key("A", "-3").unwrap())),
             ],
         }],
+        ..BatchWriteItemRequest::default()
     };
     assert!(
         client
@@ -332,6 +336,7 @@ async fn bad_input_is_named_and_the_server_stays_up() {
         table_name: "Music".to_owned(),
         key: None,
         return_values: 0,
+        ..DeleteItemRequest::default()
     };
     refused(
         "DeleteItem",
@@ -342,6 +347,7 @@ async fn bad_input_is_named_and_the_server_stays_up() {
         table_name: "Music".to_owned(),
         key: key("A", "1"),
         return_values: 77,
+        ..DeleteItemRequest::default()
     };
     refused(
         "DeleteItem",
@@ -419,6 +425,7 @@ async fn depth_32_passes_and_33_is_refused() {
                 ("d", value),
             ])),
             return_values: 0,
+            ..PutItemRequest::default()
         }
     };
     for lists in [false, true] {

@@ -177,12 +177,14 @@ fn the_most_talkative_log_holds_no_value_key_or_secret() {
             table_name: table_name(),
             item: Some(item()),
             return_values: 99,
+            ..PutItemRequest::default()
         };
         client.put_item(put).await.unwrap_err();
         let get = GetItemRequest {
             table_name: table_name(),
             key: Some(item()),
             consistent_read: false,
+            ..GetItemRequest::default()
         };
         client.get_item(get).await.unwrap_err();
         let query = QueryRequest {

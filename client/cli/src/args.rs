@@ -24,6 +24,7 @@ Examples:
   sealdb table create airports --pk country:S --sk icao:S
   sealdb import airports airports.csv --number elevation,lat,lon
   sealdb query airports --pk IS --sk-begins-with BIR --limit 5
+  sealdb scan airports --filter 'elevation > :e' --values '{\":e\": {\"N\": \"5000\"}}'
   sealdb item put airports '{\"country\": \"XX\", \"icao\": \"XX01\", \"name\": \"Nowhere\"}'")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -103,6 +104,13 @@ pub(crate) enum TableCommand {
         /// KMS key that wraps the table's key: id or alias. Without it the server's default key.
         #[arg(long, value_name = "KEY")]
         kms_key: Option<String>,
+        /// Global index: its name, its partition key and maybe a sort key, and what it holds beside the keys (";keys-only" or
+        /// ";include=NAME,..."; without it everything). May be given several times.
+        #[arg(long, value_name = "NAME=KEY:TYPE[,KEY:TYPE][;...]")]
+        gsi: Vec<String>,
+        /// Local index, likewise: its name and its sort key.
+        #[arg(long, value_name = "NAME=KEY:TYPE[;...]")]
+        lsi: Vec<String>,
     },
     /// List tables.
     List,
@@ -135,9 +143,16 @@ pub(crate) enum ItemCommand {
         /// Print the item that stood there before.
         #[arg(long)]
         return_old: bool,
+        #[command(flatten)]
+        condition: ConditionArgs,
     },
     /// Get the item with a key. Exit code 1 if there is none.
-    Get(ItemKey),
+    Get {
+        #[command(flatten)]
+        key: ItemKey,
+        #[command(flatten)]
+        projection: ProjectionArgs,
+    },
     /// Delete the item with a key.
     Delete {
         #[command(flatten)]
@@ -145,7 +160,41 @@ pub(crate) enum ItemCommand {
         /// Print the item that stood there before.
         #[arg(long)]
         return_old: bool,
+        #[command(flatten)]
+        condition: ConditionArgs,
     },
+}
+
+/// Under which condition a write happens.
+#[derive(Debug, Args)]
+pub(crate) struct ConditionArgs {
+    /// Write only if this holds of the item as it is: "attribute_not_exists(id)". Exit code 1 if not.
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) placeholders: PlaceholderArgs,
+}
+
+/// What the placeholders of expressions stand for.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceholderArgs {
+    /// ExpressionAttributeValues in DynamoDB's notation: {":v": {"S": "x"}}.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) values: Option<String>,
+    /// ExpressionAttributeNames: {"#n": "name"}.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) names: Option<String>,
+}
+
+/// What a read shows of an item.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectionArgs {
+    /// Show only these attributes: "name, address.city".
+    #[arg(long, value_name = "PATHS")]
+    pub(crate) projection: Option<String>,
+    /// ExpressionAttributeNames: {"#n": "name"}.
+    #[arg(long, value_name = "JSON", requires = "projection")]
+    pub(crate) names: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -193,12 +242,6 @@ pub(crate) struct QueryArgs {
     /// A KeyConditionExpression instead of --pk, with --values and --names.
     #[arg(long, conflicts_with = "condition", requires = "values")]
     pub(crate) expression: Option<String>,
-    /// ExpressionAttributeValues in DynamoDB's notation: {":v": {"S": "x"}}.
-    #[arg(long, value_name = "JSON", requires = "expression")]
-    pub(crate) values: Option<String>,
-    /// ExpressionAttributeNames: {"#n": "name"}.
-    #[arg(long, value_name = "JSON", requires = "expression")]
-    pub(crate) names: Option<String>,
     /// From the largest sort key down.
     #[arg(long)]
     pub(crate) reverse: bool,
@@ -214,15 +257,26 @@ pub(crate) struct ScanArgs {
     pub(crate) read: ReadArgs,
 }
 
-/// How much a query or a scan reads, and how it shows it.
+/// What a query or a scan reads and shows.
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
     /// At most so many items. Without it all of them, page by page.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
     /// Only count.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "projection")]
     pub(crate) count: bool,
+    /// Read an index of the table. --pk and its companions then mean the index's key.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: Option<String>,
+    /// Show only the items that this holds for: "elevation > :e".
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) filter: Option<String>,
+    /// Show only these attributes: "name, address.city".
+    #[arg(long, value_name = "PATHS")]
+    pub(crate) projection: Option<String>,
+    #[command(flatten)]
+    pub(crate) placeholders: PlaceholderArgs,
 }
 
 /// Format of a file of items.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sealdb_model::ops::CancellationCode;
+
 use crate::output::counted;
 
 /// What went wrong.
@@ -87,7 +89,10 @@ impl CliError {
             CliError::Client(error) => Some(format!("{:?}", error.message())),
             _ => None,
         };
-        let mut causes = Vec::new();
+        let mut causes = match self {
+            CliError::Client(error) => refusals(error),
+            _ => Vec::new(),
+        };
         let mut source = std::error::Error::source(self);
         while let Some(cause) = source {
             let text = cause.to_string();
@@ -114,4 +119,16 @@ impl CliError {
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+/// What each action that made a transaction fail was refused for.
+fn refusals(error: &sealdb_client::Error) -> Vec<String> {
+    let numbered = (1..).zip(error.cancellation_reasons());
+    let refused = numbered.filter(|(_, reason)| reason.code != CancellationCode::None);
+    refused
+        .map(|(number, reason)| {
+            let message = reason.message.as_deref().unwrap_or_default();
+            format!("action {number}: {}: {message}", reason.code)
+        })
+        .collect()
 }

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod connect;
 mod error;
+mod expressions;
 mod output;
 mod schema;
 mod secrets;

@@ -3,7 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealdb_client::Client;
-use sealdb_model::ops::{DescribeTableInput, KeyType, TableDescription};
+use sealdb_model::ops::{
+    DescribeTableInput, KeySchemaElement, KeyType, Projection, ProjectionType, TableDescription,
+};
 use sealdb_model::{
     AttributeName, AttributeValue, KeyAttribute, KeySchema, Map, Number, ScalarType,
 };
@@ -26,9 +28,42 @@ impl Keys {
         Self::from_description(&output.table)
     }
 
+    /// The key of an index of the table, or of the table itself.
+    pub(crate) async fn of_index(
+        client: &Client,
+        table: &str,
+        index: Option<&str>,
+    ) -> Result<Self, CliError> {
+        let Some(index) = index else {
+            return Self::of(client, table).await;
+        };
+        let output = client
+            .describe_table(DescribeTableInput::new(table))
+            .await?;
+        let table = &output.table;
+        let local = table.local_secondary_indexes.iter();
+        let global = table.global_secondary_indexes.iter();
+        let key = local
+            .map(|local| (&local.index_name, &local.key_schema))
+            .chain(global.map(|global| (&global.index_name, &global.key_schema)))
+            .find_map(|(name, key)| (name == index).then_some(key));
+        match key {
+            Some(key) => Self::from_elements(table, key),
+            None => Err(CliError::usage(format!(
+                "the table {} has no index {index}",
+                table.table_name
+            ))),
+        }
+    }
+
     pub(crate) fn from_description(table: &TableDescription) -> Result<Self, CliError> {
+        Self::from_elements(table, &table.key_schema)
+    }
+
+    /// Of several attributes of one role, which an index may have, the first.
+    fn from_elements(table: &TableDescription, key: &[KeySchemaElement]) -> Result<Self, CliError> {
         let of = |role: KeyType| {
-            let key = table.key_schema.iter().find(|key| key.key_type == role)?;
+            let key = key.iter().find(|key| key.key_type == role)?;
             let name = &key.attribute_name;
             let definition = table
                 .attribute_definitions
@@ -132,6 +167,42 @@ pub(crate) fn key_definition(text: &str) -> Result<(String, ScalarType), CliErro
     ))
 }
 
+/// An index as it is typed: `NAME=KEY:TYPE[,KEY:TYPE]`, then maybe `;keys-only` or `;include=NAME,...`.
+pub(crate) struct IndexDefinition {
+    pub(crate) name: String,
+    pub(crate) keys: Vec<(String, ScalarType)>,
+    pub(crate) projection: Projection,
+}
+
+pub(crate) fn index_definition(text: &str) -> Result<IndexDefinition, CliError> {
+    let wrong = || {
+        CliError::usage(format!(
+            "{text:?} is not NAME=KEY:TYPE[,KEY:TYPE][;keys-only|;include=NAME,...] (for example by_name=name:S;keys-only)"
+        ))
+    };
+    let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
+    let (keys, projection) = match rest.split_once(';') {
+        None => (rest, Projection::new(ProjectionType::All)),
+        Some((keys, "keys-only")) => (keys, Projection::new(ProjectionType::KeysOnly)),
+        Some((keys, held)) => {
+            let names = held.strip_prefix("include=").ok_or_else(wrong)?;
+            (keys, Projection::include(names.split(',')))
+        }
+    };
+    let keys: Vec<_> = keys
+        .split(',')
+        .map(key_definition)
+        .collect::<Result<_, _>>()?;
+    if name.is_empty() || keys.len() > 2 {
+        return Err(wrong());
+    }
+    Ok(IndexDefinition {
+        name: name.to_owned(),
+        keys,
+        projection,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +224,19 @@ mod tests {
                 .contains("\"x\" is not a number")
         );
         assert_eq!(typed("x", ScalarType::N).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn indexes_name_their_keys_and_what_they_hold() {
+        let index = index_definition("by_name=name:S,icao:S;include=elevation,lat").unwrap();
+        assert_eq!(index.name, "by_name");
+        assert_eq!(index.keys.len(), 2);
+        assert_eq!(index.projection, Projection::include(["elevation", "lat"]));
+        let all = index_definition("i=n:N").unwrap();
+        assert_eq!(all.projection, Projection::new(ProjectionType::All));
+        for wrong in ["n:N", "=n:N", "i=", "i=n", "i=a:S,b:S,c:S", "i=n:N;some"] {
+            assert!(index_definition(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

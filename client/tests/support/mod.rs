@@ -248,8 +248,37 @@ impl Service {
     }
 }
 
+type Pages<M> = Pin<Box<dyn tokio_stream::Stream<Item = Result<M, Status>> + Send>>;
+
 /// Seven items in pages of `limit`, the second page empty as a filter could leave it.
 pub(crate) const ITEMS: i32 = 7;
+
+fn page(input: &QueryInput) -> QueryOutput {
+    let limit = input.limit.unwrap_or(ITEMS);
+    let number = |key: &Map, name| match key.get(name) {
+        Some(AttributeValue::N(n)) => n.to_i64().and_then(|n| i32::try_from(n).ok()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let (start, empty_seen) = match &input.exclusive_start_key {
+        None => (0, false),
+        Some(key) => (number(key, "n"), number(key, "seen") == 1),
+    };
+    let key =
+        |n: i32, seen: i32| Map::from([("n", AttributeValue::from(n)), ("seen", seen.into())]);
+    if start > 0 && !empty_seen {
+        QueryOutput::new(Vec::new(), 0, 0, Some(key(start, 1)))
+    } else {
+        let end = (start + limit).min(ITEMS);
+        let items: Vec<Item> = (start..end).map(|n| Item::from([("n", n)])).collect();
+        let count = u32::try_from(items.len()).unwrap();
+        QueryOutput::new(
+            items,
+            count,
+            count,
+            (end < ITEMS).then(|| key(end, i32::from(empty_seen))),
+        )
+    }
+}
 
 #[tonic::async_trait]
 impl SealDb for Service {
@@ -313,6 +342,7 @@ impl SealDb for Service {
         self.arrive("GetItem", request).await?;
         Ok(Response::new(v1::GetItemResponse {
             item: self.0.item.lock().unwrap().clone(),
+            ..v1::GetItemResponse::default()
         }))
     }
 
@@ -347,31 +377,43 @@ impl SealDb for Service {
         request: Request<v1::QueryRequest>,
     ) -> Result<Response<v1::QueryResponse>, Status> {
         let input = QueryInput::try_from(self.arrive("Query", request).await?)?;
-        let limit = input.limit.unwrap_or(ITEMS);
-        let number = |key: &Map, name| match key.get(name) {
-            Some(AttributeValue::N(n)) => n.to_i64().and_then(|n| i32::try_from(n).ok()).unwrap(),
-            other => panic!("{other:?}"),
-        };
-        let (start, empty_seen) = match &input.exclusive_start_key {
-            None => (0, false),
-            Some(key) => (number(key, "n"), number(key, "seen") == 1),
-        };
-        let key =
-            |n: i32, seen: i32| Map::from([("n", AttributeValue::from(n)), ("seen", seen.into())]);
-        let output = if start > 0 && !empty_seen {
-            QueryOutput::new(Vec::new(), 0, 0, Some(key(start, 1)))
-        } else {
-            let end = (start + limit).min(ITEMS);
-            let items: Vec<Item> = (start..end).map(|n| Item::from([("n", n)])).collect();
-            let count = u32::try_from(items.len()).unwrap();
-            QueryOutput::new(
-                items,
-                count,
-                count,
-                (end < ITEMS).then(|| key(end, i32::from(empty_seen))),
-            )
-        };
-        Ok(Response::new(output.into()))
+        Ok(Response::new(page(&input).into()))
+    }
+
+    type QueryStreamStream = Pages<v1::QueryResponse>;
+
+    /// All pages. A step after the first steers the second page.
+    async fn query_stream(
+        &self,
+        request: Request<v1::QueryRequest>,
+    ) -> Result<Response<Self::QueryStreamStream>, Status> {
+        let mut input = QueryInput::try_from(self.arrive("QueryStream", request).await?)?;
+        let mut pages = Vec::new();
+        loop {
+            let page = page(&input);
+            let last = page.last_evaluated_key.clone();
+            pages.push(Ok(page.into()));
+            let step = self.0.script.lock().unwrap().pop_front();
+            if let Some(Step::Fail(code)) = step {
+                pages.push(Err(status_for(code, format!("{code} for the test"))));
+                break;
+            }
+            match last {
+                Some(_) => input.exclusive_start_key = last,
+                None => break,
+            }
+        }
+        Ok(Response::new(Box::pin(tokio_stream::iter(pages))))
+    }
+
+    type ScanStreamStream = Pages<v1::ScanResponse>;
+
+    async fn scan_stream(
+        &self,
+        request: Request<v1::ScanRequest>,
+    ) -> Result<Response<Self::ScanStreamStream>, Status> {
+        self.arrive("ScanStream", request).await?;
+        Ok(Response::new(Box::pin(tokio_stream::empty())))
     }
 
     async fn scan(

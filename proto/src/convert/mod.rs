@@ -5,13 +5,19 @@
 //! | model → message | `From` | never |
 //! | message → model | `TryFrom` | with a [`WireError`] that names the field |
 //!
-//! Nesting beyond [`sealdb_model::MAX_DEPTH`] is refused, so a conversion to the model recurses no deeper. One to
+//! An empty map or list becomes a message as an absent one does: protobuf knows no other. Nesting beyond [`sealdb_model::MAX_DEPTH`] is refused, so a conversion to the model recurses no deeper. One to
 //! a message recurses as deep as its value is nested.
 
+mod batches;
+mod field;
 mod items;
+mod parameter;
 mod tables;
+mod transactions;
 mod value;
 
+#[cfg(test)]
+mod request_strategies;
 #[cfg(test)]
 pub(crate) mod strategies;
 #[cfg(test)]
@@ -107,52 +113,3 @@ impl From<WireError> for ValidationError {
         ValidationError::new(error.to_string())
     }
 }
-
-/// A protobuf enum's value, which may be one of a newer version, and which may not be the unset one.
-fn set_enum<E: TryFrom<i32> + Default + PartialEq>(
-    field: &str,
-    value: i32,
-) -> Result<E, WireError> {
-    optional_enum(field, value)?.ok_or_else(|| WireError::missing(field))
-}
-
-/// A protobuf enum's value; `None` for the unset one.
-fn optional_enum<E: TryFrom<i32> + Default + PartialEq>(
-    field: &str,
-    value: i32,
-) -> Result<Option<E>, WireError> {
-    match E::try_from(value) {
-        Ok(known) if known == E::default() => Ok(None),
-        Ok(known) => Ok(Some(known)),
-        Err(_) => Err(WireError::new(
-            field,
-            format!("{value} is not a value that this version knows"),
-        )),
-    }
-}
-
-/// Both directions between an enum of the model and its counterpart on the wire, exhaustive on both sides but for
-/// the wire's unset value, which the caller has dealt with.
-macro_rules! enums {
-    ($model:path, $wire:path { $($variant:ident),* $(,)? }) => {
-        impl From<$model> for $wire {
-            fn from(value: $model) -> Self {
-                match value {
-                    $(<$model>::$variant => <$wire>::$variant,)*
-                }
-            }
-        }
-
-        impl TryFrom<$wire> for $model {
-            type Error = $crate::convert::WireError;
-
-            fn try_from(value: $wire) -> Result<Self, Self::Error> {
-                match value {
-                    <$wire>::Unspecified => Err($crate::convert::WireError::missing("")),
-                    $(<$wire>::$variant => Ok(<$model>::$variant),)*
-                }
-            }
-        }
-    };
-}
-use enums;

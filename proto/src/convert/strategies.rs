@@ -1,12 +1,27 @@
-//! Random model values for the property tests of this crate.
-
-use std::collections::BTreeMap;
+//! Random values and descriptions of tables for the property tests of this crate.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use sealdb_model::ops::{self, WriteRequest};
+use sealdb_model::ops;
 use sealdb_model::{AttributeValue, Map, Number, ScalarType};
+
+/// Values of a strategy with these fields set.
+macro_rules! with {
+    ($base:expr; $($field:ident: $strategy:expr),* $(,)?) => {{
+        let strategy = $base.boxed();
+        $(
+            let strategy = (strategy, $strategy)
+                .prop_map(|(mut made, value)| {
+                    made.$field = value;
+                    made
+                })
+                .boxed();
+        )*
+        strategy
+    }};
+}
+pub(crate) use with;
 
 pub(crate) fn number() -> impl Strategy<Value = Number> {
     (any::<bool>(), 0..10u128.pow(38), -130..88i32)
@@ -57,7 +72,9 @@ pub(crate) fn map() -> impl Strategy<Value = Map> {
     btree_map(any::<String>(), value(), 0..5).prop_map(Map::from)
 }
 
-fn choice<T: Copy + std::fmt::Debug + 'static>(values: &'static [T]) -> impl Strategy<Value = T> {
+pub(crate) fn choice<T: Copy + std::fmt::Debug + 'static>(
+    values: &'static [T],
+) -> impl Strategy<Value = T> {
     proptest::sample::select(values)
 }
 
@@ -90,6 +107,46 @@ fn throughput() -> impl Strategy<Value = ops::ProvisionedThroughput> {
     })
 }
 
+fn projection() -> impl Strategy<Value = ops::Projection> {
+    with!(Just(ops::Projection::default());
+        projection_type: option::of(choice(ops::ProjectionType::ALL)),
+        non_key_attributes: option::of(vec(any::<String>(), 1..4)))
+}
+
+fn local_index() -> impl Strategy<Value = ops::LocalSecondaryIndex> {
+    with!(any::<String>().prop_map(|name| ops::LocalSecondaryIndex::new(name, "", ""));
+        key_schema: key_schema(),
+        projection: projection())
+}
+
+fn global_index() -> impl Strategy<Value = ops::GlobalSecondaryIndex> {
+    with!(any::<String>().prop_map(|name| ops::GlobalSecondaryIndex::new(name, &[], &[]));
+        key_schema: key_schema(),
+        projection: projection(),
+        provisioned_throughput: option::of(throughput()))
+}
+
+fn local_description() -> impl Strategy<Value = ops::LocalSecondaryIndexDescription> {
+    let parts = (any::<String>(), key_schema(), projection());
+    let index = parts.prop_map(|(name, key, projection)| {
+        ops::LocalSecondaryIndexDescription::new(name, key, projection)
+    });
+    with!(index; index_size_bytes: any::<u64>(), item_count: any::<u64>())
+}
+
+fn global_description() -> impl Strategy<Value = ops::GlobalSecondaryIndexDescription> {
+    let parts = (any::<String>(), key_schema(), projection());
+    let index = parts.prop_map(|(name, key, projection)| {
+        ops::GlobalSecondaryIndexDescription::new(name, key, projection)
+    });
+    with!(index;
+        index_status: choice(ops::IndexStatus::ALL),
+        backfilling: any::<Option<bool>>(),
+        provisioned_throughput: throughput(),
+        index_size_bytes: any::<u64>(),
+        item_count: any::<u64>())
+}
+
 pub(crate) fn create_table_input() -> impl Strategy<Value = ops::CreateTableInput> {
     let sse = (
         any::<Option<bool>>(),
@@ -110,7 +167,7 @@ pub(crate) fn create_table_input() -> impl Strategy<Value = ops::CreateTableInpu
         option::of(sse),
         any::<bool>(),
     );
-    parts.prop_map(|(name, definitions, key, mode, units, sse, protection)| {
+    let input = parts.prop_map(|(name, definitions, key, mode, units, sse, protection)| {
         let mut input = ops::CreateTableInput::new(name)
             .attribute_definitions(definitions)
             .key_schema(key)
@@ -121,7 +178,10 @@ pub(crate) fn create_table_input() -> impl Strategy<Value = ops::CreateTableInpu
             input.sse_specification,
         ) = (mode, units, sse);
         input
-    })
+    });
+    with!(input;
+        local_secondary_indexes: option::of(vec(local_index(), 1..3)),
+        global_secondary_indexes: option::of(vec(global_index(), 1..3)))
 }
 
 pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription> {
@@ -150,7 +210,7 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
         throughput(),
         option::of(sse),
     );
-    parts.prop_map(
+    let table = parts.prop_map(
         |(
             (name, id),
             status,
@@ -174,7 +234,10 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
             table.deletion_protection_enabled = protection;
             table
         },
-    )
+    );
+    with!(table;
+        local_secondary_indexes: vec(local_description(), 0..3),
+        global_secondary_indexes: vec(global_description(), 0..3))
 }
 
 pub(crate) fn list_tables_input() -> impl Strategy<Value = ops::ListTablesInput> {
@@ -183,82 +246,4 @@ pub(crate) fn list_tables_input() -> impl Strategy<Value = ops::ListTablesInput>
         (input.exclusive_start_table_name, input.limit) = (start, limit);
         input
     })
-}
-
-pub(crate) fn put_item_input() -> impl Strategy<Value = ops::PutItemInput> {
-    (any::<String>(), map(), choice(ops::ReturnValue::ALL)).prop_map(|(name, item, returned)| {
-        ops::PutItemInput::new(name, item).return_values(returned)
-    })
-}
-
-pub(crate) fn get_item_input() -> impl Strategy<Value = ops::GetItemInput> {
-    (any::<String>(), map(), any::<bool>()).prop_map(|(name, key, consistent)| {
-        ops::GetItemInput::new(name, key).consistent_read(consistent)
-    })
-}
-
-pub(crate) fn delete_item_input() -> impl Strategy<Value = ops::DeleteItemInput> {
-    (any::<String>(), map(), choice(ops::ReturnValue::ALL)).prop_map(|(name, key, returned)| {
-        ops::DeleteItemInput::new(name, key).return_values(returned)
-    })
-}
-
-pub(crate) fn batch() -> impl Strategy<Value = BTreeMap<String, Vec<WriteRequest>>> {
-    let request = prop_oneof![
-        map().prop_map(WriteRequest::Put),
-        map().prop_map(WriteRequest::Delete)
-    ];
-    btree_map(any::<String>(), vec(request, 0..4), 0..4)
-}
-
-pub(crate) fn query_input() -> impl Strategy<Value = ops::QueryInput> {
-    let parts = (
-        any::<String>(),
-        any::<Option<String>>(),
-        option::of(btree_map(any::<String>(), any::<String>(), 1..4)),
-        option::of(map()),
-        any::<(Option<i32>, bool, bool)>(),
-        option::of(map()),
-        option::of(choice(ops::Select::ALL)),
-    );
-    parts.prop_map(
-        |(name, expression, names, values, (limit, forward, consistent), start, select)| {
-            let mut input = ops::QueryInput::new(name, "")
-                .scan_index_forward(forward)
-                .consistent_read(consistent);
-            input.key_condition_expression = expression;
-            (
-                input.expression_attribute_names,
-                input.expression_attribute_values,
-            ) = (names, values);
-            (input.limit, input.exclusive_start_key, input.select) = (limit, start, select);
-            input
-        },
-    )
-}
-
-pub(crate) fn scan_input() -> impl Strategy<Value = ops::ScanInput> {
-    let parts = (
-        any::<(String, Option<i32>, Option<i32>, Option<i32>, bool)>(),
-        option::of(map()),
-        option::of(choice(ops::Select::ALL)),
-    );
-    parts.prop_map(
-        |((name, limit, segment, total, consistent), start, select)| {
-            let mut input = ops::ScanInput::new(name).consistent_read(consistent);
-            (input.limit, input.segment, input.total_segments) = (limit, segment, total);
-            (input.exclusive_start_key, input.select) = (start, select);
-            input
-        },
-    )
-}
-
-/// Items, count, scanned count and last key of a page.
-pub(crate) fn page() -> impl Strategy<Value = (Vec<Map>, u32, u32, Option<Map>)> {
-    (
-        vec(map(), 0..4),
-        any::<u32>(),
-        any::<u32>(),
-        option::of(map()),
-    )
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use prost::Message;
 use sealdb_model::{AttributeValue, Item, MAX_DEPTH, Map, ops};
 
-use super::{WireError, strategies as any_};
+use super::{WireError, request_strategies as requests, strategies as any_};
 use crate::v1;
 use crate::v1::attribute_value::Value;
 
@@ -44,21 +44,27 @@ identity! {
         .prop_map(|(names, last)| ops::ListTablesOutput::new(names, last));
     delete_table_request: DeleteTableRequest, any::<String>().prop_map(ops::DeleteTableInput::new);
     delete_table_response: DeleteTableResponse, any_::table_description().prop_map(ops::DeleteTableOutput::new);
-    put_item_request: PutItemRequest, any_::put_item_input();
-    put_item_response: PutItemResponse, proptest::option::of(any_::map()).prop_map(ops::PutItemOutput::new);
-    get_item_request: GetItemRequest, any_::get_item_input();
-    get_item_response: GetItemResponse, proptest::option::of(any_::map()).prop_map(ops::GetItemOutput::new);
-    delete_item_request: DeleteItemRequest, any_::delete_item_input();
-    delete_item_response: DeleteItemResponse, proptest::option::of(any_::map()).prop_map(ops::DeleteItemOutput::new);
-    batch_write_item_request: BatchWriteItemRequest, any_::batch()
-        .prop_map(|batch| ops::BatchWriteItemInput::new().request_items(batch));
-    batch_write_item_response: BatchWriteItemResponse, any_::batch().prop_map(ops::BatchWriteItemOutput::new);
-    query_request: QueryRequest, any_::query_input();
-    query_response: QueryResponse, any_::page()
-        .prop_map(|(items, count, scanned, last)| ops::QueryOutput::new(items, count, scanned, last));
-    scan_request: ScanRequest, any_::scan_input();
-    scan_response: ScanResponse, any_::page()
-        .prop_map(|(items, count, scanned, last)| ops::ScanOutput::new(items, count, scanned, last));
+    put_item_request: PutItemRequest, requests::put_item_input();
+    put_item_response: PutItemResponse, requests::put_item_output();
+    get_item_request: GetItemRequest, requests::get_item_input();
+    get_item_response: GetItemResponse, requests::get_item_output();
+    delete_item_request: DeleteItemRequest, requests::delete_item_input();
+    delete_item_response: DeleteItemResponse, requests::delete_item_output();
+    update_item_request: UpdateItemRequest, requests::update_item_input();
+    update_item_response: UpdateItemResponse, requests::update_item_output();
+    query_request: QueryRequest, requests::query_input();
+    query_response: QueryResponse, requests::query_output();
+    scan_request: ScanRequest, requests::scan_input();
+    scan_response: ScanResponse, requests::scan_output();
+    batch_write_item_request: BatchWriteItemRequest, requests::batch_write_item_input();
+    batch_write_item_response: BatchWriteItemResponse, requests::batch_write_item_output();
+    batch_get_item_request: BatchGetItemRequest, requests::batch_get_item_input();
+    batch_get_item_response: BatchGetItemResponse, requests::batch_get_item_output();
+    transact_get_items_request: TransactGetItemsRequest, requests::transact_get_items_input();
+    transact_get_items_response: TransactGetItemsResponse, requests::transact_get_items_output();
+    transact_write_items_request: TransactWriteItemsRequest, requests::transact_write_items_input();
+    transact_write_items_response: TransactWriteItemsResponse, requests::transact_write_items_output();
+    cancellation_reason: CancellationReason, requests::cancellation_reason();
 }
 
 proptest! {
@@ -68,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_requests_are_refused_or_kept(input in any_::put_item_input(), at in any::<usize>(), bit in 0..8u8) {
+    fn damaged_requests_are_refused_or_kept(input in requests::put_item_input(), at in any::<usize>(), bit in 0..8u8) {
         let mut bytes = v1::PutItemRequest::from(input).encode_to_vec();
         let at = at % bytes.len().max(1);
         if let Some(byte) = bytes.get_mut(at) {
@@ -177,7 +183,7 @@ fn refusal(item: v1::MapValue) -> String {
     let request = v1::PutItemRequest {
         table_name: "t".into(),
         item: Some(item),
-        return_values: 0,
+        ..Default::default()
     };
     ops::PutItemInput::try_from(request)
         .unwrap_err()
@@ -238,6 +244,7 @@ fn errors_name_the_field_and_the_problem() {
     };
     let request = v1::BatchWriteItemRequest {
         request_items: vec![table],
+        ..Default::default()
     };
     assert_eq!(
         ops::BatchWriteItemInput::try_from(request)
@@ -251,6 +258,7 @@ fn errors_name_the_field_and_the_problem() {
     };
     let request = v1::BatchWriteItemRequest {
         request_items: vec![table.clone(), table],
+        ..Default::default()
     };
     assert_eq!(
         ops::BatchWriteItemInput::try_from(request)
@@ -272,6 +280,42 @@ fn errors_name_the_field_and_the_problem() {
             .to_string(),
         "key_schema[0].key_type: is missing"
     );
+}
+
+#[test]
+fn errors_name_the_parameter_within() {
+    let condition = v1::ConditionCheck {
+        table_name: "t".into(),
+        ..Default::default()
+    };
+    let action = v1::TransactWriteItem {
+        action: Some(v1::transact_write_item::Action::ConditionCheck(condition)),
+    };
+    let request = v1::TransactWriteItemsRequest {
+        transact_items: vec![action],
+        ..Default::default()
+    };
+    assert_eq!(
+        ops::TransactWriteItemsInput::try_from(request)
+            .unwrap_err()
+            .to_string(),
+        "transact_items[0].condition_check.key: is missing"
+    );
+    let scan = v1::ScanRequest {
+        scan_filter: [("a".to_owned(), v1::Condition::default())].into(),
+        ..Default::default()
+    };
+    assert_eq!(
+        ops::ScanInput::try_from(scan).unwrap_err().to_string(),
+        "scan_filter.a.comparison_operator: is missing"
+    );
+    for units in [-0.5, 0.25, f64::NAN, f64::INFINITY, 2_f64.powi(53)] {
+        let capacity = v1::Capacity {
+            capacity_units: units,
+            ..Default::default()
+        };
+        assert!(ops::Capacity::try_from(capacity).is_err(), "{units}");
+    }
 }
 
 #[test]
@@ -306,7 +350,11 @@ fn debug_of_messages_and_errors_gives_nothing_away() {
     let create: v1::CreateTableRequest = ops::CreateTableInput::new("t")
         .partition_key("secretname", sealdb_model::ScalarType::S)
         .into();
-    let text = format!("{request:?} {query:?} {error:?} {create:?}");
+    let update: v1::UpdateItemRequest = ops::UpdateItemInput::new("t", Map::new())
+        .update_expression("SET secretname = :v")
+        .into();
+    let value = v1::AttributeValue::from(AttributeValue::from("secretvalue"));
+    let text = format!("{request:?} {query:?} {error:?} {create:?} {update:?} {value:?}");
     assert!(!text.contains("secret"), "{text}");
     assert!(text.contains("S(11 bytes)"), "{text}");
 }

@@ -5,6 +5,7 @@
 use sealdb_model::{AttributeValue, MAX_DEPTH, Map, Number};
 
 use crate::convert::WireError;
+use crate::convert::field::{Field, Message};
 use crate::v1;
 use crate::v1::attribute_value::Value;
 
@@ -17,9 +18,7 @@ impl From<AttributeValue> for v1::AttributeValue {
             AttributeValue::Bool(b) => Value::Bool(b),
             AttributeValue::Null => Value::Null(true),
             AttributeValue::M(map) => Value::M(map.into()),
-            AttributeValue::L(list) => Value::L(v1::ListValue {
-                values: list.into_iter().map(Into::into).collect(),
-            }),
+            AttributeValue::L(list) => Value::L(list.into()),
             AttributeValue::Ss(values) => Value::Ss(v1::StringSet { values }),
             AttributeValue::Ns(set) => Value::Ns(v1::NumberSet {
                 values: set.iter().map(Number::to_string).collect(),
@@ -54,6 +53,35 @@ impl TryFrom<v1::MapValue> for Map {
     /// As an item or a key: its attributes stand at depth 0.
     fn try_from(map: v1::MapValue) -> Result<Self, WireError> {
         map_from_wire(map, 0)
+    }
+}
+
+impl Message for AttributeValue {
+    type Wire = v1::AttributeValue;
+}
+
+impl Message for Map {
+    type Wire = v1::MapValue;
+}
+
+/// Values that stand beside each other in a parameter: none is nested in another.
+impl Message for Vec<AttributeValue> {
+    type Wire = v1::ListValue;
+}
+
+impl From<Vec<AttributeValue>> for v1::ListValue {
+    fn from(values: Vec<AttributeValue>) -> Self {
+        Self {
+            values: values.to_wire(),
+        }
+    }
+}
+
+impl TryFrom<v1::ListValue> for Vec<AttributeValue> {
+    type Error = WireError;
+
+    fn try_from(list: v1::ListValue) -> Result<Self, WireError> {
+        Field::from_wire(list.values, "values")
     }
 }
 

@@ -35,8 +35,9 @@ mod transactions;
 mod values;
 mod write;
 
-use sealdb_model::ops::CancellationReason;
-use sealdb_model::{Item, ValidationError};
+use sealdb_model::ValidationError;
+
+use crate::status::Detail;
 
 pub use fields::Fields;
 pub use reader::MAX_NESTING;
@@ -135,18 +136,6 @@ pub fn render(response: &impl Response) -> Vec<u8> {
 /// Whether a body is JSON at all.
 pub fn is_json(body: &[u8]) -> bool {
     parse::is_json(body)
-}
-
-/// What an error tells beside its name and message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Nothing.
-    #[default]
-    None,
-    /// The item that a failed condition met.
-    Item(Item),
-    /// Why each action of a transaction was refused.
-    Reasons(Vec<CancellationReason>),
 }
 
 /// The body of an error: `{"__type": …, "message": …}`; SerializationException spells it `Message`.

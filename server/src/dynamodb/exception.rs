@@ -1,7 +1,10 @@
 //! Refusals as the service words them: `__type`, status and message.
 
 use sealdb::{Error, ErrorCode};
-use sealdb_proto::json_api::{self, Detail, Refused};
+use sealdb_proto::Detail;
+use sealdb_proto::json_api::{self, Refused};
+
+use crate::detail::detail_of;
 
 /// Names of the service itself.
 const SERVICE: &str = "com.amazon.coral.service#";
@@ -62,11 +65,7 @@ impl Exception {
             return Exception::new(error.code(), "Requested resource not found");
         }
         Exception {
-            detail: match error {
-                Error::ConditionFailed { item: Some(item) } => Detail::Item((**item).clone()),
-                Error::TransactionCanceled(reasons) => Detail::Reasons(reasons.to_vec()),
-                _ => Detail::None,
-            },
+            detail: detail_of(error),
             ..Exception::new(error.code(), error.to_string())
         }
     }

@@ -7,6 +7,7 @@ use sealdb_proto::v1;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
+use crate::detail::detail_of;
 use crate::gate::Call;
 use crate::measured::{Begun, Who};
 use crate::service::Service;
@@ -67,6 +68,41 @@ where
     Fut: Future<Output = Result<Output, Error>>,
 {
     let metrics = &service.metrics;
+    let (begun, message) = begin(operation, request);
+    let input = match Input::try_from(message) {
+        Ok(input) => input,
+        Err(error) => {
+            begun.failed(metrics, error.code(), None);
+            return Err(Status::from(error));
+        }
+    };
+    let span = begun.span();
+    match work(input).instrument(span).await {
+        Ok(output) => {
+            let response = Res::from(output);
+            match checked_len(service, &response) {
+                Ok(bytes) => {
+                    begun.ended_well(metrics, bytes);
+                    Ok(Response::new(response))
+                }
+                Err((code, status)) => {
+                    begun.failed(metrics, code, None);
+                    Err(status)
+                }
+            }
+        }
+        Err(error) => {
+            begun.failed(metrics, error.code(), Some(&error));
+            Err(status_of(&error))
+        }
+    }
+}
+
+/// Notes that an operation begins, and takes its message out.
+pub(super) fn begin<Req: Message + NamesTable>(
+    operation: &'static str,
+    request: Request<Req>,
+) -> (Begun, Req) {
     let who = match request.extensions().get::<Call>() {
         Some(call) => {
             call.reached();
@@ -82,34 +118,28 @@ where
     };
     let message = request.into_inner();
     let begun = Begun::new(operation, message.table(), message.encoded_len(), who);
-    let input = match Input::try_from(message) {
-        Ok(input) => input,
-        Err(error) => {
-            begun.failed(metrics, error.code(), None);
-            return Err(Status::from(error));
-        }
-    };
-    let span = begun.span();
-    match work(input).instrument(span).await {
-        Ok(output) => {
-            let response = Res::from(output);
-            let bytes = response.encoded_len();
-            if bytes > service.max_message_size {
-                let code = ErrorCode::ValidationException;
-                begun.failed(metrics, code, None);
-                let message = format!(
-                    "the answer has {bytes} bytes, and this server gives at most {} (max-message-size); ask for fewer \
-                     items at once with Limit",
-                    service.max_message_size
-                );
-                return Err(sealdb_proto::status_for(code, message));
-            }
-            begun.ended_well(metrics, bytes);
-            Ok(Response::new(response))
-        }
-        Err(error) => {
-            begun.failed(metrics, error.code(), Some(&error));
-            Err(sealdb_proto::status_for(error.code(), error.to_string()))
-        }
+    (begun, message)
+}
+
+/// The length of an answer, or the error of one that is too long.
+pub(super) fn checked_len(
+    service: &Service,
+    answer: &impl Message,
+) -> Result<usize, (ErrorCode, Status)> {
+    let bytes = answer.encoded_len();
+    if bytes <= service.max_message_size {
+        return Ok(bytes);
     }
+    let code = ErrorCode::ValidationException;
+    let message = format!(
+        "the answer has {bytes} bytes, and this server gives at most {} (max-message-size); ask for fewer items at once \
+         with Limit",
+        service.max_message_size
+    );
+    Err((code, sealdb_proto::status_for(code, message)))
+}
+
+/// The status of an error of the database, with what DynamoDB's exceptions carry.
+pub(super) fn status_of(error: &Error) -> Status {
+    sealdb_proto::status_with(error.code(), error.to_string(), detail_of(error))
 }

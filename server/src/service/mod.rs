@@ -1,9 +1,11 @@
 //! The gRPC service `sealdb.v1.SealDb`: one thin method per operation, all measured in one place.
 
 mod call;
+mod stream;
 
 use sealdb::Database;
 use sealdb::crypto::Caller;
+use sealdb::model::ops::{QueryInput, ScanInput};
 use sealdb_proto::v1::seal_db_server::{SealDb, SealDbServer};
 use sealdb_proto::v1::{
     BatchWriteItemRequest, BatchWriteItemResponse, CreateTableRequest, CreateTableResponse,
@@ -16,6 +18,7 @@ use tonic::{Request, Response, Status};
 
 use crate::gate::Call;
 use crate::metrics::Metrics;
+use crate::service::stream::Pages;
 
 /// The service over an open database.
 #[derive(Clone)]
@@ -51,9 +54,12 @@ fn caller(call: Option<&Call>) -> Caller {
     }
 }
 
-/// One method per line: name of the method, of the operation, of the messages.
+/// One method per line: name of the method, of the operation, of the messages; of streams also the input's and the stream's.
 macro_rules! operations {
-    ($($method:ident, $operation:literal, $request:ident, $response:ident;)*) => {
+    (
+        calls { $($method:ident, $operation:literal, $request:ident, $response:ident;)* }
+        streams { $($stream:ident, $streamed:literal, $input:ident, $asked:ident, $page:ident, $pages:ident;)* }
+    ) => {
         #[tonic::async_trait]
         impl SealDb for Service {
             /// The one operation that asks the KMS, in the caller's name.
@@ -73,18 +79,32 @@ macro_rules! operations {
                     call::run(self, $operation, request, |input| self.database.$method(input)).await
                 }
             )*
+
+            $(
+                type $pages = Pages<$page>;
+
+                async fn $stream(&self, request: Request<$asked>) -> Result<Response<Self::$pages>, Status> {
+                    stream::run::<_, _, $input>(self, $streamed, request)
+                }
+            )*
         }
     };
 }
 
 operations! {
-    describe_table, "DescribeTable", DescribeTableRequest, DescribeTableResponse;
-    list_tables, "ListTables", ListTablesRequest, ListTablesResponse;
-    delete_table, "DeleteTable", DeleteTableRequest, DeleteTableResponse;
-    put_item, "PutItem", PutItemRequest, PutItemResponse;
-    get_item, "GetItem", GetItemRequest, GetItemResponse;
-    delete_item, "DeleteItem", DeleteItemRequest, DeleteItemResponse;
-    batch_write_item, "BatchWriteItem", BatchWriteItemRequest, BatchWriteItemResponse;
-    query, "Query", QueryRequest, QueryResponse;
-    scan, "Scan", ScanRequest, ScanResponse;
+    calls {
+        describe_table, "DescribeTable", DescribeTableRequest, DescribeTableResponse;
+        list_tables, "ListTables", ListTablesRequest, ListTablesResponse;
+        delete_table, "DeleteTable", DeleteTableRequest, DeleteTableResponse;
+        put_item, "PutItem", PutItemRequest, PutItemResponse;
+        get_item, "GetItem", GetItemRequest, GetItemResponse;
+        delete_item, "DeleteItem", DeleteItemRequest, DeleteItemResponse;
+        batch_write_item, "BatchWriteItem", BatchWriteItemRequest, BatchWriteItemResponse;
+        query, "Query", QueryRequest, QueryResponse;
+        scan, "Scan", ScanRequest, ScanResponse;
+    }
+    streams {
+        query_stream, "QueryStream", QueryInput, QueryRequest, QueryResponse, QueryStreamStream;
+        scan_stream, "ScanStream", ScanInput, ScanRequest, ScanResponse, ScanStreamStream;
+    }
 }

@@ -11,6 +11,7 @@ mod audit;
 mod closed;
 mod credentials;
 mod files;
+mod indexes;
 mod items;
 mod keys;
 mod mistakes;

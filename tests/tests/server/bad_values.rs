@@ -374,6 +374,7 @@ async fn items_and_keys_are_refused_by_what_is_wrong() {
     }
     let empty = BatchWriteItemRequest {
         request_items: vec![],
+        ..BatchWriteItemRequest::default()
     };
     refused(
         &raw,
@@ -583,6 +584,7 @@ async fn nesting_of_32_passes_everywhere_and_33_nowhere() {
         table_name: "table".to_owned(),
         key: Some(key()),
         return_values: 2,
+        ..DeleteItemRequest::default()
     };
     let old = raw
         .call("DeleteItem", delete.encode_to_vec())

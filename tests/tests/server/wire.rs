@@ -107,6 +107,7 @@ pub(super) fn batch(table: &str, requests: Vec<Option<Write>>) -> BatchWriteItem
                 .map(|request| WriteRequest { request })
                 .collect(),
         }],
+        ..BatchWriteItemRequest::default()
     }
 }
 

@@ -6,14 +6,28 @@ use sealdb_model::Item;
 use sealdb_model::ops::{DeleteItemInput, GetItemInput, PutItemInput, ReturnValue};
 use sealdb_proto::json;
 
-use crate::args::{Global, ItemCommand};
+use crate::args::{ConditionArgs, Global, ItemCommand};
 use crate::connect;
 use crate::error::CliError;
+use crate::expressions::names;
 use crate::output::Output;
 use crate::schema::Keys;
 
 /// No item is larger as text: 400 KB, every byte escaped.
 const MAX_INPUT: u64 = 4 * 1024 * 1024;
+
+/// Sets what [`ConditionArgs`] say in the input of a write.
+macro_rules! conditional {
+    ($input:ident, $condition:ident) => {
+        let ConditionArgs {
+            condition,
+            placeholders,
+        } = $condition;
+        $input.expression_attribute_names = placeholders.names()?;
+        $input.expression_attribute_values = placeholders.values()?;
+        $input.condition_expression = condition;
+    };
+}
 
 pub(crate) async fn run(
     command: ItemCommand,
@@ -26,27 +40,34 @@ pub(crate) async fn run(
             item,
             typed,
             return_old,
+            condition,
         } => {
-            let item = parse(&read(item)?, typed)?;
+            let item = parse(&argument(item)?, typed)?;
+            let mut input = PutItemInput::new(&table, item).return_values(returned(return_old));
+            conditional!(input, condition);
             let client = connect::client(global).await?;
-            let old = client
-                .put_item(PutItemInput::new(&table, item).return_values(returned(return_old)))
-                .await?
-                .attributes;
+            let old = client.put_item(input).await?.attributes;
             answer(old, return_old, &format!("put 1 item into {table}"), output)
         }
-        ItemCommand::Get(key) => {
+        ItemCommand::Get { key, projection } => {
             let client = connect::client(global).await?;
             let keys = Keys::of(&client, &key.table).await?;
-            let input = GetItemInput::new(&key.table, keys.key(&key.pk, key.sk.as_deref())?);
+            let mut input = GetItemInput::new(&key.table, keys.key(&key.pk, key.sk.as_deref())?);
+            input.expression_attribute_names = names(projection.names.as_deref())?;
+            input.projection_expression = projection.projection;
             let item = client.get_item(input).await?.item.ok_or(CliError::NoItem)?;
-            output.item(&item, &keys.names())
+            output.item(&item, &shown(&item, &keys))
         }
-        ItemCommand::Delete { key, return_old } => {
+        ItemCommand::Delete {
+            key,
+            return_old,
+            condition,
+        } => {
             let client = connect::client(global).await?;
             let keys = Keys::of(&client, &key.table).await?;
-            let input = DeleteItemInput::new(&key.table, keys.key(&key.pk, key.sk.as_deref())?)
+            let mut input = DeleteItemInput::new(&key.table, keys.key(&key.pk, key.sk.as_deref())?)
                 .return_values(returned(return_old));
+            conditional!(input, condition);
             let old = client.delete_item(input).await?.attributes;
             answer(
                 old,
@@ -56,6 +77,12 @@ pub(crate) async fn run(
             )
         }
     }
+}
+
+/// The key attributes that an item shows, to stand first.
+fn shown(item: &Item, keys: &Keys) -> Vec<String> {
+    let names = keys.names().into_iter();
+    names.filter(|name| item.get(name).is_some()).collect()
 }
 
 fn returned(old: bool) -> ReturnValue {
@@ -75,7 +102,7 @@ fn answer(old: Option<Item>, return_old: bool, done: &str, output: Output) -> Re
 }
 
 /// The argument itself, or stdin for `-`.
-fn read(argument: String) -> Result<String, CliError> {
+fn argument(argument: String) -> Result<String, CliError> {
     if argument != "-" {
         return Ok(argument);
     }

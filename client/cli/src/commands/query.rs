@@ -1,11 +1,7 @@
 //! `sealdb query` and `sealdb scan`.
 
-use std::collections::BTreeMap;
-
-use sealdb_client::Client;
 use sealdb_model::ops::{QueryInput, ScanInput, Select};
 use sealdb_model::{AttributeValue, Item, ScalarType};
-use sealdb_proto::json;
 use serde_json::json;
 
 use crate::args::{Global, QueryArgs, ReadArgs, ScanArgs};
@@ -14,44 +10,46 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::schema::{Keys, typed};
 
+/// Reads page after page until nothing is left, or enough was read.
+macro_rules! read_all {
+    ($client:ident, $operation:ident, $input:ident, $args:expr, $keys:ident, $output:ident) => {{
+        let args: &ReadArgs = $args;
+        $input.index_name = args.index.clone();
+        $input.filter_expression = args.filter.clone();
+        $input.projection_expression = args.projection.clone();
+        let mut read = Read::new(args);
+        while let Some(limit) = read.wanted() {
+            $input.limit = limit;
+            $input.select = read.select();
+            let page = $client.$operation($input.clone()).await?;
+            read.take(page.items, page.count);
+            let Some(last) = page.last_evaluated_key else {
+                break;
+            };
+            $input.exclusive_start_key = Some(last);
+        }
+        read.show(&$keys, $output)
+    }};
+}
+
 pub(crate) async fn query(
     args: QueryArgs,
     global: &Global,
     output: Output,
 ) -> Result<(), CliError> {
     let client = connect::client(global).await?;
-    let keys = Keys::of(&client, &args.table).await?;
+    let keys = Keys::of_index(&client, &args.table, args.read.index.as_deref()).await?;
     let mut input = input(&args, &keys)?.scan_index_forward(!args.reverse);
-    let mut read = Read::new(&args.read);
-    while let Some(limit) = read.wanted() {
-        input.limit = limit;
-        input.select = read.select();
-        let page = client.query(input.clone()).await?;
-        read.take(page.items, page.count);
-        let Some(last) = page.last_evaluated_key else {
-            break;
-        };
-        input.exclusive_start_key = Some(last);
-    }
-    read.show(&keys, output)
+    read_all!(client, query, input, &args.read, keys, output)
 }
 
 pub(crate) async fn scan(args: ScanArgs, global: &Global, output: Output) -> Result<(), CliError> {
-    let client: Client = connect::client(global).await?;
-    let keys = Keys::of(&client, &args.table).await?;
+    let client = connect::client(global).await?;
+    let keys = Keys::of_index(&client, &args.table, args.read.index.as_deref()).await?;
     let mut input = ScanInput::new(&args.table);
-    let mut read = Read::new(&args.read);
-    while let Some(limit) = read.wanted() {
-        input.limit = limit;
-        input.select = read.select();
-        let page = client.scan(input.clone()).await?;
-        read.take(page.items, page.count);
-        let Some(last) = page.last_evaluated_key else {
-            break;
-        };
-        input.exclusive_start_key = Some(last);
-    }
-    read.show(&keys, output)
+    input.expression_attribute_names = args.read.placeholders.names()?;
+    input.expression_attribute_values = args.read.placeholders.values()?;
+    read_all!(client, scan, input, &args.read, keys, output)
 }
 
 /// What has been read so far, and how much is still wanted.
@@ -76,6 +74,8 @@ impl<'a> Read<'a> {
             None => Some(None),
             Some(limit) => match limit.saturating_sub(self.count) {
                 0 => None,
+                // The limit counts what is looked at: with a filter it says nothing about what is found.
+                _ if self.args.filter.is_some() => Some(None),
                 rest => Some(Some(i32::try_from(rest).unwrap_or(i32::MAX))),
             },
         }
@@ -88,34 +88,59 @@ impl<'a> Read<'a> {
     fn take(&mut self, items: Vec<Item>, count: u32) {
         self.items.extend(items);
         self.count += u64::from(count);
+        if let Some(limit) = self.args.limit {
+            self.count = self.count.min(limit);
+            self.items
+                .truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
     }
 
     fn show(self, keys: &Keys, output: Output) -> Result<(), CliError> {
         match (self.args.count, output.json) {
             (true, true) => output.value(&json!({ "Count": self.count })),
             (true, false) => crate::output::print(&self.count.to_string()),
+            // Of what was projected away no empty columns are shown.
+            (false, _) if self.args.projection.is_some() => output.items(&self.items, &[]),
             (false, _) => output.items(&self.items, &keys.names()),
         }
     }
 }
 
-/// The key condition of `--pk` and its companions, or the expression as given.
+/// The key condition, of `--pk` and its companions or as given, and all placeholders.
 fn input(args: &QueryArgs, keys: &Keys) -> Result<QueryInput, CliError> {
+    let names = args.read.placeholders.names()?;
+    let values = args.read.placeholders.values()?;
     if let Some(expression) = &args.expression {
         let mut input = QueryInput::new(&args.table, expression);
-        if let Some(values) = &args.values {
-            let values = json::parse(values)
-                .and_then(json::item_from_json)
-                .map_err(|error| CliError::usage(format!("--values: {error}")))?;
-            input = input.expression_attribute_values(values);
-        }
-        if let Some(names) = &args.names {
-            let names: BTreeMap<String, String> = serde_json::from_str(names)
-                .map_err(|error| CliError::usage(format!("--names: {error}")))?;
-            input = input.expression_attribute_names(names);
-        }
+        input.expression_attribute_names = names;
+        input.expression_attribute_values = values;
         return Ok(input);
     }
+    let mut input = of_key(args, keys)?;
+    let taken = |placeholder: &str| {
+        CliError::usage(format!(
+            "{placeholder} stands for a part of the key already: take another placeholder"
+        ))
+    };
+    let ours = input.expression_attribute_names.get_or_insert_default();
+    for (placeholder, name) in names.unwrap_or_default() {
+        if ours.contains_key(&placeholder) {
+            return Err(taken(&placeholder));
+        }
+        ours.insert(placeholder, name);
+    }
+    let ours = input.expression_attribute_values.get_or_insert_default();
+    for (placeholder, value) in values.unwrap_or_default() {
+        if ours.get(&placeholder).is_some() {
+            return Err(taken(&placeholder));
+        }
+        ours.insert(placeholder, value);
+    }
+    Ok(input)
+}
+
+/// The key condition of `--pk` and its companions.
+fn of_key(args: &QueryArgs, keys: &Keys) -> Result<QueryInput, CliError> {
     let pk = args.pk.as_deref().unwrap_or_default();
     let mut expression = "#pk = :pk".to_owned();
     let mut values = vec![(":pk", typed(pk, keys.partition.1)?)];
@@ -209,6 +234,21 @@ mod tests {
             "numbers have no prefix"
         );
         assert!(of(&["--pk", "IS", "--sk-gt", "x"]).is_err(), "not a number");
+    }
+
+    #[test]
+    fn a_filter_has_placeholders_of_its_own() {
+        let values = r#"{":e": {"N": "5"}}"#;
+        let input = of(&["--pk", "IS", "--filter", "e > :e", "--values", values]).unwrap();
+        let names: Vec<&str> = input
+            .expression_attribute_values
+            .iter()
+            .flat_map(|values| values.iter().map(|(name, _)| name))
+            .collect();
+        assert_eq!(names, [":e", ":pk"]);
+        let taken = r#"{":pk": {"N": "5"}}"#;
+        let error = of(&["--pk", "IS", "--values", taken]).unwrap_err();
+        assert!(error.to_string().contains(":pk"), "{error}");
     }
 
     #[test]

@@ -2,17 +2,20 @@
 
 use std::io::{IsTerminal, Write};
 
+use sealdb_model::ScalarType;
 use sealdb_model::ops::{
-    CreateTableInput, DeleteTableInput, DescribeTableInput, KeyType, ListTablesInput,
-    SseSpecification, TableDescription,
+    CreateTableInput, DeleteTableInput, DescribeTableInput, DescribeTableOutput,
+    GlobalSecondaryIndex, KeySchemaElement, ListTablesInput, LocalSecondaryIndex, Projection,
+    ProjectionType, SseSpecification, TableDescription,
 };
+use sealdb_proto::json_api;
 use serde_json::json;
 
 use crate::args::{Global, TableCommand};
 use crate::connect;
 use crate::error::CliError;
-use crate::output::{Output, bytes};
-use crate::schema::{Keys, key_definition};
+use crate::output::{Output, bytes, counted};
+use crate::schema::{IndexDefinition, Keys, index_definition, key_definition};
 
 pub(crate) async fn run(
     command: TableCommand,
@@ -25,12 +28,20 @@ pub(crate) async fn run(
             pk,
             sk,
             kms_key,
+            gsi,
+            lsi,
         } => {
-            let (name, kind) = key_definition(&pk)?;
-            let mut input = CreateTableInput::new(&table).partition_key(name, kind);
+            let (partition, kind) = key_definition(&pk)?;
+            let mut input = CreateTableInput::new(&table).partition_key(&partition, kind);
             if let Some(sk) = sk {
                 let (name, kind) = key_definition(&sk)?;
                 input = input.sort_key(name, kind);
+            }
+            for index in &gsi {
+                input = with_global_index(input, index_definition(index)?);
+            }
+            for index in &lsi {
+                input = with_local_index(input, &partition, index_definition(index)?)?;
             }
             if let Some(key) = kms_key {
                 input = input.sse_specification(SseSpecification::kms(key));
@@ -94,6 +105,7 @@ pub(crate) async fn run(
                 ("Encryption", encryption(&described)),
                 ("Table id", described.table_id.clone()),
             ]);
+            fields.extend(indexes(&described));
             output.fields(&fields, &as_json(&described))
         }
         TableCommand::Delete { table, yes } => {
@@ -149,30 +161,73 @@ fn encryption(table: &TableDescription) -> String {
     }
 }
 
-/// DynamoDB's shape of a TableDescription.
-fn as_json(table: &TableDescription) -> serde_json::Value {
-    let mut value = json!({
-        "TableName": table.table_name,
-        "TableId": table.table_id,
-        "TableStatus": table.table_status.name(),
-        "CreationDateTime": table.creation_date_time,
-        "ItemCount": table.item_count,
-        "TableSizeBytes": table.table_size_bytes,
-        "AttributeDefinitions": table.attribute_definitions.iter().map(|definition| json!({
-            "AttributeName": definition.attribute_name,
-            "AttributeType": definition.attribute_type.name(),
-        })).collect::<Vec<_>>(),
-        "KeySchema": table.key_schema.iter().map(|key| json!({
-            "AttributeName": key.attribute_name,
-            "KeyType": match key.key_type { KeyType::Hash => "HASH", KeyType::Range => "RANGE" },
-        })).collect::<Vec<_>>(),
-        "BillingModeSummary": { "BillingMode": table.billing_mode_summary.billing_mode.name() },
-    });
-    if let (Some(sse), Some(object)) = (&table.sse_description, value.as_object_mut()) {
-        object.insert(
-            "SSEDescription".to_owned(),
-            json!({ "Status": sse.status.name(), "SSEType": sse.sse_type.name(), "KMSMasterKeyArn": sse.kms_master_key_arn }),
-        );
+/// Adds the type of a key attribute that no other key has named yet.
+fn with_attribute(input: CreateTableInput, name: &str, kind: ScalarType) -> CreateTableInput {
+    let mut definitions = input.attribute_definitions.iter();
+    match definitions.any(|definition| definition.attribute_name == name) {
+        true => input,
+        false => input.attribute(name, kind),
     }
-    value
+}
+
+fn with_global_index(mut input: CreateTableInput, index: IndexDefinition) -> CreateTableInput {
+    for (name, kind) in &index.keys {
+        input = with_attribute(input, name, *kind);
+    }
+    let names: Vec<&str> = index.keys.iter().map(|(name, _)| name.as_str()).collect();
+    let (partition, sort) = names.split_at(1);
+    input.global_index(
+        GlobalSecondaryIndex::new(index.name, partition, sort).projection(index.projection),
+    )
+}
+
+fn with_local_index(
+    input: CreateTableInput,
+    partition: &str,
+    index: IndexDefinition,
+) -> Result<CreateTableInput, CliError> {
+    let [(sort, kind)] = index.keys.as_slice() else {
+        return Err(CliError::usage(format!(
+            "the local index {} has one key of its own, its sort key",
+            index.name
+        )));
+    };
+    let local = LocalSecondaryIndex::new(index.name, partition, sort).projection(index.projection);
+    Ok(with_attribute(input, sort, *kind).local_index(local))
+}
+
+/// A line for each index.
+fn indexes(table: &TableDescription) -> Vec<(&'static str, String)> {
+    let line = |name: &str, key: &[KeySchemaElement], held: &Projection, items: u64| {
+        let key: Vec<&str> = key.iter().map(|key| key.attribute_name.as_str()).collect();
+        let held = held.projection_type.map_or("", ProjectionType::name);
+        format!(
+            "{name}: {} ({held}), {}",
+            key.join(", "),
+            counted_items(items)
+        )
+    };
+    let local = table.local_secondary_indexes.iter().map(|index| {
+        let held = &index.projection;
+        let text = line(&index.index_name, &index.key_schema, held, index.item_count);
+        ("Local index", text)
+    });
+    let global = table.global_secondary_indexes.iter().map(|index| {
+        let held = &index.projection;
+        let text = line(&index.index_name, &index.key_schema, held, index.item_count);
+        ("Global index", format!("{text}, {}", index.index_status))
+    });
+    local.chain(global).collect()
+}
+
+fn counted_items(items: u64) -> String {
+    counted(usize::try_from(items).unwrap_or(usize::MAX), "item")
+}
+
+/// DynamoDB's JSON of a TableDescription.
+fn as_json(table: &TableDescription) -> serde_json::Value {
+    let described = DescribeTableOutput::new(table.clone());
+    serde_json::from_slice::<serde_json::Value>(&json_api::render(&described))
+        .map(|mut value| value["Table"].take())
+        .expect("what is rendered as JSON is JSON")
 }

@@ -1,0 +1,146 @@
+//! Operations that are answered by a stream: Query and Scan from page to page to the end.
+//!
+//! A page is read when the connection has taken the one before, so a stream holds one page, and whoever does not read on holds
+//! up nothing but its own stream. The call keeps its place among those in flight to the stream's end ([`Streamed`]), so the
+//! pages of all streams and calls together are at most `max-in-flight`.
+
+use std::pin::Pin;
+
+use prost::Message;
+use sealdb::model::Map;
+use sealdb::model::ops::{QueryInput, QueryOutput, ScanInput, ScanOutput};
+use sealdb::{Database, Error};
+use sealdb_proto::WireError;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+use tracing::Instrument;
+
+use crate::gate::Streamed;
+use crate::measured::Begun;
+use crate::service::Service;
+use crate::service::call::{NamesTable, begin, checked_len, status_of};
+
+/// The pages of a stream as the service hands them out.
+pub(super) type Pages<Res> = Pin<Box<dyn Stream<Item = Result<Res, Status>> + Send>>;
+
+/// The input of an operation that is answered in pages.
+pub(super) trait Paged: Clone + Send + 'static {
+    type Output: Send;
+
+    fn page(self, database: &Database) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+    /// Goes on after a page; `None` after the last.
+    fn after(self, page: &Self::Output) -> Option<Self>;
+}
+
+macro_rules! paged {
+    ($input:ident, $output:ident, $operation:ident) => {
+        impl Paged for $input {
+            type Output = $output;
+
+            fn page(
+                self,
+                database: &Database,
+            ) -> impl Future<Output = Result<$output, Error>> + Send {
+                database.$operation(self)
+            }
+
+            fn after(mut self, page: &$output) -> Option<Self> {
+                let last: Map = page.last_evaluated_key.clone()?;
+                self.exclusive_start_key = Some(last);
+                Some(self)
+            }
+        }
+    };
+}
+paged!(QueryInput, QueryOutput, query);
+paged!(ScanInput, ScanOutput, scan);
+
+/// Answers with all pages from the one that the request names. What is wrong with the request is the stream's first error.
+pub(super) fn run<Req, Res, Input>(
+    service: &Service,
+    operation: &'static str,
+    request: Request<Req>,
+) -> Result<Response<Pages<Res>>, Status>
+where
+    Req: Message + NamesTable,
+    Res: Message + From<Input::Output> + 'static,
+    Input: Paged + TryFrom<Req, Error = WireError>,
+{
+    let (begun, message) = begin(operation, request);
+    let input = match Input::try_from(message) {
+        Ok(input) => input,
+        Err(error) => {
+            begun.failed(&service.metrics, error.code(), None);
+            return Err(Status::from(error));
+        }
+    };
+    let unread = Unread {
+        service: service.clone(),
+        next: Some(input),
+        bytes: 0,
+        begun: Some(begun),
+    };
+    let pages = futures_lite::stream::unfold(unread, |mut unread| async move {
+        let page = unread.page::<Res>().await?;
+        Some((page, unread))
+    });
+    let mut response: Response<Pages<Res>> = Response::new(Box::pin(pages));
+    response.extensions_mut().insert(Streamed);
+    Ok(response)
+}
+
+/// What of a stream is not read yet.
+struct Unread<Input> {
+    service: Service,
+    /// `None` after the last page.
+    next: Option<Input>,
+    /// Sent so far.
+    bytes: usize,
+    /// `None` once it has been counted how the operation ended.
+    begun: Option<Begun>,
+}
+
+impl<Input: Paged> Unread<Input> {
+    async fn page<Res: Message + From<Input::Output>>(&mut self) -> Option<Result<Res, Status>> {
+        let input = self.next.take()?;
+        let span = self
+            .begun
+            .as_ref()
+            .map(Begun::span)
+            .unwrap_or_else(tracing::Span::none);
+        let read = input.clone().page(&self.service.database);
+        let output = match read.instrument(span).await {
+            Ok(output) => output,
+            Err(error) => {
+                if let Some(begun) = self.begun.take() {
+                    begun.failed(&self.service.metrics, error.code(), Some(&error));
+                }
+                return Some(Err(status_of(&error)));
+            }
+        };
+        self.next = input.after(&output);
+        let response = Res::from(output);
+        match checked_len(&self.service, &response) {
+            Ok(bytes) => {
+                self.bytes += bytes;
+                Some(Ok(response))
+            }
+            Err((code, status)) => {
+                if let Some(begun) = self.begun.take() {
+                    begun.failed(&self.service.metrics, code, None);
+                }
+                self.next = None;
+                Some(Err(status))
+            }
+        }
+    }
+}
+
+/// A caller that has seen enough stops reading: that is no failure.
+impl<Input> Drop for Unread<Input> {
+    fn drop(&mut self) {
+        if let Some(begun) = self.begun.take() {
+            begun.ended_well(&self.service.metrics, self.bytes);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Query and Scan as streams.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use sealdb::ErrorCode;
+use sealdb_proto::named_error;
+use sealdb_proto::v1::attribute_value::Value;
+use sealdb_proto::v1::{
+    AttributeDefinition, AttributeValue, CreateTableRequest, DescribeTableRequest,
+    KeySchemaElement, KeyType, MapValue, PutItemRequest, QueryRequest, ScalarAttributeType,
+    ScanRequest,
+};
+use support::{Client, serve};
+
+const ITEMS: u32 = 7;
+
+fn item(n: u32, bytes: usize) -> MapValue {
+    let value = |value| AttributeValue { value: Some(value) };
+    MapValue {
+        names: vec!["pk".to_owned(), "n".to_owned(), "b".to_owned()],
+        values: vec![
+            value(Value::S("p".to_owned())),
+            value(Value::N(n.to_string())),
+            value(Value::B(vec![7; bytes])),
+        ],
+    }
+}
+
+/// A table T of seven items of one partition key.
+async fn fill(client: &mut Client, bytes: usize) {
+    let key = |name: &str, kind: KeyType| KeySchemaElement {
+        attribute_name: name.to_owned(),
+        key_type: kind.into(),
+    };
+    let attribute = |name: &str, kind: ScalarAttributeType| AttributeDefinition {
+        attribute_name: name.to_owned(),
+        attribute_type: kind.into(),
+    };
+    let table = CreateTableRequest {
+        table_name: "T01".to_owned(),
+        key_schema: vec![key("pk", KeyType::Hash), key("n", KeyType::Range)],
+        attribute_definitions: vec![
+            attribute("pk", ScalarAttributeType::S),
+            attribute("n", ScalarAttributeType::N),
+        ],
+        ..CreateTableRequest::default()
+    };
+    client.create_table(table).await.unwrap();
+    for n in 0..ITEMS {
+        let put = PutItemRequest {
+            table_name: "T01".to_owned(),
+            item: Some(item(n, bytes)),
+            ..PutItemRequest::default()
+        };
+        client.put_item(put).await.unwrap();
+    }
+}
+
+fn query(limit: i32) -> QueryRequest {
+    QueryRequest {
+        table_name: "T01".to_owned(),
+        key_condition_expression: Some("pk = :p".to_owned()),
+        expression_attribute_values: Some(MapValue {
+            names: vec![":p".to_owned()],
+            values: vec![AttributeValue {
+                value: Some(Value::S("p".to_owned())),
+            }],
+        }),
+        limit: Some(limit),
+        ..QueryRequest::default()
+    }
+}
+
+fn scan(limit: i32) -> ScanRequest {
+    ScanRequest {
+        table_name: "T01".to_owned(),
+        limit: Some(limit),
+        ..ScanRequest::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_go_from_page_to_page_to_the_end() {
+    let served = serve(|_| {}).await;
+    let mut client = served.client().await;
+    fill(&mut client, 10).await;
+    let mut pages = client.query_stream(query(3)).await.unwrap().into_inner();
+    let mut items = Vec::new();
+    let mut sizes = Vec::new();
+    while let Some(page) = pages.message().await.unwrap() {
+        sizes.push(page.items.len());
+        items.extend(page.items);
+    }
+    assert_eq!(sizes, [3, 3, 1]);
+    let all: Vec<MapValue> = (0..ITEMS).map(|n| item(n, 10)).collect();
+    for (got, wanted) in items.iter().zip(&all) {
+        let sorted = |item: &MapValue| {
+            let mut pairs: Vec<_> = item.names.iter().zip(&item.values).collect();
+            pairs.sort_by_key(|(name, _)| (*name).clone());
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(got), sorted(wanted));
+    }
+    assert_eq!(items.len(), all.len());
+    let mut pages = client.scan_stream(scan(4)).await.unwrap().into_inner();
+    let mut counts = Vec::new();
+    while let Some(page) = pages.message().await.unwrap() {
+        counts.push(page.count);
+    }
+    assert_eq!(counts, [4, 3]);
+
+    let nowhere = ScanRequest {
+        table_name: "nowhere".to_owned(),
+        ..ScanRequest::default()
+    };
+    let mut pages = client.scan_stream(nowhere).await.unwrap().into_inner();
+    let error = pages.message().await.unwrap_err();
+    assert_eq!(
+        named_error(&error),
+        Some(ErrorCode::ResourceNotFoundException)
+    );
+    let error = client
+        .scan_stream(ScanRequest {
+            select: 77,
+            ..scan(1)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(named_error(&error), Some(ErrorCode::ValidationException));
+    served.running.shutdown().await.unwrap();
+}
+
+/// Or else the answers of all calls would not be bounded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nobody_reads_keeps_its_place_in_flight() {
+    let served = serve(|config| config.limits.max_in_flight = 1).await;
+    let mut client = served.client().await;
+    fill(&mut client, 300 * 1024).await;
+    let describe = || DescribeTableRequest {
+        table_name: "T01".to_owned(),
+    };
+    let mut pages = client.scan_stream(scan(1)).await.unwrap().into_inner();
+    assert_eq!(pages.message().await.unwrap().unwrap().count, 1);
+    let error = client.describe_table(describe()).await.unwrap_err();
+    assert_eq!(named_error(&error), Some(ErrorCode::ThrottlingException));
+    drop(pages);
+    // The server hears of it a moment later.
+    while client.describe_table(describe()).await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    served.running.shutdown().await.unwrap();
+}
