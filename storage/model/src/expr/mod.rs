@@ -2,15 +2,15 @@
 //!
 //! | | reads | checks | what it becomes |
 //! |---|---|---|---|
-//! | ConditionExpression, FilterExpression | [`condition`] | [`check`] | [`ConditionExpression`] |
-//! | KeyConditionExpression | [`condition`] | [`check`], [`key_condition`] | [`KeyCondition`] |
-//! | UpdateExpression | [`update_grammar`] | [`update_check`] | [`UpdateExpression`] |
-//! | ProjectionExpression | [`projection`] | [`projection`] | [`ProjectionExpression`] |
-//! | Expected, AttributeUpdates, QueryFilter … | | [`legacy`] | the same |
+//! | ConditionExpression, FilterExpression | `condition` | `check` | [`ConditionExpression`] |
+//! | KeyConditionExpression | `condition` | `check`, `key_condition` | [`KeyCondition`] |
+//! | UpdateExpression | `update_grammar` | `update_check` | [`UpdateExpression`] |
+//! | ProjectionExpression | `projection` | `projection` | [`ProjectionExpression`] |
+//! | Expected, AttributeUpdates, QueryFilter … | | `legacy` | the same |
 //!
-//! All are read from the tokens of [`lexer`] by the [`parser`]'s means. What they become has no placeholders any more, and is
+//! All are read from the tokens of `lexer` by the means of `parser`. What they become has no placeholders any more, and is
 //! evaluated without further checks. The rules about placeholders hold for all expressions of a request together:
-//! [`placeholders`].
+//! `placeholders`. What was decided where AWS's documentation is silent stands in `DYNAMODB.md`.
 
 mod check;
 mod condition;
