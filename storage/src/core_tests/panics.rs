@@ -18,10 +18,13 @@ use crate::error::{ClosedReason, Error};
 use crate::shared::Parts;
 use crate::table::Table;
 
-/// A clock over which threads of some names panic, when told to.
+/// Whether a thread of this name is hit.
+type Aim = fn(&str) -> bool;
+
+/// A clock over which threads panic, when told to.
 struct Bomb {
     inner: ManualClock,
-    aim: Mutex<Option<fn(&str) -> bool>>,
+    aim: Mutex<Option<Aim>>,
 }
 
 impl Clock for Bomb {
@@ -211,4 +214,45 @@ fn write_until_refused(core: &Core, table: &Arc<Table>, writer: u32) -> Vec<(Str
         }
     }
     acknowledged
+}
+
+/// A close makes its checkpoint on the caller's thread.
+#[test]
+fn a_panic_while_closing_is_the_closers_alone_and_loses_nothing_acknowledged() {
+    for point in [
+        FaultPoint::PageWrite,
+        FaultPoint::PageSync,
+        FaultPoint::RootInstall,
+        FaultPoint::LogSync,
+    ] {
+        let world = World::threaded();
+        let faults = Faults::new();
+        let inner = MemoryEngine::with_segments(sizes());
+        let engine = Arc::new(FaultyEngine::new(inner, faults.clone()));
+        let core = world.open(engine.clone()).unwrap();
+        let table = core
+            .create_table_blocking(new_table("films"), &Caller::database())
+            .unwrap();
+        for n in 0..30 {
+            put(&core, &table, &item("a", &n.to_string(), "x")).unwrap();
+        }
+        faults.fail_nth(point, 1, Fault::Panic);
+        let close = catch_unwind(AssertUnwindSafe(|| core.close_blocking()));
+        assert!(close.is_err(), "{point:?}");
+        let refused = put(&core, &table, &item("b", "1", "x"));
+        assert!(refused.is_err(), "{point:?}");
+        let (done, ended) = channel();
+        std::thread::spawn(move || {
+            let again = core.close_blocking();
+            drop(core);
+            done.send(again.is_ok()).unwrap();
+        });
+        assert_eq!(ended.recv_timeout(LONG), Ok(true), "{point:?}");
+        let again = world.open(reopened(engine.inner())).unwrap();
+        let table = again.table("films").unwrap();
+        for n in 0..30 {
+            assert!(get(&table, "a", &n.to_string()).unwrap().is_some());
+        }
+        again.close_blocking().unwrap();
+    }
 }
