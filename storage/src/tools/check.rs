@@ -17,8 +17,10 @@
 //! database without an anchor outside can notice (SECURITY.md). The KMS is asked for keys, and the provider may record that; the
 //! database's own trail, which nothing is written to here, does not.
 
+mod log;
+mod report;
+
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,18 +28,18 @@ use sealdb_crypto::{
     AuditTrail, BlockHead, BlockKind, Caller, DatabaseId, KeyRecordError, Kms, KmsError,
     RootKeySource, Sealer, TableId, TrailAccess,
 };
-use sealdb_engine::{Freed, PageAddr, SegmentNo, SpaceId, allocated};
+use sealdb_engine::{Freed, SegmentNo, SpaceId, allocated};
 use sealdb_model::{Item, codec};
 
+pub use self::report::{CheckReport, CheckedTable, TableState};
 use super::places::Places;
 use crate::audit::Trail;
-use crate::catalog::record::{CarriedPart, SystemOutcome, TableRecord};
+use crate::catalog::record::TableRecord;
 use crate::checkpoint::VALUE_LEVEL;
 use crate::database::TRAIL_FILE;
 use crate::error::{ClosedReason, Error};
 use crate::keeper::table_context;
-use crate::log::frame::{Outcome, Outcomes, checksum};
-use crate::log::reader::{LogReader, ReadSegment, Record, open_part};
+use crate::log::frame::checksum;
 use crate::pins::Pins;
 use crate::recovery::{ChosenRoot, choose_root};
 use crate::root::{RootBody, read_root};
@@ -48,63 +50,6 @@ use crate::trees::{Branch, Counters, Role};
 
 /// Memory for the catalog's pages; the walk itself holds one page a level.
 const CACHE: usize = 1 << 20;
-
-/// What a check found.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct CheckReport {
-    /// All tables of the catalog and of the log behind it, by name.
-    pub tables: Vec<CheckedTable>,
-    /// Log records behind the root.
-    pub log_records: u64,
-    /// Records of the audit trail.
-    pub audit_records: u64,
-    /// What is damaged: place and kind, never content. Empty: nothing is.
-    pub damages: Vec<String>,
-    /// What is no damage, but worth knowing.
-    pub remarks: Vec<String>,
-}
-
-/// One table of a [`CheckReport`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CheckedTable {
-    /// Its name.
-    pub name: String,
-    /// Whether it is as it should be.
-    pub state: TableState,
-    /// Items in the last checkpoint; as the catalog counts them if the table is inaccessible.
-    pub items: u64,
-    /// Blocks of its tree, values out of line included.
-    pub pages: u64,
-    /// Bytes that they take on the disk.
-    pub page_bytes: u64,
-}
-
-/// The state of a checked table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TableState {
-    /// Every block of it is as it was written.
-    Sound,
-    /// Something of it is damaged.
-    Damaged,
-    /// Its KMS does not give the key.
-    Inaccessible,
-    /// Deleted since the last checkpoint.
-    Deleted,
-}
-
-impl fmt::Display for TableState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            TableState::Sound => "sound",
-            TableState::Damaged => "damaged",
-            TableState::Inaccessible => "inaccessible",
-            TableState::Deleted => "deleted",
-        })
-    }
-}
 
 /// Verifies a closed database with a local keyring. See the module for what that means.
 ///
@@ -517,180 +462,6 @@ impl Check<'_> {
         Table::closed(record.clone(), ClosedReason::Deleted, pins, &published)
     }
 
-    // ---- log
-
-    /// What is carried along in the catalog for tables that were closed.
-    fn carried_parts(&mut self, places: &mut Option<Places>) {
-        for (key, value) in std::mem::take(&mut self.carried) {
-            let part = match CarriedPart::decode(&value) {
-                Ok(part) => part,
-                Err(what) => {
-                    self.damage(format!("catalog: {what}"));
-                    continue;
-                }
-            };
-            self.claim(
-                &mut places.as_mut(),
-                CARRIED_SPACE,
-                &part.place,
-                "a carried log part",
-            );
-            let id = key
-                .get(1..17)
-                .and_then(|id| <[u8; 16]>::try_from(id).ok())
-                .map(TableId::from_bytes);
-            let Some(id) = id.filter(|id| self.tables.contains_key(id)) else {
-                self.damage("catalog: a carried log part of no table");
-                continue;
-            };
-            let PagePtr { addr, len, tag, .. } = part.place;
-            let place = |addr: PageAddr| format!("a carried log part at {}", addr.0);
-            match self.parts.engine.read_page_blocking(addr, len) {
-                Err(error) => self.table_damage(id, &format!("{}: {error}", place(addr))),
-                Ok(mut block) => {
-                    let held = self.tables.get(&id);
-                    let opened = match held.and_then(|held| held.sealers.clone()) {
-                        Some(sealers) => open_part(&*sealers.log, &tag, part.origin, &mut block)
-                            .map_err(|error| error.to_string())
-                            .and_then(|plain| decode_part(plain).map_err(str::to_owned)),
-                        None => match BlockHead::parse(&block) {
-                            Ok(_) => Ok(()),
-                            Err(_) => Err("it is no block".into()),
-                        },
-                    };
-                    if let Err(what) = opened {
-                        self.table_damage(id, &format!("{}: {what}", place(addr)));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Follows the log from the root. Whether it ends with a clean close.
-    fn log(&mut self, chosen: &ChosenRoot) -> bool {
-        let engine = &*self.parts.engine;
-        let existing: HashMap<SegmentNo, u64> = match engine.log_segments() {
-            Ok(segments) => segments.into_iter().collect(),
-            Err(error) => {
-                self.damage(format!("log: {error}"));
-                return false;
-            }
-        };
-        let body = &chosen.body;
-        let mut listed = Vec::new();
-        for entry in body.segments.iter().filter(|entry| !entry.retiring) {
-            match existing.get(&entry.no) {
-                Some(capacity) => listed.push(ReadSegment {
-                    entry: *entry,
-                    capacity: *capacity,
-                }),
-                None => self.damage(format!("log segment {} is missing", entry.no.0)),
-            }
-        }
-        let others: Vec<(SegmentNo, u64)> = existing
-            .iter()
-            .filter(|(no, _)| !body.segments.iter().any(|entry| entry.no == **no))
-            .map(|(no, capacity)| (*no, *capacity))
-            .collect();
-        let mut reader = LogReader::new(
-            engine,
-            &*chosen.sealers.log,
-            listed,
-            body.position,
-            body.sequence,
-            body.tag,
-        );
-        if chosen.fallback
-            && let Err(error) = reader.confirm_beginnings()
-        {
-            self.damage(format!("log: {error}"));
-        }
-        let mut ended = false;
-        loop {
-            match reader.next() {
-                Ok(Some(record)) => {
-                    ended = record.frame.end;
-                    self.report.log_records += 1;
-                    self.record(chosen, &record);
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    self.damage(format!("log: {error}"));
-                    return false;
-                }
-            }
-        }
-        if let Err(error) = reader.confirm_end(chosen.head.counter, &others) {
-            self.damage(format!("log: {error}"));
-            return false;
-        }
-        ended
-    }
-
-    fn record(&mut self, chosen: &ChosenRoot, record: &Record) {
-        let counter = chosen.head.counter;
-        if record.frame.root_counter > counter {
-            self.damage(format!(
-                "log: root {counter} is in use, but record {} was written under root {}",
-                record.sequence, record.frame.root_counter
-            ));
-        }
-        let mut system = Vec::new();
-        for (entry, block) in &record.parts {
-            let mut block = block.clone();
-            if entry.table == TableId::SYSTEM {
-                let outcomes =
-                    open_part(&*chosen.sealers.log, &entry.tag, entry.origin, &mut block).and_then(
-                        |plain| {
-                            SystemOutcome::decode_all(plain).map_err(|what| {
-                                Error::malformed_part(TableId::SYSTEM, record.sequence, what)
-                            })
-                        },
-                    );
-                match outcomes {
-                    Ok(outcomes) => system = outcomes,
-                    Err(error) => self.damage(format!("log: {error}")),
-                }
-                continue;
-            }
-            let Some(held) = self.tables.get(&entry.table) else {
-                self.damage(format!(
-                    "log: record {} has a part of table {}, which the catalog does not know",
-                    record.sequence, entry.table
-                ));
-                continue;
-            };
-            let Some(sealers) = held.sealers.clone() else {
-                continue;
-            };
-            let opened = open_part(&*sealers.log, &entry.tag, entry.origin, &mut block)
-                .map_err(|error| error.to_string())
-                .and_then(|plain| decode_part(plain).map_err(str::to_owned));
-            if let Err(what) = opened {
-                self.table_damage(
-                    entry.table,
-                    &format!("log record {}: {what}", record.sequence),
-                );
-            }
-        }
-        for outcome in system {
-            match outcome {
-                SystemOutcome::Created(record) => {
-                    if !self.tables.contains_key(&record.id) {
-                        self.hold(*record, true);
-                    }
-                }
-                SystemOutcome::Deleted(id) => {
-                    if let Some(held) = self.tables.get_mut(&id)
-                        && held.checked.state != TableState::Damaged
-                    {
-                        held.checked.state = TableState::Deleted;
-                    }
-                }
-            }
-        }
-    }
-
     // ---- root and trail
 
     /// The root that is not in use. A crash may have torn it, but not if the database was closed after it was written.
@@ -778,14 +549,4 @@ fn own_item(table: &Table, key: &[u8], value: &[u8]) -> Option<Item> {
     let item = codec::decode_item(value).ok()?;
     let own = table.schema.key_of_item(&item).ok()?;
     (table.stored_key(&own) == key).then_some(item)
-}
-
-/// Reads the outcomes of a part.
-fn decode_part(plain: &[u8]) -> Result<(), &'static str> {
-    for outcome in Outcomes::new(plain) {
-        if let Outcome::Put { item, .. } = outcome.map_err(|what| what.0)? {
-            codec::decode_item(item).map_err(|_| "an item that does not decode")?;
-        }
-    }
-    Ok(())
 }
