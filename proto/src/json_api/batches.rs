@@ -30,8 +30,7 @@ static WRITE_REQUEST: Shape = Shape::Structure(&Structure {
         optional("DeleteRequest", &DELETE_REQUEST),
     ],
 });
-/// Lengths are the model's to check: its messages are those of the service.
-static WRITE_REQUESTS: Shape = Shape::List(&WRITE_REQUEST, 0, usize::MAX);
+static WRITE_REQUESTS: Shape = Shape::List(&WRITE_REQUEST, 1, 25);
 static WRITE_ITEMS: Shape = Shape::Map(&WRITE_REQUESTS, 1, usize::MAX);
 
 impl Request for BatchWriteItemInput {

@@ -65,33 +65,51 @@ fn one(shape: &Shape, node: &Node, path: &dyn Fn() -> String, constraints: &mut 
             if !(*min..=*max).contains(&list.len()) {
                 constraints.length(list.len(), *min, *max, show(node), &path());
             }
-            for (index, element) in list.iter().enumerate() {
-                one(
-                    of,
-                    element,
-                    &|| format!("{}.{}.member", path(), index + 1),
-                    constraints,
-                );
-            }
+            elements(of, list, path, constraints);
         }
         (Shape::Map(of, min, max), Node::Map(map)) => {
             if !(*min..=*max).contains(&map.len()) {
                 constraints.length(map.len(), *min, *max, show(node), &path());
             }
-            for (name, value) in map {
-                one(
-                    of,
-                    value,
-                    &|| format!("{}.{name}.member", path()),
-                    constraints,
-                );
-            }
+            values(of, node, map, path, constraints);
         }
         (Shape::Structure(_), Node::Structure(fields)) => structure(fields, &path(), constraints),
         (_, Node::Absent) => {
             constraints.not_null(&path());
         }
         _ => {}
+    }
+}
+
+fn elements(of: &Shape, list: &[Node], path: &dyn Fn() -> String, constraints: &mut Constraints) {
+    for (index, element) in list.iter().enumerate() {
+        let path = || format!("{}.{}.member", path(), index + 1);
+        one(of, element, &path, constraints);
+    }
+}
+
+/// The values of a map. Lists that are too long are reported as the map's fault; one that is empty is the model's to refuse.
+fn values(
+    of: &Shape,
+    node: &Node,
+    map: &[(String, Node)],
+    path: &dyn Fn() -> String,
+    constraints: &mut Constraints,
+) {
+    for (name, value) in map {
+        let below = || format!("{}.{name}.member", path());
+        match (of, value) {
+            (Shape::List(_, least, most), Node::List(list)) if list.len() > *most => {
+                let rule = format_args!(
+                    "Map value must satisfy constraint: [Member must have length less than or equal to {most}, Member must \
+                     have length greater than or equal to {least}]"
+                );
+                constraints.require(false, show(node), &path(), rule);
+                return;
+            }
+            (Shape::List(of, ..), Node::List(list)) => elements(of, list, &below, constraints),
+            _ => one(of, value, &below, constraints),
+        }
     }
 }
 

@@ -203,6 +203,17 @@ fn constraints_are_reported_together() {
         "1 validation error detected: Value null at 'requestItems.abc.member.1.member.putRequest.item' failed to satisfy \
          constraint: Member must not be null"
     );
+    let many = "{\"DeleteRequest\": {\"Key\": {}}},".repeat(26);
+    let body = format!(
+        "{{\"RequestItems\": {{\"abc\": [{}]}}}}",
+        many.trim_end_matches(',')
+    );
+    assert!(
+        validation::<BatchWriteItemInput>(&body).ends_with(
+            "' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length \
+             less than or equal to 25, Member must have length greater than or equal to 1]"
+        )
+    );
     assert_eq!(
         validation::<DeleteTableInput>("{}"),
         "The parameter 'TableName' is required but was not present in the request"
