@@ -22,12 +22,13 @@ def refused(code, call, *args, **kwargs):
     raise AssertionError(f"{code} was expected")
 
 
-def make(name, **more):
+def make(name, more_definitions=(), **more):
     table = resource.create_table(
         TableName=name,
         AttributeDefinitions=[
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "sk", "AttributeType": "N"},
+            *more_definitions,
         ],
         KeySchema=[
             {"AttributeName": "pk", "KeyType": "HASH"},
@@ -101,6 +102,34 @@ def batches_and_pages(table):
     assert sum(page["Count"] for page in client.get_paginator("scan").paginate(TableName=table.name)) == 60
 
 
+def indexes():
+    table = make(
+        "indexed",
+        more_definitions=[{"AttributeName": "city", "AttributeType": "S"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-city",
+                "KeySchema": [{"AttributeName": "city", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    for number in range(5):
+        table.put_item(Item={"pk": "p", "sk": number, **({"city": "Akureyri"} if number % 2 else {})})
+    found = table.query(IndexName="by-city", KeyConditionExpression=Key("city").eq("Akureyri"))
+    assert sorted(int(item["sk"]) for item in found["Items"]) == [1, 3]
+    assert table.scan(IndexName="by-city")["Count"] == 2
+    message = refused(
+        "ValidationException",
+        table.query,
+        IndexName="by-city",
+        KeyConditionExpression=Key("city").eq("x"),
+        ConsistentRead=True,
+    )
+    assert message == "Consistent reads are not supported on global secondary indexes", message
+    table.delete()
+
+
 def errors(table):
     message = refused("ValidationException", table.put_item, Item={"pk": "only"})
     assert message == "One or more parameter values were invalid: Missing the key sk in the item", message
@@ -123,5 +152,6 @@ tables()
 airports = make("airports")
 items(airports)
 batches_and_pages(airports)
+indexes()
 errors(airports)
 print("all is well")
