@@ -140,6 +140,43 @@ async fn indexes_are_made_described_and_read() {
     served.running.shutdown().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_conditions_and_capacity_are_carried() {
+    let (served, mut http) = served().await;
+    http.ok("CreateTable", TABLE).await;
+    let update = json!({"TableName": "airports", "Key": {"pk": {"S": "IS"}, "sk": {"N": "1"}},
+        "UpdateExpression": "SET #n = if_not_exists(#n, :zero) + :one", "ExpressionAttributeNames": {"#n": "count"},
+        "ExpressionAttributeValues": {":zero": {"N": "0"}, ":one": {"N": "1"}}, "ReturnValues": "ALL_NEW",
+        "ReturnConsumedCapacity": "INDEXES"});
+    assert_eq!(
+        http.ok("UpdateItem", &update.to_string()).await,
+        json!({"Attributes": {"pk": {"S": "IS"}, "sk": {"N": "1"}, "count": {"N": "1"}},
+            "ConsumedCapacity": {"TableName": "airports", "CapacityUnits": 1.0, "Table": {"CapacityUnits": 1.0}}})
+    );
+    let mut condition = json!({"TableName": "airports", "Item": {"pk": {"S": "IS"}, "sk": {"N": "1"}},
+        "Expected": {"count": {"ComparisonOperator": "GT", "AttributeValueList": [{"N": "5"}]}},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD"});
+    let failed = http.call("PutItem", &condition.to_string()).await;
+    let (name, message) = failed.error();
+    assert_eq!(
+        name,
+        "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
+    );
+    assert_eq!(message, "The conditional request failed");
+    assert_eq!(failed.json()["Item"]["count"], json!({"N": "1"}));
+    condition["Expected"] = json!({"count": {"Value": {"N": "1"}}});
+    http.ok("PutItem", &condition.to_string()).await;
+    let both = json!({"TableName": "airports", "Key": {"pk": {"S": "IS"}, "sk": {"N": "1"}}, "UpdateExpression": "REMOVE x",
+        "AttributeUpdates": {"x": {"Action": "DELETE"}}});
+    let (_, message) = http.call("UpdateItem", &both.to_string()).await.error();
+    assert_eq!(
+        message,
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+         {AttributeUpdates} Expression parameters: {UpdateExpression}"
+    );
+    served.running.shutdown().await.unwrap();
+}
+
 const VALIDATION: &str = "com.amazon.coral.validate#ValidationException";
 const SERIALIZATION: &str = "com.amazon.coral.service#SerializationException";
 

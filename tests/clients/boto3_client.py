@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import boto3
-from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.conditions import Attr, Key
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -102,6 +102,67 @@ def batches_and_pages(table):
     assert sum(page["Count"] for page in client.get_paginator("scan").paginate(TableName=table.name)) == 60
 
 
+def expressions(table):
+    key = {"pk": "expr", "sk": 1}
+    updated = table.update_item(
+        Key=key,
+        UpdateExpression="SET #c = if_not_exists(#c, :zero) + :one, tags = :tags, nested = :map, history = list_append(:list, :list)",
+        ExpressionAttributeNames={"#c": "count"},
+        ExpressionAttributeValues={":zero": 0, ":one": 1, ":tags": {"a", "b"}, ":map": {"x": {"y": 1}}, ":list": [1]},
+        ReturnValues="ALL_NEW",
+    )["Attributes"]
+    assert updated == {**key, "count": 1, "tags": {"a", "b"}, "nested": {"x": {"y": 1}}, "history": [1, 1]}, updated
+    updated = table.update_item(
+        Key=key,
+        UpdateExpression="ADD #c :two DELETE tags :a REMOVE nested.x.y, history[0] SET nested.z = :two",
+        ExpressionAttributeNames={"#c": "count"},
+        ExpressionAttributeValues={":two": 2, ":a": {"a"}},
+        ReturnValues="UPDATED_NEW",
+    )["Attributes"]
+    assert updated["count"] == 3 and updated["tags"] == {"b"}, updated
+    got = table.get_item(Key=key, ProjectionExpression="nested.z, history[0], pk")["Item"]
+    assert got == {"pk": "expr", "nested": {"z": 2}, "history": [1]}, got
+    message = refused(
+        "ConditionalCheckFailedException",
+        table.put_item,
+        Item={**key, "other": 1},
+        ConditionExpression=Attr("pk").not_exists() & Attr("count").gt(5),
+    )
+    assert message == "The conditional request failed", message
+    try:
+        table.delete_item(
+            Key=key, ConditionExpression=Attr("count").eq(4), ReturnValuesOnConditionCheckFailure="ALL_OLD"
+        )
+    except client.exceptions.ConditionalCheckFailedException as error:
+        assert error.response["Item"]["count"] == {"N": "3"}, error.response
+    table.put_item(Item={**key, "count": 9}, ConditionExpression=Attr("count").between(1, 3) | Attr("x").exists())
+    client.update_item(  # as programs did before there were expressions
+        TableName=table.name,
+        Key={"pk": {"S": "expr"}, "sk": {"N": "1"}},
+        AttributeUpdates={"count": {"Action": "ADD", "Value": {"N": "1"}}, "old": {"Value": {"S": "style"}}},
+        Expected={"count": {"Value": {"N": "9"}}},
+    )
+    assert table.get_item(Key=key, AttributesToGet=["count", "old"])["Item"] == {"count": 10, "old": "style"}
+    found = table.query(
+        KeyConditionExpression=Key("pk").eq("expr"),
+        FilterExpression=Attr("old").begins_with("sty") & Attr("count").is_in([10, 11]),
+        ReturnConsumedCapacity="TOTAL",
+    )
+    assert found["Count"] == 1 and found["ScannedCount"] == 1
+    assert found["ConsumedCapacity"] == {"TableName": table.name, "CapacityUnits": 0.5}, found["ConsumedCapacity"]
+    assert table.scan(FilterExpression=Attr("old").exists(), Select="COUNT")["Count"] <= 1
+    message = refused(
+        "ValidationException", table.update_item, Key=key, UpdateExpression="SET a = :v", ExpressionAttributeValues={}
+    )
+    assert message.startswith("ExpressionAttributeValues must not be empty"), message
+    message = refused("ValidationException", table.update_item, Key=key, UpdateExpression="SET a = :v")
+    assert (
+        message
+        == "Invalid UpdateExpression: An expression attribute value used in expression is not defined; attribute value: :v"
+    ), message
+    table.delete_item(Key=key)
+
+
 def indexes():
     table = make(
         "indexed",
@@ -152,6 +213,7 @@ tables()
 airports = make("airports")
 items(airports)
 batches_and_pages(airports)
+expressions(airports)
 indexes()
 errors(airports)
 print("all is well")

@@ -3,7 +3,7 @@
 use sealdb::crypto::Caller;
 use sealdb::model::ops::{
     BatchWriteItemInput, CreateTableInput, DeleteItemInput, DeleteTableInput, DescribeTableInput,
-    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ScanInput,
+    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ScanInput, UpdateItemInput,
 };
 use sealdb::{Database, Error, ErrorCode};
 use sealdb_proto::json_api::{self, Fields, Refused, Request, Response};
@@ -63,6 +63,7 @@ operations! {
         PutItem, put_item, PutItemInput;
         Query, query, QueryInput;
         Scan, scan, ScanInput;
+        UpdateItem, update_item, UpdateItemInput;
 }
 
 /// One call: parsed, run, counted, logged.

@@ -7,6 +7,7 @@ import {
   DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
+  UpdateItemCommand,
   paginateQuery,
   paginateScan,
   waitUntilTableExists,
@@ -48,6 +49,17 @@ assert.deepEqual(found, [...found].sort());
 let scanned = 0;
 for await (const page of paginateScan({ client, pageSize: 11 }, { TableName })) scanned += page.Count;
 assert.equal(scanned, 31);
+
+const Counted = { Key: { country: { S: "XX" }, icao: { S: "X10" } }, ReturnValues: "UPDATED_NEW" };
+const ADD = { UpdateExpression: "ADD visits :one", ExpressionAttributeValues: { ":one": { N: "1" } } };
+await run(UpdateItemCommand, { ...Counted, ...ADD });
+assert.deepEqual((await run(UpdateItemCommand, { ...Counted, ...ADD })).Attributes, { visits: { N: "2" } });
+const never = { ConditionExpression: "attribute_not_exists(country)", ReturnValuesOnConditionCheckFailure: "ALL_OLD" };
+await assert.rejects(run(PutItemCommand, { Item, ...never }), (error) => {
+  assert.equal(error.name, "ConditionalCheckFailedException");
+  assert.deepEqual(error.Item, Item);
+  return true;
+});
 
 assert.deepEqual((await run(DeleteItemCommand, { Key, ReturnValues: "ALL_OLD" })).Attributes, Item);
 await assert.rejects(run(GetItemCommand, { Key: { country: { S: "IS" } } }), {
