@@ -9,11 +9,15 @@ use std::task::{Context, Poll, Waker};
 
 use sealdb_crypto::Caller;
 use sealdb_model::ops::{
-    BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
-    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
-    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput, UpdateItemInput,
-    UpdateItemOutput,
+    BatchGetItemInput, BatchGetItemOutput, BatchWriteItemInput, BatchWriteItemOutput,
+    CreateTableInput, CreateTableOutput, DeleteItemInput, DeleteItemOutput, DeleteTableInput,
+    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
+    DescribeTimeToLiveOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
+    QueryOutput, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
+    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
+    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    UpdateTimeToLiveOutput,
 };
 
 use crate::database;
@@ -48,7 +52,7 @@ fn now<T>(operation: impl Future<Output = T>) -> T {
 }
 
 macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident($input:ident) -> $output:ident => |$core:ident, $arg:ident, $self_:ident| $call:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident($input:ident) -> $output:ty => |$core:ident, $arg:ident, $self_:ident| $call:expr;)*) => {
         impl Database {
             $(
                 $(#[$doc])*
@@ -74,6 +78,18 @@ operations! {
     list_tables(ListTablesInput) -> ListTablesOutput => |core, input, _db| ops::tables::list_tables(core, input);
     /// Deletes a table, its items and its key record.
     delete_table(DeleteTableInput) -> DeleteTableOutput => |core, input, _db| ops::tables::delete_table(core, Via::Blocking, input).await;
+    /// Changes a table's settings and global indexes.
+    update_table(UpdateTableInput) -> UpdateTableOutput => |core, input, _db| ops::update_table::update_table(core, Via::Blocking, input).await;
+    /// Gives tags to a table.
+    tag_resource(TagResourceInput) -> () => |core, input, _db| ops::update_table::tag_resource(core, Via::Blocking, input).await;
+    /// Takes tags from a table.
+    untag_resource(UntagResourceInput) -> () => |core, input, _db| ops::update_table::untag_resource(core, Via::Blocking, input).await;
+    /// Lists the tags of a table.
+    list_tags_of_resource(ListTagsOfResourceInput) -> ListTagsOfResourceOutput => |core, input, _db| ops::update_table::list_tags_of_resource(core, input);
+    /// Switches a table's time to live on or off.
+    update_time_to_live(UpdateTimeToLiveInput) -> UpdateTimeToLiveOutput => |core, input, _db| ops::update_table::update_time_to_live(core, Via::Blocking, input).await;
+    /// Describes a table's time to live.
+    describe_time_to_live(DescribeTimeToLiveInput) -> DescribeTimeToLiveOutput => |core, input, _db| ops::update_table::describe_time_to_live(core, input);
     /// Puts an item in place of the one with the same key.
     put_item(PutItemInput) -> PutItemOutput => |core, input, _db| ops::put_item::put_item(core, Via::Blocking, input).await;
     /// Gets the item with a key.
@@ -84,6 +100,12 @@ operations! {
     update_item(UpdateItemInput) -> UpdateItemOutput => |core, input, _db| ops::update_item::update_item(core, Via::Blocking, input).await;
     /// Puts and deletes up to 25 items, each on its own.
     batch_write_item(BatchWriteItemInput) -> BatchWriteItemOutput => |core, input, _db| ops::batch_write_item::batch_write_item(core, Via::Blocking, input).await;
+    /// Gets up to 100 items of several tables, each on its own.
+    batch_get_item(BatchGetItemInput) -> BatchGetItemOutput => |core, input, _db| ops::batch_get_item::batch_get_item(core, Via::Blocking, input).await;
+    /// Writes and checks up to 100 items of several tables, all or none.
+    transact_write_items(TransactWriteItemsInput) -> TransactWriteItemsOutput => |core, input, _db| ops::transact_write_items::transact_write_items(core, Via::Blocking, input).await;
+    /// Gets up to 100 items of several tables, all as of one moment.
+    transact_get_items(TransactGetItemsInput) -> TransactGetItemsOutput => |core, input, _db| ops::transact_get_items::transact_get_items(core, Via::Blocking, input).await;
     /// Reads the items of one partition key in the order of the sort key, a page of at most 1 MB.
     query(QueryInput) -> QueryOutput => |core, input, _db| ops::query::query(core, Via::Blocking, input).await;
     /// Reads all items of a table or of a segment of it, a page of at most 1 MB.
@@ -128,6 +150,12 @@ impl Database {
     #[doc(hidden)]
     pub fn sync_now(&self) -> Result<(), Error> {
         self.inner.sync_now()
+    }
+
+    /// Does one piece of what is due to tables in the background; true if there is more.
+    #[doc(hidden)]
+    pub fn tend_tables(&self) -> Result<bool, Error> {
+        self.inner.core.tend_tables()
     }
 
     /// Looks at every table key once, as the key keeper does.

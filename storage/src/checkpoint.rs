@@ -29,12 +29,13 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use sealdb_crypto::{BlockKind, BlockTag, TableId};
 use sealdb_engine::{Engine, Freed, PageAddr, SpaceId};
 
-use crate::catalog::record::{TableRecord, TreeRecord};
+use crate::catalog::record::{TableRecord, TreeState};
 use crate::error::Error;
 use crate::options::{Background, Durability};
 use crate::root::{LogPosition, MAX_SCRUB, RootBody, position_in};
 use crate::shared::{CATALOG_SPACE, MAP_SPACE, RetiredPlaces, Shared, SystemSealers};
 use crate::table::{Table, View};
+use crate::tokens::Token;
 use crate::tree::{Need, PagePtr, Retired, Tree, TreeError, TreeIo};
 use crate::trees::Branch;
 
@@ -337,7 +338,7 @@ impl Shared {
         // In an order that does not depend on random ids, so that a seeded history replays exactly.
         snapshot
             .tables
-            .sort_by_key(|(table, _)| table.record.lock().record.items.def.space);
+            .sort_by_key(|(table, _)| table.record.lock().record.definition.items.space);
         state.pending.extend(retired);
         for space in dropped {
             // The space goes as a whole, and its places with it.
@@ -363,17 +364,19 @@ impl Shared {
             }
             let flush = |branch: &Branch| {
                 let root = branch.tree.flush(&branch.io, &mut self.pace())?;
-                Ok::<_, TreeError>(TreeRecord {
-                    def: branch.def.clone(),
+                Ok::<_, TreeError>(TreeState {
                     root,
                     counters: branch.counters,
+                    filled: branch.filled.clone(),
                 })
             };
             let items = flush(&open.trees.items)?;
             let derived = open.trees.derived.iter().map(flush);
             let derived = derived.collect::<Result<_, _>>()?;
             state.table_flushed(table.id);
+            let defs = open.trees.derived.iter().map(|branch| branch.def.clone());
             let mut slot = table.record.lock();
+            slot.record.definition.derived = defs.collect();
             slot.record.items = items;
             slot.record.derived = derived;
             slot.record.sequence = open.sequence;
@@ -400,6 +403,7 @@ impl Shared {
             state.drop_carried(&system.catalog, table.id)?;
         }
         self.carry_closed(state, system, snapshot.sequence, &snapshot.tables)?;
+        self.update_tokens(state, system, snapshot.sequence)?;
         for (table, _) in &snapshot.tables {
             let encoded = {
                 let mut slot = table.record.lock();
@@ -420,6 +424,25 @@ impl Shared {
             )?;
             table.record.lock().changed = false;
         }
+        Ok(())
+    }
+
+    fn update_tokens(
+        &self,
+        state: &mut State,
+        system: &SystemSealers,
+        sequence: u64,
+    ) -> Result<(), Error> {
+        let now = self.clock.wall_ms();
+        let changes = self.tokens.changes(sequence, now);
+        for token in &changes.put {
+            let key = Token::catalog_key(&token.id);
+            state.catalog_put(&system.catalog, &key, &token.encode())?;
+        }
+        for id in &changes.remove {
+            state.catalog_remove(&system.catalog, &Token::catalog_key(id))?;
+        }
+        self.tokens.changed(&changes, sequence, now);
         Ok(())
     }
 

@@ -8,42 +8,31 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use sealdb_crypto::{
-    Caller, EncryptionContext, Generation, KeyRecord, KeyRef, Moment, TableId, TreeId,
-};
-use sealdb_engine::{Engine, SpaceId};
-use sealdb_model::{TableName, TableSchema};
+use sealdb_crypto::Caller;
+use sealdb_engine::Engine;
+use sealdb_model::TableName;
 
-use crate::catalog::record::{Billing, TableRecord, TreeRecord};
+use crate::catalog::definition::Definition;
 use crate::commit::log_thread;
 use crate::commit::txn::{Txn, TxnError};
-use crate::error::{ClosedReason, Error};
-use crate::keeper::{self, ACCOUNT};
+use crate::ddl::NewTable;
+use crate::error::Error;
+use crate::keeper;
 use crate::options::{Background, Durability};
 use crate::shared::{Parts, Shared, TablesGuard};
 use crate::table::Table;
+use crate::tokens::Token;
 use crate::tree::CacheStats;
-use crate::trees::{Counters, Role};
-use crate::{checkpoint, recovery};
+use crate::trees::Counters;
+use crate::{checkpoint, recovery, tend};
 
 /// An open database.
 pub(crate) struct Core {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// What CreateTable asks for, validated.
-#[derive(Debug, Clone)]
-pub(crate) struct NewTable {
-    pub(crate) name: TableName,
-    pub(crate) schema: TableSchema,
-    pub(crate) billing: Billing,
-    /// The KMS key; `None` is the default key.
-    pub(crate) key: Option<KeyRef>,
 }
 
 impl Core {
@@ -62,6 +51,7 @@ impl Core {
             core.spawn("sealdb-checkpoint", checkpoint::run)?;
             core.spawn("sealdb-keys", keeper::run)?;
             core.spawn("sealdb-log-room", crate::log::room::run)?;
+            core.spawn("sealdb-tables", tend::run)?;
         }
         Ok(core)
     }
@@ -81,11 +71,21 @@ impl Core {
         Ok(())
     }
 
-    /// The table of this name.
+    /// The table of this name, if it serves requests.
     ///
     /// # Errors
-    /// [`Error::TableNotFound`]; [`Error::Closed`] and [`Error::SystemKeyLost`] of the whole database.
+    /// [`Error::TableNotFound`], also while it is being created or deleted; [`Error::Closed`] and [`Error::SystemKeyLost`] of the whole database.
     pub(crate) fn table(&self, name: &str) -> Result<Arc<Table>, Error> {
+        let table = self.any_table(name)?;
+        table.check_serving()?;
+        Ok(table)
+    }
+
+    /// The table of this name, also while it is being created or deleted.
+    ///
+    /// # Errors
+    /// As [`Core::table`].
+    pub(crate) fn any_table(&self, name: &str) -> Result<Arc<Table>, Error> {
         self.shared.readable()?;
         self.shared.table(name).ok_or_else(|| not_found(name))
     }
@@ -110,9 +110,16 @@ impl Core {
         Ok(self.shared.tables())
     }
 
-    /// The sequence that all readers see. A reader of several tables takes its snapshots again if this has moved meanwhile.
+    /// The sequence that all readers see. A reader of several tables asks for it first, and takes its snapshots again if one of them is
+    /// newer: groups are published table by table.
     pub(crate) fn sequence(&self) -> u64 {
         self.shared.published.sequence()
+    }
+
+    /// A token that comes now, with this request.
+    pub(crate) fn new_token(&self, token: &str, request: &[u8]) -> Token {
+        let shared = &self.shared;
+        Token::new(shared.database, token, request, shared.clock.wall_ms())
     }
 
     /// Commits a mutation; see [`Txn`]. Answers once its group is durable, failed conditions included. If the future is
@@ -182,6 +189,35 @@ impl Core {
     /// As [`Core::delete_table`].
     pub(crate) fn delete_table_blocking(&self, name: &str) -> Result<Arc<Table>, Error> {
         self.shared.delete_table(name)
+    }
+
+    /// Gives a table another definition; see [`Shared::alter_table`].
+    ///
+    /// # Errors
+    /// Those of `change`, [`Error::TableInUse`], and those of a commit.
+    pub(crate) async fn alter_table<F>(&self, name: String, change: F) -> Result<Arc<Table>, Error>
+    where
+        F: FnOnce(&Table, Definition) -> Result<Definition, Error> + Send + 'static,
+    {
+        let shared = self.shared.clone();
+        blocking::unblock(move || shared.alter_table(&name, change)).await
+    }
+
+    /// The same for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Core::alter_table`].
+    pub(crate) fn alter_table_blocking(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
+    ) -> Result<Arc<Table>, Error> {
+        self.shared.alter_table(name, change)
+    }
+
+    /// Does one piece of what is due to tables: fills trees, expires items, ends states that do not last. True if there is more.
+    pub(crate) fn tend_tables(&self) -> Result<bool, Error> {
+        self.shared.tend_tables()
     }
 
     /// Makes a checkpoint now. Blocks.
@@ -310,110 +346,6 @@ impl Shared {
         ));
         self.checkpoints.wake();
         self.lead_if_free();
-    }
-
-    fn create_table(self: &Arc<Self>, new: NewTable, caller: &Caller) -> Result<Arc<Table>, Error> {
-        self.writable()?;
-        if self.table(new.name.as_str()).is_some() {
-            return Err(Error::TableExists(new.name));
-        }
-        let id =
-            TableId::generate(self.provider).map_err(|error| Error::System(error.to_string()))?;
-        let mut hash_key = [0; 16];
-        match self.options.hash_seed {
-            None => {
-                let random = self.provider.random(&mut hash_key);
-                random.map_err(|error| Error::System(error.to_string()))?;
-            }
-            Some(seed) => hash_key[..8]
-                .copy_from_slice(&(seed + self.next_space.load(Ordering::Acquire)).to_be_bytes()),
-        }
-        let context = EncryptionContext::for_table(
-            self.database,
-            id,
-            new.name.as_str(),
-            ACCOUNT,
-            Generation::FIRST,
-        );
-        let key_ref = new.key.clone().unwrap_or_else(KeyRef::default_key);
-        let asked = Moment::now(&*self.clock);
-        let (record, key) = KeyRecord::create(
-            &*self.kms,
-            caller,
-            &key_ref,
-            context,
-            Generation::FIRST,
-            self.sealing.suite(),
-        )?;
-        // Names are unique because tables are made one after the other. The KMS was asked before: it may take its time, and nobody
-        // who closes or deletes a table waits for it.
-        let _ddl = self.ddl.lock();
-        if self.table(new.name.as_str()).is_some() {
-            return Err(Error::TableExists(new.name));
-        }
-        let space = || SpaceId(self.next_space.fetch_add(1, Ordering::AcqRel));
-        let items = TreeRecord::empty(TreeId::BASE, space(), Role::Items);
-        let mut next_tree = TreeId::BASE.get();
-        let index = |index| {
-            next_tree += 1;
-            TreeRecord::empty(TreeId::new(next_tree), space(), Role::Index(index))
-        };
-        let derived = new.schema.indexes.into_iter().map(index).collect();
-        let record = TableRecord {
-            id,
-            name: new.name,
-            schema: new.schema.key,
-            billing: new.billing,
-            created_ms: self.clock.wall_ms(),
-            key_name: new.key.map(|key| key.to_string()).unwrap_or_default(),
-            key: record,
-            hash_key,
-            sequence: 0,
-            carried_to: 0,
-            next_tree: next_tree + 1,
-            items,
-            derived,
-        };
-        let sealers = self.table_sealers(id, key);
-        let trees = sealers.trees(&record);
-        let table = Table::closed(
-            record,
-            ClosedReason::Deleted,
-            self.pins.clone(),
-            &self.published,
-        );
-        table.record.lock().changed = true;
-        table.set_open(sealers, trees, 0);
-        let created = table.clone();
-        self.commit_blocking(move |txn| {
-            txn.create_table(&created);
-            Ok(())
-        })?;
-        self.keeper.insert(id, asked);
-        Ok(table)
-    }
-
-    fn delete_table(self: &Arc<Self>, name: &str) -> Result<Arc<Table>, Error> {
-        self.readable()?;
-        let table = {
-            let _ddl = self.ddl.lock();
-            let table = self
-                .table(name)
-                .ok_or_else(|| Error::TableNotFound(name.to_owned()))?;
-            let deleted = table.clone();
-            self.commit_blocking(move |txn| {
-                txn.delete_table(&deleted);
-                Ok(())
-            })?;
-            self.keeper.remove(table.id);
-            table
-        };
-        self.scrub_after(self.published.sequence());
-        if self.options.background == Background::Inline {
-            // A failure stays with the checkpoint: the deletion itself is durable.
-            let _ = self.checkpoint_now();
-        }
-        Ok(table)
     }
 
     /// Lets the next one open the database, once nobody of ours can write any more.

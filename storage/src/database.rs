@@ -10,11 +10,15 @@ use sealdb_crypto::{
 };
 use sealdb_engine::{Engine, EngineError, FileEngine, FileOptions, SegmentSizes, database_exists};
 use sealdb_model::ops::{
-    BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
-    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
-    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput, ScanOutput, UpdateItemInput,
-    UpdateItemOutput,
+    BatchGetItemInput, BatchGetItemOutput, BatchWriteItemInput, BatchWriteItemOutput,
+    CreateTableInput, CreateTableOutput, DeleteItemInput, DeleteItemOutput, DeleteTableInput,
+    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
+    DescribeTimeToLiveOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
+    QueryOutput, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
+    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
+    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    UpdateTimeToLiveOutput,
 };
 
 use crate::audit::Trail;
@@ -340,6 +344,64 @@ impl Database {
         ops::tables::delete_table(&self.core, Via::Async, input).await
     }
 
+    /// Changes a table's settings and global indexes. A new index is CREATING until it is filled, which happens in the background
+    /// and goes on after a restart.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn update_table(&self, input: UpdateTableInput) -> Result<UpdateTableOutput, Error> {
+        ops::update_table::update_table(&self.core, Via::Async, input).await
+    }
+
+    /// Gives tags to a table.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn tag_resource(&self, input: TagResourceInput) -> Result<(), Error> {
+        ops::update_table::tag_resource(&self.core, Via::Async, input).await
+    }
+
+    /// Takes tags from a table.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn untag_resource(&self, input: UntagResourceInput) -> Result<(), Error> {
+        ops::update_table::untag_resource(&self.core, Via::Async, input).await
+    }
+
+    /// Lists the tags of a table.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn list_tags_of_resource(
+        &self,
+        input: ListTagsOfResourceInput,
+    ) -> Result<ListTagsOfResourceOutput, Error> {
+        ops::update_table::list_tags_of_resource(&self.core, input)
+    }
+
+    /// Switches a table's time to live on or off: items whose attribute is a time in the past are deleted within seconds.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn update_time_to_live(
+        &self,
+        input: UpdateTimeToLiveInput,
+    ) -> Result<UpdateTimeToLiveOutput, Error> {
+        ops::update_table::update_time_to_live(&self.core, Via::Async, input).await
+    }
+
+    /// Describes a table's time to live.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn describe_time_to_live(
+        &self,
+        input: DescribeTimeToLiveInput,
+    ) -> Result<DescribeTimeToLiveOutput, Error> {
+        ops::update_table::describe_time_to_live(&self.core, input)
+    }
+
     /// Puts an item in place of the one with the same key. Durable when it returns.
     ///
     /// # Errors
@@ -381,6 +443,40 @@ impl Database {
         input: BatchWriteItemInput,
     ) -> Result<BatchWriteItemOutput, Error> {
         ops::batch_write_item::batch_write_item(&self.core, Via::Async, input).await
+    }
+
+    /// Gets up to 100 items of several tables, each on its own, up to 16 MB: the answer names what is to be asked for again.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn batch_get_item(
+        &self,
+        input: BatchGetItemInput,
+    ) -> Result<BatchGetItemOutput, Error> {
+        ops::batch_get_item::batch_get_item(&self.core, Via::Async, input).await
+    }
+
+    /// Writes and checks up to 100 items of several tables, all or none. Durable when it returns. With a token, the same request
+    /// is carried out once within ten minutes.
+    ///
+    /// # Errors
+    /// [`Error::TransactionCanceled`] with a reason for each action, [`Error::IdempotentParameterMismatch`]; see [`Error::code`].
+    pub async fn transact_write_items(
+        &self,
+        input: TransactWriteItemsInput,
+    ) -> Result<TransactWriteItemsOutput, Error> {
+        ops::transact_write_items::transact_write_items(&self.core, Via::Async, input).await
+    }
+
+    /// Gets up to 100 items of several tables, all as of one moment.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub async fn transact_get_items(
+        &self,
+        input: TransactGetItemsInput,
+    ) -> Result<TransactGetItemsOutput, Error> {
+        ops::transact_get_items::transact_get_items(&self.core, Via::Async, input).await
     }
 
     /// Reads the items of one partition key in the order of the sort key, a page of at most 1 MB.

@@ -29,8 +29,26 @@ pub enum Error {
     #[error("Table already exists: {0}")]
     TableExists(TableName),
     /// The table is being created or deleted.
-    #[error("Attempt to change a resource which is still in use: Table: {0}")]
-    TableInUse(TableName),
+    #[error("Attempt to change a resource which is still in use: Table is being {1}: {0}")]
+    TableInUse(TableName, &'static str),
+    /// DeleteTable of a table that is protected from it.
+    #[error(
+        "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
+    )]
+    Protected,
+    /// More than one index is made or removed at a time.
+    #[error(
+        "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
+    )]
+    TooManyIndexChanges,
+    /// An index that is to be removed is not there.
+    #[error("Requested resource not found: Index: {index} for table: {table}")]
+    IndexNotFound {
+        /// Which table.
+        table: TableName,
+        /// Which index.
+        index: String,
+    },
 
     /// The condition of a write was false. Nothing was written.
     #[error("{CONDITION_FAILED}")]
@@ -180,7 +198,10 @@ impl Error {
             Error::IdempotentParameterMismatch => ErrorCode::IdempotentParameterMismatchException,
             Error::TransactionConflict => ErrorCode::TransactionConflictException,
             Error::TransactionInProgress => ErrorCode::TransactionInProgressException,
-            Error::TableExists(_) | Error::TableInUse(_) => ErrorCode::ResourceInUseException,
+            Error::TableExists(_) | Error::TableInUse(..) => ErrorCode::ResourceInUseException,
+            Error::IndexNotFound { .. } => ErrorCode::ResourceNotFoundException,
+            Error::TooManyIndexChanges => ErrorCode::LimitExceededException,
+            Error::Protected => ErrorCode::ValidationException,
             Error::TableInaccessible {
                 reason: ClosedReason::Damaged(_),
                 ..

@@ -48,6 +48,7 @@ mod core;
 #[cfg(test)]
 mod core_tests;
 mod database;
+mod ddl;
 mod error;
 mod keeper;
 mod log;
@@ -60,8 +61,10 @@ mod root;
 mod shared;
 mod stats;
 mod table;
+mod tend;
 #[cfg(test)]
 mod testing;
+mod tokens;
 pub mod tools;
 mod trees;
 mod wire;
@@ -75,7 +78,7 @@ pub use root::fuzz_root;
 #[doc(hidden)]
 pub use tree::fuzz_page;
 
-pub use catalog::record::Billing;
+pub use catalog::definition::Billing;
 pub use database::{Builder, Database};
 pub use error::{ClosedReason, Error};
 pub use options::{Background, Durability, EngineKind, Options};

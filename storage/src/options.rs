@@ -73,6 +73,9 @@ pub struct Options {
     pub group_bytes: usize,
     /// Largest group of a commit: mutations. Default 1,024.
     pub group_mutations: usize,
+    /// So long a new table says CREATING, and a deleted one DELETING, before it is. Default 0: programs that embed the database go on at
+    /// once; clients of DynamoDB expect to wait.
+    pub table_window: Duration,
     /// For tests: who drives the background work.
     #[doc(hidden)]
     pub background: Background,
@@ -99,6 +102,7 @@ impl Default for Options {
             pin_max_age: Duration::from_secs(60),
             group_bytes: 1 << 20,
             group_mutations: 1024,
+            table_window: Duration::ZERO,
             background: Background::Threads,
             hash_seed: None,
         }

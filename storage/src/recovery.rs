@@ -28,7 +28,7 @@ pub(crate) use patience::Patience;
 use tail::copy_tail;
 
 use crate::audit::Began;
-use crate::catalog::record::{SystemOutcome, TABLES, TableRecord};
+use crate::catalog::record::{SystemOutcome, TABLES, TOKENS, TableRecord};
 use crate::checkpoint::{Checkpoints, entries};
 use crate::error::{ClosedReason, Error};
 use crate::keeper::{Keeper, closed_reason, table_context};
@@ -40,6 +40,7 @@ use crate::replay::Replayed;
 use crate::root::{RootBody, RootHead, SegmentEntry};
 use crate::shared::{Opened, Parts, Published, Shared, SystemSealers};
 use crate::table::{Table, TableSealers};
+use crate::tokens::{Token, Tokens};
 use crate::tree::{PageCache, Tree};
 
 /// Opens the database of an engine, or makes one in an engine that holds none.
@@ -91,6 +92,7 @@ struct Recovery<'p> {
     pins: Arc<Pins>,
     published: Arc<Published>,
     keeper: Keeper,
+    tokens: Arc<Tokens>,
     tables: BTreeMap<TableId, Replaying>,
     deleted: Vec<Arc<Table>>,
     next_space: u64,
@@ -136,6 +138,7 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
         pins: Pins::new(parts.clock.clone(), parts.options.pin_max_age),
         published: published.clone(),
         keeper: Keeper::new(&parts.options),
+        tokens: Arc::default(),
         tables: BTreeMap::new(),
         deleted: Vec::new(),
         next_space: body.next_space,
@@ -237,6 +240,11 @@ struct ReplayedLog {
 impl Recovery<'_> {
     fn read_catalog(&mut self, catalog: &Tree, sealers: &SystemSealers) -> Result<(), Error> {
         let io = &sealers.catalog;
+        for (key, value) in entries(catalog, io, TOKENS.0.to_vec(), TOKENS.1.to_vec())? {
+            let token = Token::of_entry(&key, &value);
+            let token = token.map_err(|what| Error::malformed("catalog", what))?;
+            self.tokens.insert_kept(token);
+        }
         for (key, value) in entries(catalog, io, TABLES.0.to_vec(), TABLES.1.to_vec())? {
             let record =
                 TableRecord::decode(&value).map_err(|what| Error::malformed("catalog", what))?;
@@ -258,7 +266,7 @@ impl Recovery<'_> {
     /// A table as of its record, open if its KMS gives the key.
     fn table(&mut self, record: TableRecord) -> Replaying {
         let id = record.id;
-        for space in record.spaces() {
+        for space in record.definition.spaces() {
             self.next_space = self.next_space.max(space.0 + 1);
         }
         let context = table_context(self.database, id, record.name.as_str(), &record.key);
@@ -337,16 +345,22 @@ impl Recovery<'_> {
         sealer: &dyn Sealer,
         log: &mut ReplayedLog,
     ) -> Result<(), Error> {
-        let mut system = Vec::new();
+        let system = system_outcomes(record, sealer)?;
+        // The parts of the record are of tables as they are defined since; a deletion comes after what it deletes.
+        let (deletions, before): (Vec<_>, Vec<_>) = system
+            .into_iter()
+            .partition(|outcome| matches!(outcome, SystemOutcome::Deleted(_)));
+        for outcome in before {
+            if outcome.is_secret() {
+                log.secrets.push(record.segment);
+            }
+            self.apply_system(outcome, record.sequence)?;
+        }
         for (entry, block) in &record.parts {
-            let mut block = block.clone();
             if entry.table == TableId::SYSTEM {
-                let plain = open_part(sealer, &entry.tag, entry.origin, &mut block)?;
-                system = SystemOutcome::decode_all(plain).map_err(|what| {
-                    Error::malformed_part(TableId::SYSTEM, record.sequence, what)
-                })?;
                 continue;
             }
+            let mut block = block.clone();
             let Some(replaying) = self.tables.get_mut(&entry.table) else {
                 return Err(Error::Corruption(format!(
                     "log record {} has a part of table {}, which the catalog does not know",
@@ -368,17 +382,15 @@ impl Recovery<'_> {
                     .fetch_max(record.sequence, std::sync::atomic::Ordering::AcqRel);
             }
         }
-        for outcome in system {
-            if !matches!(outcome, SystemOutcome::Deleted(_)) {
-                log.secrets.push(record.segment);
-            }
-            self.apply_system(outcome)?;
+        for outcome in deletions {
+            self.apply_system(outcome, record.sequence)?;
         }
         Ok(())
     }
 
-    fn apply_system(&mut self, outcome: SystemOutcome) -> Result<(), Error> {
+    fn apply_system(&mut self, outcome: SystemOutcome, sequence: u64) -> Result<(), Error> {
         match outcome {
+            SystemOutcome::Token(token) => self.tokens.insert(token, sequence),
             SystemOutcome::Created(record) => {
                 if self.tables.contains_key(&record.id) {
                     return Ok(());
@@ -388,10 +400,35 @@ impl Recovery<'_> {
                 replaying.table.record.lock().changed = true;
                 self.tables.insert(id, replaying);
             }
+            SystemOutcome::Altered(id, definition) => {
+                let Some(replaying) = self.tables.get_mut(&id) else {
+                    return Ok(());
+                };
+                for space in definition.spaces() {
+                    self.next_space = self.next_space.max(space.0 + 1);
+                }
+                let gone = match &mut replaying.state {
+                    Some(state) => {
+                        state.sealers.redefine(&mut state.trees, &definition);
+                        replaying.table.redefine(*definition)
+                    }
+                    // Nobody replays it now: its record takes the list of trees at once.
+                    None => {
+                        let mut slot = replaying.table.record.lock();
+                        slot.record.redefine((*definition).clone());
+                        drop(slot);
+                        replaying.table.redefine(*definition)
+                    }
+                };
+                self.published.lock().dropped.extend(gone);
+            }
             SystemOutcome::Deleted(id) => {
                 if let Some(replaying) = self.tables.remove(&id) {
                     let slot = replaying.table.record.lock();
-                    self.published.lock().dropped.extend(slot.record.spaces());
+                    self.published
+                        .lock()
+                        .dropped
+                        .extend(slot.record.definition.spaces());
                     drop(slot);
                     self.keeper.remove(id);
                     self.deleted.push(replaying.table);
@@ -407,7 +444,7 @@ impl Recovery<'_> {
             return Ok(());
         }
         let mut tables: Vec<&Replaying> = self.tables.values().collect();
-        tables.sort_by_key(|replaying| replaying.table.record.lock().record.items.def.space);
+        tables.sort_by_key(|replaying| replaying.table.record.lock().record.definition.items.space);
         for replaying in tables {
             for branch in replaying.state.iter().flat_map(|state| state.trees.iter()) {
                 branch.tree.flush(&branch.io, &mut |_| {})?;
@@ -454,6 +491,7 @@ impl Recovery<'_> {
                 next_space: self.next_space,
                 checkpoints: Checkpoints::new(catalog, body.remains),
                 keeper: self.keeper,
+                tokens: self.tokens,
                 torn_tails: u64::from(replayed.torn),
             },
         );
@@ -464,6 +502,18 @@ impl Recovery<'_> {
         }
         Ok(shared)
     }
+}
+
+/// What a record says of the system.
+fn system_outcomes(record: &Record, sealer: &dyn Sealer) -> Result<Vec<SystemOutcome>, Error> {
+    let mut parts = record.parts.iter();
+    let Some((entry, block)) = parts.find(|(entry, _)| entry.table == TableId::SYSTEM) else {
+        return Ok(Vec::new());
+    };
+    let mut block = block.clone();
+    let plain = open_part(sealer, &entry.tag, entry.origin, &mut block)?;
+    SystemOutcome::decode_all(plain)
+        .map_err(|what| Error::malformed_part(TableId::SYSTEM, record.sequence, what))
 }
 
 /// Damage in what belongs to one table closes that table, and no other: what the log has for it is carried along.

@@ -19,7 +19,7 @@ use crate::log::reader::{LogReader, ReadSegment, open_part};
 use crate::shared::{CARRIED_SPACE, Shared, SystemSealers};
 use crate::table::{Table, TableSealers, View};
 use crate::tree::{PagePtr, Tree, TreeIo};
-use crate::trees::{RetiredByTree, Trees};
+use crate::trees::{Extent, Filled, Load, RetiredByTree, Trees};
 
 /// A table while outcomes are applied to it.
 pub(crate) struct Replayed {
@@ -63,16 +63,22 @@ impl Replayed {
             return Ok(());
         }
         for outcome in Outcomes::new(part) {
-            let (key, item) =
-                match outcome.map_err(|what| Error::malformed_part(table.id, sequence, what))? {
-                    Outcome::Put { key, item } => (key, Some(item)),
-                    Outcome::Delete { key } => (key, None),
-                };
-            let changed =
-                self.trees
-                    .change(table, &mut self.retired, key, item, &mut |io, need| {
-                        load(io, need).map_err(TxnError::Fail)
-                    });
+            let outcome =
+                outcome.map_err(|what| Error::malformed_part(table.id, sequence, what))?;
+            let (trees, retired) = (&mut self.trees, &mut self.retired);
+            let load: Load<'_> = &mut |io, need| load(io, need).map_err(TxnError::Fail);
+            let changed = match outcome {
+                Outcome::Put { key, item } => trees.change(table, retired, key, Some(item), load),
+                Outcome::Delete { key } => trees.change(table, retired, key, None, load),
+                Outcome::Fill { tree, key } => {
+                    let until = match key {
+                        [] => Filled::All,
+                        key => Filled::UpTo(key.to_vec()),
+                    };
+                    let extent = Extent::Until(until);
+                    trees.fill(table, retired, tree, &extent, load).map(drop)
+                }
+            };
             match changed {
                 Ok(()) => {}
                 Err(TxnError::Load(_)) => unreachable!("what is missing is loaded on the spot"),
@@ -239,6 +245,9 @@ impl Shared {
         sealers: TableSealers,
     ) -> Result<Replayed, Error> {
         let mut replayed = Replayed::checkpointed(table, sealers);
+        // What was altered since does not stand in the table's own parts.
+        let definition = table.definition();
+        replayed.sealers.redefine(&mut replayed.trees, &definition);
         replayed.apply_carried(&*self.engine, (&state.catalog, &system.catalog), table)?;
         if table.logged_to.load(Ordering::Acquire) > replayed.sequence {
             let published = self.published.sequence();

@@ -39,6 +39,7 @@ use crate::options::Options;
 use crate::pins::Pins;
 use crate::root::{LogPosition, RootBody, RootHead, seal_root};
 use crate::table::{Table, TableSealers};
+use crate::tokens::Tokens;
 use crate::tree::{PageCache, Retired, TreeIo};
 use crate::trees::RetiredByTree;
 
@@ -102,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) published: Arc<Published>,
     pub(crate) log: Mutex<LogWriter>,
     pub(crate) keeper: Keeper,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) room: Room,
     /// How many torn ends of the log opening met.
     pub(crate) torn_tails: u64,
@@ -221,6 +223,7 @@ pub(crate) struct Opened {
     pub(crate) next_space: u64,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) keeper: Keeper,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) torn_tails: u64,
 }
 
@@ -264,6 +267,7 @@ impl Shared {
             published: opened.published,
             log: Mutex::new(opened.log),
             keeper: opened.keeper,
+            tokens: opened.tokens,
             torn_tails: opened.torn_tails,
             room: Room::default(),
             health: Mutex::new(Health::Open),

@@ -8,30 +8,33 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use sealdb_crypto::{DatabaseId, Purpose, Scope, Sealer, Sealing, TableId, TableKey};
-use sealdb_engine::Engine;
-use sealdb_model::ops::no_such_index;
+use sealdb_crypto::{DatabaseId, Purpose, Scope, Sealer, Sealing, TableId, TableKey, TreeId};
+use sealdb_engine::{Engine, SpaceId};
 use sealdb_model::{IndexName, IndexSchema, Item, KeySchema, TableName, TableSchema};
 
-use crate::catalog::record::{Billing, TableRecord, TreeRecord};
+use crate::catalog::definition::Definition;
+use crate::catalog::record::{TableRecord, TreeState};
 use crate::error::{ClosedReason, Error};
 use crate::pins::{Pin, Pins};
 use crate::shared::Published;
 use crate::tree::{Cell, Cursor, Need, PageCache, Tree, TreeIo, Value};
-use crate::trees::{Branch, Counters, RetiredByTree, Trees};
+use crate::trees::{Branch, Counters, Filled, RetiredByTree, TreeDef, Trees};
 
 /// A table of an open database.
 pub(crate) struct Table {
     pub(crate) id: TableId,
     pub(crate) name: TableName,
     pub(crate) schema: KeySchema,
-    pub(crate) billing: Billing,
     pub(crate) created_ms: u64,
+    /// As last published.
+    definition: ArcSwap<Definition>,
     pub(crate) hash_key: [u8; 16],
+    /// Whether it takes requests: not while it is being created or deleted.
+    serving: AtomicBool,
     view: ArcSwap<View>,
     /// Only in the seat.
     pub(crate) working: Mutex<Working>,
@@ -104,32 +107,46 @@ impl TableSealers {
         }
     }
 
-    /// A tree of the table as its record has it.
-    pub(crate) fn branch(&self, record: &TreeRecord) -> Branch {
+    /// A tree of the table in this state.
+    fn branch(&self, def: &Arc<TreeDef>, state: TreeState) -> Branch {
         let scope = Scope {
-            purpose: Purpose::Pages(record.def.id),
+            purpose: Purpose::Pages(def.id),
             ..self.scope
         };
         let sealer = self.sealing.sealer(&self.key, scope);
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
         Branch {
-            io: Arc::new(TreeIo::new(engine, sealer, record.def.space, cache)),
-            def: record.def.clone(),
-            tree: Tree::open(record.root),
-            counters: record.counters,
+            io: Arc::new(TreeIo::new(engine, sealer, def.space, cache)),
+            def: def.clone(),
+            tree: Tree::open(state.root),
+            counters: state.counters,
+            filled: state.filled,
         }
     }
 
     /// All trees of the table as its record has them.
     pub(crate) fn trees(&self, record: &TableRecord) -> Trees {
+        let definition = &record.definition;
+        let derived = definition.derived.iter().zip(&record.derived);
         Trees {
-            items: self.branch(&record.items),
-            derived: record
-                .derived
-                .iter()
-                .map(|tree| self.branch(tree))
+            items: self.branch(&definition.items, record.items.clone()),
+            derived: derived
+                .map(|(def, state)| self.branch(def, state.clone()))
                 .collect(),
         }
+    }
+
+    /// The table has another definition: trees that stay go on, new ones are empty, others are gone.
+    pub(crate) fn redefine(&self, trees: &mut Trees, definition: &Definition) {
+        let mut old = std::mem::take(&mut trees.derived);
+        let branch = |def: &Arc<TreeDef>| match old.iter().position(|b| b.def.id == def.id) {
+            Some(at) => Branch {
+                def: def.clone(),
+                ..old.swap_remove(at)
+            },
+            None => self.branch(def, TreeState::empty(Filled::UpTo(Vec::new()))),
+        };
+        trees.derived = definition.derived.iter().map(branch).collect();
     }
 }
 
@@ -211,8 +228,9 @@ impl Table {
             id: record.id,
             name: record.name.clone(),
             schema: record.schema.clone(),
-            billing: record.billing,
             created_ms: record.created_ms,
+            definition: ArcSwap::from_pointee(record.definition.clone()),
+            serving: AtomicBool::new(record.definition.deleting.is_none()),
             hash_key: record.hash_key,
             view: ArcSwap::from_pointee(View::Closed(ClosedView {
                 reason: reason.clone(),
@@ -269,6 +287,14 @@ impl Table {
         let counters = self.counters();
         self.logged_to.fetch_max(working.sequence, Ordering::AcqRel);
         working.open = None;
+        // No view tells the next checkpoint of trees that were made or removed since the last one.
+        let definition = self.definition();
+        let mut slot = self.record.lock();
+        if slot.record.definition.derived != definition.derived {
+            slot.record.redefine((*definition).clone());
+            slot.changed = true;
+        }
+        drop(slot);
         working.closed = Some(reason.clone());
         working.part = Vec::new();
         working.retired.clear();
@@ -309,15 +335,74 @@ impl Table {
         }
     }
 
-    /// The table's key and its indexes.
-    pub(crate) fn table_schema(&self) -> TableSchema {
-        let indexes = match &**self.view.load() {
-            View::Open(open) => open.trees.indexes().cloned().collect(),
-            View::Closed(_) => self.record.lock().record.indexes().cloned().collect(),
+    /// Whether it takes requests.
+    ///
+    /// # Errors
+    /// [`Error::TableNotFound`], as if it were not there.
+    #[inline]
+    pub(crate) fn check_serving(&self) -> Result<(), Error> {
+        if self.serving.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(Error::TableNotFound(self.name.to_string()))
+        }
+    }
+
+    pub(crate) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_serving(&self, serving: bool) {
+        self.serving.store(serving, Ordering::Relaxed);
+    }
+
+    /// Whether it may be altered or deleted.
+    ///
+    /// # Errors
+    /// [`Error::TableInUse`] while it is being created or deleted.
+    pub(crate) fn check_settled(&self) -> Result<(), Error> {
+        let state = match (self.is_serving(), self.definition.load().deleting) {
+            (_, Some(_)) => "deleted",
+            (false, None) => "created",
+            (true, None) => return Ok(()),
         };
+        Err(Error::TableInUse(self.name.clone(), state))
+    }
+
+    /// What can be changed about the table, as it is now.
+    pub(crate) fn definition(&self) -> Arc<Definition> {
+        self.definition.load_full()
+    }
+
+    /// A new definition is published; gives the spaces of the trees that are gone. The record gets the list of trees with the next
+    /// checkpoint, as the view at its sequence has it.
+    pub(crate) fn redefine(&self, definition: Definition) -> Vec<SpaceId> {
+        let gone = self.definition.load().gone_in(&definition);
+        let mut slot = self.record.lock();
+        let derived = std::mem::take(&mut slot.record.definition.derived);
+        slot.record.definition = Definition {
+            derived,
+            ..definition.clone()
+        };
+        slot.changed = true;
+        drop(slot);
+        if definition.deleting.is_some() {
+            self.set_serving(false);
+        }
+        self.definition.store(Arc::new(definition));
+        gone
+    }
+
+    /// The table's key and its indexes, those that are being removed included.
+    pub(crate) fn table_schema(&self) -> TableSchema {
+        let definition = self.definition.load();
+        let indexes = definition
+            .derived
+            .iter()
+            .filter_map(|tree| tree.role.index());
         TableSchema {
             key: self.schema.clone(),
-            indexes,
+            indexes: indexes.cloned().collect(),
         }
     }
 
@@ -327,10 +412,7 @@ impl Table {
     /// [`Error::Validation`] if there is none of this name, [`Error::TableInaccessible`].
     pub(crate) fn index(&self, name: &IndexName) -> Result<IndexSchema, Error> {
         match &**self.view.load() {
-            View::Open(open) => match open.trees.index(name.as_str()) {
-                Some((_, index)) => Ok(index.clone()),
-                None => Err(no_such_index(name.as_str()).into()),
-            },
+            View::Open(open) => open.trees.read_index(name).map(|(_, index)| index.clone()),
             View::Closed(closed) => Err(self.inaccessible(&closed.reason)),
         }
     }
@@ -350,21 +432,34 @@ impl Table {
         }
     }
 
-    /// What an index holds; as of the last checkpoint while the table is closed.
-    pub(crate) fn index_counters(&self, name: &str) -> Counters {
-        let counters = match &**self.view.load() {
-            View::Open(open) => open.trees.index(name).map(|(branch, _)| branch.counters),
+    /// How far one of its trees is filled, if the table is open.
+    pub(crate) fn filled(&self, tree: TreeId) -> Option<Filled> {
+        match &**self.view.load() {
+            View::Open(open) => {
+                let mut derived = open.trees.derived.iter();
+                let branch = derived.find(|branch| branch.def.id == tree);
+                branch.map(|branch| branch.filled.clone())
+            }
+            View::Closed(_) => None,
+        }
+    }
+
+    /// What an index holds, and whether that is all that the items imply; as of the last checkpoint while the table is closed.
+    pub(crate) fn index_state(&self, name: &str) -> (Counters, bool) {
+        let state = match &**self.view.load() {
+            View::Open(open) => {
+                let branch = open.trees.index(name).map(|(branch, _)| branch);
+                branch.map(|branch| (branch.counters, branch.filled == Filled::All))
+            }
             View::Closed(_) => {
-                let slot = self.record.lock();
-                let tree = |tree: &&TreeRecord| tree.def.role.is_index(name);
-                slot.record
-                    .derived
-                    .iter()
-                    .find(tree)
-                    .map(|tree| tree.counters)
+                let record = &self.record.lock().record;
+                let trees = &record.definition.derived;
+                let at = trees.iter().position(|tree| tree.role.is_index(name));
+                let state = at.and_then(|at| record.derived.get(at));
+                state.map(|state| (state.counters, state.filled == Filled::All))
             }
         };
-        counters.unwrap_or_default()
+        state.unwrap_or_default()
     }
 
     pub(crate) fn inaccessible(&self, reason: &ClosedReason) -> Error {
@@ -486,6 +581,14 @@ impl Snapshot {
     pub(crate) fn trees(&self) -> &Trees {
         match &*self.view {
             View::Open(open) => &open.trees,
+            View::Closed(_) => unreachable!("a snapshot is made from an open view only"),
+        }
+    }
+
+    /// The last group that had changed the table.
+    pub(crate) fn sequence(&self) -> u64 {
+        match &*self.view {
+            View::Open(open) => open.sequence,
             View::Closed(_) => unreachable!("a snapshot is made from an open view only"),
         }
     }

@@ -1,12 +1,14 @@
 //! The trees of a table: its items, and whatever the items imply elsewhere.
 //!
 //! A table is a list of trees. The first holds the items; each of the others holds, for every item, at most one entry that follows from
-//! the item alone. So the log tells of items only: whoever applies an outcome, in the writer's seat or at replay, brings all
+//! the item alone. One that is made later is filled in pieces ([`Trees::fill`]), in the order of the items' keys: it holds what the
+//! items up to some key imply, and changes of items beyond it do not concern it yet. So the log tells of items only: whoever applies an outcome, in the writer's seat or at replay, brings all
 //! trees up to date with [`Trees::change`], and none can differ from what the items imply.
 //!
 //! | role | key of an entry | value |
 //! |---|---|---|
 //! | items | keyed hash of the partition key 8 ‖ its length 2 ‖ itself ‖ sort key | the item |
+//! | times of expiry | time, seconds since 1970 8 ‖ keyed hash of the item's key above 16 | the item's key |
 //! | index | keyed hash of the index's partition key 16 ‖ its sort key, self-delimiting ‖ keyed hash of the item's key above 16 | the item as far as it is projected |
 //!
 //! The hashes are SipHash-2-4 under the table's own key. Those of 128 bits stand for what they are made from: that two of the
@@ -14,13 +16,14 @@
 //! The keys themselves, three of them at their full length, would not fit a page.
 
 use std::hash::Hasher;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use sealdb_crypto::TreeId;
 use sealdb_engine::SpaceId;
 use sealdb_model::codec::{decode_item, encode_item, encoded_item_size};
-use sealdb_model::ops::EntryKey;
-use sealdb_model::{IndexKeyBytes, IndexSchema, Item, KeyBytes};
+use sealdb_model::ops::{EntryKey, backfilling_index, expiry, no_such_index};
+use sealdb_model::{AttributeName, IndexKeyBytes, IndexName, IndexSchema, Item, KeyBytes};
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher128};
 
@@ -36,6 +39,8 @@ pub(crate) enum Role {
     Items,
     /// The entries of a secondary index.
     Index(IndexSchema),
+    /// When items expire, by this attribute.
+    Expiry(AttributeName),
 }
 
 impl Role {
@@ -43,7 +48,17 @@ impl Role {
     pub(crate) fn index(&self) -> Option<&IndexSchema> {
         match self {
             Role::Index(index) => Some(index),
-            Role::Items => None,
+            Role::Items | Role::Expiry(_) => None,
+        }
+    }
+
+    /// The size that an entry counts for.
+    pub(crate) fn size_of(&self, value: &[u8]) -> Result<u64, Error> {
+        match self {
+            Role::Items | Role::Index(_) => encoded_item_size(value)
+                .map(|size| size as u64)
+                .map_err(|error| Error::corrupt(format!("a stored item: {error}"))),
+            Role::Expiry(_) => Ok(value.len() as u64),
         }
     }
 
@@ -61,7 +76,28 @@ pub(crate) struct TreeDef {
     pub(crate) id: TreeId,
     /// Where its pages lie.
     pub(crate) space: SpaceId,
+    /// It is being removed: nobody reads it, nothing is written to it any more.
+    pub(crate) leaving: bool,
     pub(crate) role: Role,
+}
+
+/// How far a derived tree has been filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// It holds what the items with keys up to this one imply, and nothing of the others.
+    UpTo(Vec<u8>),
+    /// It holds what all items imply.
+    All,
+}
+
+impl Filled {
+    /// Whether it holds what the item with this key implies.
+    pub(crate) fn covers(&self, key: &[u8]) -> bool {
+        match self {
+            Filled::UpTo(last) => key <= last.as_slice(),
+            Filled::All => true,
+        }
+    }
 }
 
 /// Exact at the version of the tree that they stand beside.
@@ -79,6 +115,7 @@ pub(crate) struct Branch {
     pub(crate) io: Arc<TreeIo>,
     pub(crate) tree: Tree,
     pub(crate) counters: Counters,
+    pub(crate) filled: Filled,
 }
 
 /// One version of all trees of an open table. Clone takes a snapshot.
@@ -172,6 +209,13 @@ impl Table {
         out
     }
 
+    /// The key of the entry of an item that expires.
+    fn expiry_key(&self, at: u64, stored_key: &[u8]) -> Vec<u8> {
+        let mut out = at.to_be_bytes().to_vec();
+        out.extend_from_slice(&self.hash(stored_key));
+        out
+    }
+
     fn hash(&self, bytes: &[u8]) -> [u8; 16] {
         let mut hasher = SipHasher128::new_with_key(&self.hash_key);
         hasher.write(bytes);
@@ -188,8 +232,13 @@ impl Table {
         stored_key: &[u8],
         item: &Item,
     ) -> Result<Option<Implied>, Error> {
-        let Some(index) = role.index() else {
-            return Ok(None);
+        let index = match role {
+            Role::Items => return Ok(None),
+            Role::Expiry(attribute) => {
+                let entry = |at: u64| (self.expiry_key(at, stored_key), stored_key.to_vec());
+                return Ok(expiry(item, attribute).map(entry));
+            }
+            Role::Index(index) => index,
         };
         let Some(key) = index.key.of_item(item) else {
             return Ok(None);
@@ -219,11 +268,25 @@ impl Trees {
             .find(|(_, index)| index.name.as_str() == name)
     }
 
-    /// The secondary indexes, in the order in which they were made.
+    /// The tree of an index, if it can be read.
+    ///
+    /// # Errors
+    /// AWS's messages for an index that is not there, or not filled yet.
+    pub(crate) fn read_index(&self, name: &IndexName) -> Result<(&Branch, &IndexSchema), Error> {
+        match self.index(name.as_str()) {
+            Some((branch, _)) if branch.filled != Filled::All => {
+                Err(backfilling_index(name.as_str()).into())
+            }
+            Some((branch, index)) if !branch.def.leaving => Ok((branch, index)),
+            _ => Err(no_such_index(name.as_str()).into()),
+        }
+    }
+
+    /// The secondary indexes that writes keep, in the order in which they were made.
     pub(crate) fn indexes(&self) -> impl Iterator<Item = &IndexSchema> {
-        self.derived
-            .iter()
-            .filter_map(|branch| branch.def.role.index())
+        let stays = |branch: &&Branch| !branch.def.leaving;
+        let derived = self.derived.iter().filter(stays);
+        derived.filter_map(|branch| branch.def.role.index())
     }
 
     /// Puts or deletes an item, and brings every tree that follows from it up to date. What replay does, too.
@@ -245,7 +308,8 @@ impl Trees {
         }
         let old = old.as_deref().map(decode).transpose()?;
         let new = item.map(decode).transpose()?;
-        for branch in &mut self.derived {
+        let concerned = |branch: &&mut Branch| !branch.def.leaving && branch.filled.covers(key);
+        for branch in self.derived.iter_mut().filter(concerned) {
             let implied = |item: &Option<Item>| match item {
                 Some(item) => table.implied(&branch.def.role, key, item),
                 None => Ok(None),
@@ -264,6 +328,63 @@ impl Trees {
             }
         }
         Ok(())
+    }
+
+    /// Derives the entries of more items for a tree that is not filled: of the next `most`, or of those up to where `until` says.
+    /// Nothing happens if there is no such tree any more. Gives how far it is filled now.
+    ///
+    /// # Errors
+    /// As [`Trees::change`].
+    pub(crate) fn fill(
+        &mut self,
+        table: &Table,
+        retired: &mut RetiredByTree,
+        tree: TreeId,
+        extent: &Extent,
+        load: Load<'_>,
+    ) -> Result<Option<Filled>, TxnError> {
+        let Some(branch) = self.derived.iter_mut().find(|branch| branch.def.id == tree) else {
+            return Ok(None);
+        };
+        let Filled::UpTo(from) = &branch.filled else {
+            return Ok(None);
+        };
+        let upper = match extent {
+            Extent::Until(Filled::UpTo(last)) => Bound::Included(last.clone()),
+            Extent::Until(Filled::All) | Extent::Items(_) => Bound::Unbounded,
+        };
+        let most = match extent {
+            Extent::Items(most) => *most,
+            Extent::Until(_) => usize::MAX,
+        };
+        let mut cursor = self
+            .items
+            .tree
+            .cursor(Bound::Excluded(from.clone()), upper, false);
+        let (mut seen, mut bytes) = (0, 0);
+        let mut last = None;
+        let filled = loop {
+            if seen >= most || (bytes >= FILL_BYTES && most != usize::MAX) {
+                break last.map_or(Filled::All, Filled::UpTo);
+            }
+            match cursor.next(&self.items.io) {
+                Ok(Some((key, value))) => {
+                    (seen, bytes) = (seen + 1, bytes + value.len());
+                    let item = decode(&value)?;
+                    if let Some((entry, value)) = table.implied(&branch.def.role, &key, &item)? {
+                        branch.change(retired, &entry, Some(&value), load)?;
+                    }
+                    last = Some(key.to_vec());
+                }
+                Ok(None) => match extent {
+                    Extent::Items(_) => break Filled::All,
+                    Extent::Until(until) => break until.clone(),
+                },
+                Err(need) => load(&self.items.io, need)?,
+            }
+        };
+        branch.filled = filled.clone();
+        Ok(Some(filled))
     }
 
     /// Writes an entry of the tree in a space again as it is, so that its page gets a new place with the next checkpoint.
@@ -285,6 +406,17 @@ impl Trees {
     }
 }
 
+/// How much of a tree is to be filled.
+pub(crate) enum Extent {
+    /// Of the next so many items.
+    Items(usize),
+    /// Up to here.
+    Until(Filled),
+}
+
+/// Bytes of items after which filling takes a rest.
+const FILL_BYTES: usize = 256 << 10;
+
 fn decode(item: &[u8]) -> Result<Item, TxnError> {
     let damaged = |error| Error::corrupt(format!("a stored item: {error}"));
     decode_item(item).map_err(|error| TxnError::Fail(damaged(error)))
@@ -299,13 +431,7 @@ impl Branch {
         value: Option<&[u8]>,
         load: Load<'_>,
     ) -> Result<Option<Value>, TxnError> {
-        let size = |bytes: &[u8]| {
-            encoded_item_size(bytes)
-                .map(|size| size as u64)
-                .map_err(|error| {
-                    TxnError::Fail(Error::Corruption(format!("a stored item: {error}")))
-                })
-        };
+        let size = |bytes: &[u8]| self.def.role.size_of(bytes);
         // What can fail goes first.
         let new_size = value.map(size).transpose()?;
         let retired = retired.of(self.def.space);
@@ -321,7 +447,7 @@ impl Branch {
         };
         let old_size = match &old {
             // It was measured when it was put; a stored item that cannot be measured now is damage that `check` reports.
-            Some(old) => encoded_item_size(old).map_or(0, |size| size as u64),
+            Some(old) => self.def.role.size_of(old).unwrap_or(0),
             None => 0,
         };
         let counters = &mut self.counters;

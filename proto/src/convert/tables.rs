@@ -22,6 +22,7 @@ enums!(
     v1::TableStatus {
         Creating,
         Active,
+        Updating,
         Deleting,
         InaccessibleEncryptionCredentials
     }

@@ -287,11 +287,14 @@ impl Shared {
                     published.tables.insert(table.id, table.clone());
                     self.insert_table(&table);
                 }
+                Effect::Alter(table, definition) => {
+                    published.dropped.extend(table.redefine(*definition));
+                }
+                // Known since it was applied.
+                Effect::Token(..) => {}
                 Effect::Delete(table) => {
                     published.tables.remove(&table.id);
-                    published
-                        .dropped
-                        .extend(table.record.lock().record.spaces());
+                    published.dropped.extend(table.definition().spaces());
                     published.deleted.push(table.clone());
                     published.retired.retain(|places| places.table != table.id);
                     self.remove_table(&table);

@@ -14,12 +14,13 @@ use sealdb_crypto::{Sealer, TableId};
 
 use super::queue::Pending;
 use super::txn::{Change, Effect, Entry, Txn, TxnError, What, need};
+use crate::catalog::definition::Definition;
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::log::frame::Outcome;
 use crate::shared::Shared;
 use crate::table::{OpenView, Table};
-use crate::trees::{Load, RetiredByTree, Trees};
+use crate::trees::{Extent, Filled, Load, RetiredByTree, Trees};
 
 /// The open group, and what of it has been applied.
 #[derive(Default)]
@@ -39,6 +40,22 @@ struct OpenGroup {
     waiting: Vec<Box<dyn Pending>>,
     bytes: usize,
     mutations: usize,
+}
+
+impl OpenGroup {
+    /// The table's trees are from here on those of the definition.
+    fn redefine(&mut self, table: &Arc<Table>, definition: &Definition) {
+        let mut working = table.working.lock();
+        let working = &mut *working;
+        let Some(open) = &mut working.open else {
+            return;
+        };
+        if working.before.is_none() {
+            working.before = Some(open.trees.clone());
+            self.touched.push(table.clone());
+        }
+        open.sealers.redefine(&mut open.trees, definition);
+    }
 }
 
 /// A table's share of a closed group.
@@ -205,6 +222,16 @@ impl Seat {
             }
             // Nothing that anybody could read changes: nothing for the log.
             What::Rewrite(space, key) => open.trees.rewrite(*space, retired, key, load)?,
+            What::Fill(tree, most) => {
+                let extent = Extent::Items(*most);
+                let filled = open.trees.fill(table, retired, *tree, &extent, load)?;
+                let key: &[u8] = match &filled {
+                    None => return Ok(()),
+                    Some(Filled::UpTo(key)) => key,
+                    Some(Filled::All) => &[],
+                };
+                Outcome::Fill { tree: *tree, key }.encode(&mut working.part);
+            }
         }
         if before.is_some() {
             working.before = before;
@@ -218,10 +245,16 @@ impl Seat {
     fn apply_system(&mut self, txn: &mut Txn) {
         for (outcome, effect) in txn.system.drain(..) {
             outcome.encode(&mut self.group.system);
-            self.group.secrets |= !matches!(outcome, SystemOutcome::Deleted(_));
-            if let Effect::Delete(table) = &effect {
+            self.group.secrets |= outcome.is_secret();
+            match (&effect, &outcome) {
                 // From here on no mutation of this or a later group sees the table.
-                table.working.lock().deleting = true;
+                (Effect::Delete(table), _) => table.working.lock().deleting = true,
+                (Effect::Alter(table, definition), _) => self.group.redefine(table, definition),
+                // From here on one with the same token does: it is answered when this group is durable.
+                (Effect::Token(tokens, _), SystemOutcome::Token(token)) => {
+                    tokens.insert(*token, self.closed_sequence + 1);
+                }
+                _ => {}
             }
             self.group.effects.push(effect);
             self.group.mutations += 1;
@@ -283,8 +316,11 @@ impl Seat {
             working.retired.clear();
         }
         for effect in group.effects {
-            if let Effect::Delete(table) = effect {
-                table.working.lock().deleting = false;
+            match effect {
+                Effect::Delete(table) => table.working.lock().deleting = false,
+                Effect::Token(tokens, token) => tokens.remove(&token),
+                // Its trees are back; nobody else saw the definition.
+                Effect::Create(_) | Effect::Alter(..) => {}
             }
         }
         group.waiting

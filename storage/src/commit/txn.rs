@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use sealdb_crypto::TreeId;
 use sealdb_engine::SpaceId;
 
+use crate::catalog::definition::Definition;
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::table::Table;
+use crate::tokens::{Token, TokenId, Tokens};
 use crate::tree::{Cell, Need, PageHold, TreeIo, Value};
 
 /// Why a mutation did not run to its end.
@@ -83,12 +86,16 @@ pub(super) enum What {
     Entry(Arc<Entry>),
     /// An entry of the tree in a space, written again as it is.
     Rewrite(SpaceId, Vec<u8>),
+    /// A tree, filled from so many more items.
+    Fill(TreeId, usize),
 }
 
 /// What happens in memory when a system outcome is published.
 pub(super) enum Effect {
     Create(Arc<Table>),
     Delete(Arc<Table>),
+    Token(Arc<Tokens>, TokenId),
+    Alter(Arc<Table>, Box<Definition>),
 }
 
 /// The bytes of an item as a mutation sees them.
@@ -175,6 +182,36 @@ impl Txn {
         self.change(table, What::Rewrite(space, key.to_vec()))
     }
 
+    /// Fills a tree from so many more items.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub(crate) fn fill(
+        &mut self,
+        table: &Arc<Table>,
+        tree: TreeId,
+        most: usize,
+    ) -> Result<(), TxnError> {
+        self.change(table, What::Fill(tree, most))
+    }
+
+    /// Gives a table another definition.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub(crate) fn alter_table(
+        &mut self,
+        table: &Arc<Table>,
+        definition: &Definition,
+    ) -> Result<(), TxnError> {
+        table.working.lock().check_writable(table)?;
+        self.system.push((
+            SystemOutcome::Altered(table.id, Box::new(definition.clone())),
+            Effect::Alter(table.clone(), Box::new(definition.clone())),
+        ));
+        Ok(())
+    }
+
     fn change(&mut self, table: &Arc<Table>, what: What) -> Result<(), TxnError> {
         table.working.lock().check_writable(table)?;
         self.changes.push(Change {
@@ -189,6 +226,14 @@ impl Txn {
         self.system.push((
             SystemOutcome::Created(record),
             Effect::Create(table.clone()),
+        ));
+    }
+
+    /// Remembers the token that the mutation came with.
+    pub(crate) fn keep_token(&mut self, tokens: &Arc<Tokens>, token: Token) {
+        self.system.push((
+            SystemOutcome::Token(token),
+            Effect::Token(tokens.clone(), token.id),
         ));
     }
 

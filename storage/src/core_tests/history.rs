@@ -9,7 +9,7 @@ use sealdb_crypto::Caller;
 use sealdb_engine::{CrashEngine, SegmentSizes, Survival};
 use sealdb_model::{Item, codec};
 
-use super::indexes::assert_indexes_follow;
+use super::indexes::{assert_indexes_follow, later};
 use super::{World, entry, item, new_table, stored};
 use crate::core::Core;
 use crate::error::Error;
@@ -46,6 +46,8 @@ enum Step {
     Change(Vec<(String, (String, String), Option<Item>)>),
     Create(String),
     Drop(String),
+    /// Makes the later index, or removes it.
+    Alter(String),
 }
 
 impl Model {
@@ -66,6 +68,7 @@ impl Model {
             Step::Drop(name) => {
                 self.tables.remove(name);
             }
+            Step::Alter(_) => {}
         }
     }
 }
@@ -91,6 +94,16 @@ fn run_step(core: &Core, step: &Step) -> Result<(), Error> {
             .create_table_blocking(new_table(name), &Caller::database())
             .map(|_| ()),
         Step::Drop(name) => core.delete_table_blocking(name).map(|_| ()),
+        Step::Alter(name) => core
+            .alter_table_blocking(name, |_, mut definition| {
+                let trees = &mut definition.derived;
+                match trees.iter().position(|tree| tree.role.is_index("later")) {
+                    Some(at) => drop(trees.remove(at)),
+                    None => definition.add_tree(core.shared().new_space(), later()),
+                }
+                Ok(definition)
+            })
+            .map(|_| ()),
     }
 }
 
@@ -161,6 +174,11 @@ fn draw(rng: &mut Rng, model: &Model, closed: &BTreeSet<String>) -> Option<Step>
             names[rng.below(names.len() as u64) as usize].clone(),
         ));
     }
+    if rng.below(50) == 0 {
+        return Some(Step::Alter(
+            names[rng.below(names.len() as u64) as usize].clone(),
+        ));
+    }
     let many = if rng.below(6) == 0 {
         1 + rng.below(8)
     } else {
@@ -199,6 +217,7 @@ struct Seen {
     out_of_line: u64,
     closings: u64,
     openings: u64,
+    pieces_filled: u64,
 }
 
 fn history(seed: u64, seen: &mut Seen) {
@@ -233,6 +252,13 @@ fn history(seed: u64, seen: &mut Seen) {
                         break;
                     }
                 }
+                3 | 4 => match core.tend_tables() {
+                    Ok(more) => seen.pieces_filled += u64::from(more),
+                    Err(error) => {
+                        assert!(engine.crashed(), "seed {seed}: {error}");
+                        break;
+                    }
+                },
                 1 => match contents(&core, &model) {
                     Ok(found) => assert_eq!(found, model, "seed {seed}: reads while open"),
                     Err(error) => {
@@ -392,6 +418,7 @@ fn random_histories_with_crashes_agree_with_a_map() {
                 ("splits", seen.splits),
                 ("tables closed", seen.closings),
                 ("tables opened again", seen.openings),
+                ("pieces of an index filled", seen.pieces_filled),
                 ("out of line", seen.out_of_line),
                 ("segments recycled", seen.recycled),
             ] {

@@ -14,16 +14,17 @@ use std::sync::Arc;
 
 use sealdb_crypto::{Caller, Clock, ManualClock, Provider};
 use sealdb_engine::{Engine, MemoryEngine, SegmentSizes};
-use sealdb_model::ops::ProvisionedThroughput;
+use sealdb_model::ops::{ProvisionedThroughput, TableClass};
 use sealdb_model::{
     AttributeName, AttributeValue, IndexKey, IndexKind, IndexName, IndexProjection, IndexSchema,
     Item, KeyAttribute, KeySchema, ScalarType, TableName, TableSchema, codec,
 };
 
 use crate::audit::Trail;
-use crate::catalog::record::Billing;
+use crate::catalog::definition::Billing;
 use crate::commit::txn::Entry;
-use crate::core::{Core, NewTable};
+use crate::core::Core;
+use crate::ddl::NewTable;
 use crate::error::Error;
 use crate::options::{Background, Options};
 use crate::shared::Parts;
@@ -129,6 +130,9 @@ pub(crate) fn new_table(name: &str) -> NewTable {
             read_units: 0,
             write_units: 0,
         },
+        class: TableClass::Standard,
+        protected: false,
+        tags: std::collections::BTreeMap::new(),
         key: None,
     }
 }

@@ -151,11 +151,11 @@ fn a_failed_condition_is_answered_after_what_it_saw_is_durable() {
     let refused = core.commit_blocking(move |txn| {
         txn.write(&t, &entry(&key, Some(&bytes)))?;
         if txn.get(&t, &key)?.is_some() {
-            return Err(TxnError::Fail(Error::TableInUse(t.name.clone())));
+            return Err(TxnError::Fail(Error::TableInUse(t.name.clone(), "created")));
         }
         Ok(())
     });
-    assert!(matches!(refused, Err(Error::TableInUse(_))));
+    assert!(matches!(refused, Err(Error::TableInUse(..))));
     assert_eq!(
         get(&table, "a", "1").unwrap(),
         Some(item("a", "1", "one")),

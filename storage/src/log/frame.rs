@@ -24,7 +24,8 @@
 //! | 16 + 4 + 16 + 8 | table id, length of its part block, its tag, its checksum |
 //! | 16 + 8 | segment id and sequence that the part was sealed at |
 //!
-//! Plaintext of a table's part: outcomes in order, each `1 ‖ key ‖ item` (put) or `2 ‖ key` (delete), lengths of 32 bits before both.
+//! Plaintext of a table's part: outcomes in order, each `1 ‖ key ‖ item` (put), `2 ‖ key` (delete), lengths of 32 bits before both, or
+//! `3 ‖ tree id 4 ‖ key` (a tree was filled up to this key, or wholly if it is empty).
 //! The system's part (table id zero) holds catalog outcomes; see `catalog::record`.
 //!
 //! The checksum is over the sealed block: it tells a torn part from a whole one without the table's key, which may not be at hand. Its
@@ -35,7 +36,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use sealdb_crypto::{BlockTag, LogPlace, SegmentId, TableId};
+use sealdb_crypto::{BlockTag, LogPlace, SegmentId, TableId, TreeId};
 
 use crate::wire::{Malformed, Reader, Write};
 
@@ -218,10 +219,13 @@ pub(crate) enum Outcome<'a> {
     Put { key: &'a [u8], item: &'a [u8] },
     /// There is no item under this key any more.
     Delete { key: &'a [u8] },
+    /// A tree was filled from the items up to this key; empty: from all.
+    Fill { tree: TreeId, key: &'a [u8] },
 }
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
+const FILL: u8 = 3;
 
 impl Outcome<'_> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -233,6 +237,11 @@ impl Outcome<'_> {
             }
             Outcome::Delete { key } => {
                 out.put_u8(DELETE);
+                out.put_long_bytes(key);
+            }
+            Outcome::Fill { tree, key } => {
+                out.put_u8(FILL);
+                out.put_u32(tree.get());
                 out.put_long_bytes(key);
             }
         }
@@ -259,6 +268,10 @@ impl<'a> Outcomes<'a> {
             }),
             DELETE => Ok(Outcome::Delete {
                 key: self.reader.long_bytes("key of a delete")?,
+            }),
+            FILL => Ok(Outcome::Fill {
+                tree: TreeId::new(self.reader.u32("tree")?),
+                key: self.reader.long_bytes("key")?,
             }),
             _ => Err(Malformed("kind of an outcome")),
         }

@@ -34,6 +34,7 @@ fn get_cached(core: &Core, get: &GetItem) -> Result<Option<GetItemOutput>, Error
     let tables = core.tables_now()?;
     let name = get.table.as_str();
     let table = tables.get(name).ok_or_else(|| not_found(name))?;
+    table.check_serving()?;
     let key = key(table, get)?;
     let Some(value) = table.get_cached(&key)? else {
         return Ok(None);

@@ -3,6 +3,7 @@
 //! Each is written once, as an async function, for both faces of the database. [`Via`] tells it whether its thread may block:
 //! then pages are read and the log is synced on this very thread, and the future never suspends.
 
+pub(crate) mod batch_get_item;
 pub(crate) mod batch_write_item;
 pub(crate) mod delete_item;
 pub(crate) mod get_item;
@@ -11,7 +12,10 @@ pub(crate) mod put_item;
 pub(crate) mod query;
 pub(crate) mod scan;
 pub(crate) mod tables;
+pub(crate) mod transact_get_items;
+pub(crate) mod transact_write_items;
 pub(crate) mod update_item;
+pub(crate) mod update_table;
 
 use std::sync::Arc;
 

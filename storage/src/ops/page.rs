@@ -6,7 +6,6 @@ use std::sync::Arc;
 use sealdb_model::expr::ProjectionExpression;
 use sealdb_model::ops::{
     CapacityUnits, ConsumedCapacity, Filter, ReadConsistency, ReturnConsumedCapacity, Select,
-    no_such_index,
 };
 use sealdb_model::{IndexKind, IndexName, IndexSchema, Item, Map};
 
@@ -205,10 +204,8 @@ impl<'s> Source<'s> {
         let Some(name) = index else {
             return Ok(Source::Items);
         };
-        match snapshot.trees().index(name.as_str()) {
-            Some((branch, index)) => Ok(Source::Index(branch, index)),
-            None => Err(no_such_index(name.as_str()).into()),
-        }
+        let (branch, index) = snapshot.trees().read_index(name)?;
+        Ok(Source::Index(branch, index))
     }
 
     fn branch(self, snapshot: &'s Snapshot) -> &'s Branch {

@@ -6,15 +6,17 @@ use sealdb_crypto::{Caller, KeyRef};
 use sealdb_model::ValidationError;
 use sealdb_model::ops::{
     BillingMode, BillingModeSummary, CreateTableInput, CreateTableOutput, DeleteTableInput,
-    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, ListTablesInput, ListTablesOutput,
-    ProvisionedThroughput, SseDescription, TableDescription, TableStatus,
+    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, IndexStatus, ListTablesInput,
+    ListTablesOutput, ProvisionedThroughput, SseDescription, TableDescription, TableStatus,
 };
 
 use super::Via;
-use crate::catalog::record::Billing;
-use crate::core::{Core, NewTable};
+use crate::catalog::definition::{Billing, Definition};
+use crate::core::Core;
+use crate::ddl::NewTable;
 use crate::error::Error;
 use crate::table::Table;
+use crate::trees::TreeDef;
 
 pub(crate) async fn create_table(
     core: &Core,
@@ -23,11 +25,6 @@ pub(crate) async fn create_table(
     input: CreateTableInput,
 ) -> Result<CreateTableOutput, Error> {
     let create = input.validate()?;
-    if create.deletion_protection_enabled {
-        // Kept to oneself, such a wish would be a table that its owner believes to be safe.
-        let refusal = "DeletionProtectionEnabled: this version cannot protect a table from DeleteTable; leave it out";
-        return Err(ValidationError::new(refusal).into());
-    }
     let key = create.kms_key.map(|key| key.parse::<KeyRef>()).transpose();
     let units = create.provisioned_throughput;
     let new = NewTable {
@@ -38,24 +35,24 @@ pub(crate) async fn create_table(
             read_units: units.read_capacity_units.try_into().unwrap_or(0),
             write_units: units.write_capacity_units.try_into().unwrap_or(0),
         },
+        class: create.table_class,
+        protected: create.deletion_protection_enabled,
+        tags: create.tags,
         key: key.map_err(|error| ValidationError::new(format!("KMSMasterKeyId: {error}")))?,
     };
     let table = match via {
         Via::Async => core.create_table(new, caller).await?,
         Via::Blocking => core.create_table_blocking(new, &caller)?,
     };
-    Ok(CreateTableOutput::new(describe(
-        &table,
-        TableStatus::Active,
-    )))
+    Ok(CreateTableOutput::new(describe(&table)))
 }
 
 pub(crate) fn describe_table(
     core: &Core,
     input: DescribeTableInput,
 ) -> Result<DescribeTableOutput, Error> {
-    let table = core.table(input.validate()?.table.as_str())?;
-    Ok(DescribeTableOutput::new(describe(&table, status(&table))))
+    let table = core.any_table(input.validate()?.table.as_str())?;
+    Ok(DescribeTableOutput::new(describe(&table)))
 }
 
 pub(crate) fn list_tables(core: &Core, input: ListTablesInput) -> Result<ListTablesOutput, Error> {
@@ -83,43 +80,58 @@ pub(crate) async fn delete_table(
         Via::Async => core.delete_table(name).await?,
         Via::Blocking => core.delete_table_blocking(&name)?,
     };
-    Ok(DeleteTableOutput::new(describe(
-        &table,
-        TableStatus::Deleting,
-    )))
+    let mut description = describe(&table);
+    description.table_status = TableStatus::Deleting;
+    Ok(DeleteTableOutput::new(description))
 }
 
-fn status(table: &Table) -> TableStatus {
-    match table.closed_reason() {
-        None => TableStatus::Active,
-        Some(_) => TableStatus::InaccessibleEncryptionCredentials,
+fn status(table: &Table, definition: &Definition) -> TableStatus {
+    let changing = |tree: &Arc<TreeDef>| tree.leaving && tree.role.index().is_some();
+    if definition.deleting.is_some() {
+        TableStatus::Deleting
+    } else if !table.is_serving() {
+        TableStatus::Creating
+    } else if table.closed_reason().is_some() {
+        TableStatus::InaccessibleEncryptionCredentials
+    } else if definition.derived.iter().any(changing) {
+        TableStatus::Updating
+    } else {
+        TableStatus::Active
     }
 }
 
 /// What is true of a table now. Its counters are exact while it is open, and those of its closing afterwards.
-fn describe(table: &Arc<Table>, status: TableStatus) -> TableDescription {
-    let (schema, counters) = (table.table_schema(), table.counters());
-    let billing = table.billing;
+pub(super) fn describe(table: &Table) -> TableDescription {
+    let (definition, schema, counters) =
+        (table.definition(), table.table_schema(), table.counters());
+    let billing = definition.billing;
     let mut description = TableDescription::new(table.name.as_str(), table.id.to_string(), &schema);
-    description.table_status = status;
+    description.table_status = status(table, &definition);
     description.creation_date_time = table.created_ms;
     description.item_count = counters.item_count;
     description.table_size_bytes = counters.size_bytes;
-    description.billing_mode_summary = BillingModeSummary::new(match billing.on_demand {
-        true => BillingMode::PayPerRequest,
-        false => BillingMode::Provisioned,
-    });
+    description.billing_mode_summary = BillingModeSummary::new(billing.mode());
     description.provisioned_throughput = ProvisionedThroughput {
         read_capacity_units: billing.read_units.try_into().unwrap_or(i64::MAX),
         write_capacity_units: billing.write_units.try_into().unwrap_or(i64::MAX),
     };
+    description.table_class = definition.class;
+    description.deletion_protection_enabled = definition.protected;
     for index in &mut description.local_secondary_indexes {
-        let counters = table.index_counters(&index.index_name);
+        let (counters, _) = table.index_state(&index.index_name);
         (index.item_count, index.index_size_bytes) = (counters.item_count, counters.size_bytes);
     }
     for index in &mut description.global_secondary_indexes {
-        let counters = table.index_counters(&index.index_name);
+        let (counters, filled) = table.index_state(&index.index_name);
         (index.item_count, index.index_size_bytes) = (counters.item_count, counters.size_bytes);
+        let mut trees = definition.derived.iter();
+        let tree = trees.find(|tree| tree.role.is_index(&index.index_name));
+        if tree.is_some_and(|tree| tree.leaving) {
+            index.index_status = IndexStatus::Deleting;
+        } else if !filled {
+            index.index_status = IndexStatus::Creating;
+            index.backfilling = Some(true);
+        }
     }
     description.sse_description = Some(SseDescription::new(
         table.record.lock().record.key.key_id.as_str(),

@@ -111,6 +111,7 @@ pub(super) fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, 
             next_space: FIRST_TABLE_SPACE,
             checkpoints: Checkpoints::new(Tree::empty(), false),
             keeper,
+            tokens: Arc::default(),
             torn_tails: 0,
         },
     );

@@ -172,8 +172,8 @@ fn a_place_that_the_map_calls_free_is_told() {
             .record
             .lock()
             .record
+            .definition
             .items
-            .def
             .space,
     )]);
     core.checkpoint_now().unwrap();

@@ -8,8 +8,8 @@ use sealdb::crypto::kms::{Alias, KeyUsage};
 use sealdb::crypto::testing::ScriptedKms;
 use sealdb::crypto::{KeyRef, Kms};
 use sealdb::model::ops::{
-    BatchWriteItemInput, CreateTableInput, DeleteItemInput, GetItemInput, PutItemInput, QueryInput,
-    ReturnValue, ScanInput, SseSpecification,
+    BatchWriteItemInput, CreateTableInput, DeleteItemInput, GetItemInput, GlobalSecondaryIndex,
+    PutItemInput, QueryInput, ReturnValue, ScanInput, SseSpecification, Tag, UpdateTimeToLiveInput,
 };
 use sealdb::model::{AttributeValue, Item, Map, Number, ScalarType};
 use sealdb::{Builder, ErrorCode, Options, blocking};
@@ -20,6 +20,9 @@ const TABLE: &str = "Canary-Table-Kormoran";
 const PARTITION: &str = "canaryPartitionKeyName";
 const SORT: &str = "canarySortKeyName";
 const ATTRIBUTE: &str = "canaryAttributeName";
+const INDEX: &str = "Canary-Index-Eisvogel";
+const INDEX_KEY: &str = "canaryIndexKeyName";
+const EXPIRY: &str = "canaryExpiryName";
 const NESTED: &str = "canaryNestedName";
 /// Distinctive in decimal and in its ordered encoding.
 const NUMBER: &str = "31415926535897932384626433832795028841";
@@ -88,6 +91,11 @@ fn needles() -> Vec<Needle> {
         text("sort key's name", SORT),
         text("attribute's name", ATTRIBUTE),
         text("nested name", NESTED),
+        text("index name", INDEX),
+        text("index key's name", INDEX_KEY),
+        text("index key's value", "canary-index-value"),
+        text("expiry attribute's name", EXPIRY),
+        text("tag", "canary-tag-value"),
         text("partition key's value", "canary-partition-value-0"),
         text("string", "canary-string-value-0"),
         text("binary", "canary-binary-value-0"),
@@ -116,12 +124,16 @@ fn item(n: i64, value: &str) -> Item {
         ),
         (SORT, sort),
         (ATTRIBUTE, value.into()),
+        (INDEX_KEY, "canary-index-value".into()),
+        (EXPIRY, 4_000_000_000i64.into()),
     ])
 }
 
 fn key(n: i64) -> Item {
     let mut key = item(n, "");
-    key.remove(ATTRIBUTE);
+    for name in [ATTRIBUTE, INDEX_KEY, EXPIRY] {
+        key.remove(name);
+    }
     key
 }
 
@@ -132,9 +144,14 @@ fn sing(db: &blocking::Database) {
     sse.enabled = Some(true);
     let mut table = CreateTableInput::new(TABLE)
         .partition_key(PARTITION, ScalarType::S)
-        .sort_key(SORT, ScalarType::N);
+        .sort_key(SORT, ScalarType::N)
+        .attribute(INDEX_KEY, ScalarType::S)
+        .global_index(GlobalSecondaryIndex::new(INDEX, &[INDEX_KEY], &[]))
+        .tags(vec![Tag::new("tag", "canary-tag-value")]);
     table.sse_specification = Some(sse);
     db.create_table(table).unwrap();
+    db.update_time_to_live(UpdateTimeToLiveInput::new(TABLE, EXPIRY, true))
+        .unwrap();
     for n in 0..40 {
         let mut item = item(n, &format!("canary-string-value-{n}"));
         item.insert(
@@ -195,6 +212,8 @@ fn listen(db: &blocking::Database) {
         QueryInput::new(TABLE, format!("{PARTITION} = :p")).value(":p", "canary-partition-value-0");
     assert!(db.query(query).unwrap().count > 0);
     assert_eq!(db.scan(ScanInput::new(TABLE)).unwrap().count, 43);
+    let by_index = ScanInput::new(TABLE).index_name(INDEX);
+    assert_eq!(db.scan(by_index).unwrap().count, 43);
     // Errors name what was asked for: to the caller, not to a file.
     let error = db
         .put_item(PutItemInput::new(TABLE, Item::from([(PARTITION, 1)])))
@@ -306,6 +325,10 @@ fn the_same_search_finds_everything_under_the_null_sealer() {
     for what in [
         "table name",
         "partition key's name",
+        "index name",
+        "index key's value",
+        "expiry attribute's name",
+        "tag",
         "string",
         "value out of line",
         "number as a sort key",

@@ -105,13 +105,17 @@ async fn tables_come_are_described_and_go() {
     assert_ne!(renewed.table_id, described.table_id);
     assert_eq!(renewed.item_count, 0);
 
-    // A wish that cannot be kept is refused, not forgotten.
+    // A protected table is not deleted.
     let mut protected = CreateTableInput::new("protected").partition_key("id", ScalarType::S);
     protected.deletion_protection_enabled = true;
+    let protected = client.create_table(protected).await.unwrap();
+    assert!(protected.table_description.deletion_protection_enabled);
     assert_refused(
-        client.create_table(protected).await,
+        client
+            .delete_table(DeleteTableInput::new("protected"))
+            .await,
         ErrorCode::ValidationException,
-        "DeletionProtectionEnabled",
+        "protected against deletion",
     );
 }
 

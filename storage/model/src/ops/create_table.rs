@@ -1,11 +1,14 @@
 //! CreateTable: a new, empty table, sealed under a key of its own.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{Constraints, ValidationError};
 use crate::names::{AttributeName, IndexName, MAX_KEY_NAME, TableName, shortened};
 use crate::ops::secondary_index::{self, GlobalSecondaryIndex, LocalSecondaryIndex};
-use crate::ops::{BillingMode, ProvisionedThroughput, TableDescription, setters, wire_enum};
+use crate::ops::{
+    BillingMode, ProvisionedThroughput, TableClass, TableDescription, Tag, setters, tags, wire_enum,
+};
 use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 
 wire_enum! {
@@ -165,6 +168,10 @@ pub struct CreateTableInput {
     pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndex>>,
     /// The encryption that is asked for.
     pub sse_specification: Option<SseSpecification>,
+    /// The class; reported only.
+    pub table_class: Option<TableClass>,
+    /// Tags.
+    pub tags: Vec<Tag>,
     /// Whether DeleteTable is to be refused. Default: no.
     pub deletion_protection_enabled: bool,
 }
@@ -181,6 +188,8 @@ impl CreateTableInput {
             local_secondary_indexes: None,
             global_secondary_indexes: None,
             sse_specification: None,
+            table_class: None,
+            tags: Vec::new(),
             deletion_protection_enabled: false,
         }
     }
@@ -261,6 +270,8 @@ impl CreateTableInput {
             schema,
             billing_mode,
             provisioned_throughput: provisioned_throughput.unwrap_or_default(),
+            table_class: self.table_class.unwrap_or_default(),
+            tags: tags::checked(self.tags)?,
             kms_key: self.sse_specification.unwrap_or_default().validate()?,
             deletion_protection_enabled: self.deletion_protection_enabled,
         })
@@ -282,6 +293,10 @@ setters! { CreateTableInput {
     global_secondary_indexes: Vec<GlobalSecondaryIndex> => Some,
     /// Sets the encryption that is asked for.
     sse_specification: SseSpecification => Some,
+    /// Sets the class.
+    table_class: TableClass => Some,
+    /// Sets all tags.
+    tags: Vec<Tag>,
     /// Sets whether DeleteTable is to be refused.
     deletion_protection_enabled: bool,
 }}
@@ -490,6 +505,10 @@ pub struct CreateTable {
     pub billing_mode: BillingMode,
     /// Capacity units; zeros for PAY_PER_REQUEST.
     pub provisioned_throughput: ProvisionedThroughput,
+    /// The class.
+    pub table_class: TableClass,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
     /// The KMS key that is asked for. `None`: the database's default key.
     pub kms_key: Option<String>,
     /// Whether DeleteTable is to be refused.

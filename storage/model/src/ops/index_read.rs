@@ -121,6 +121,13 @@ pub fn no_such_index(name: &str) -> ValidationError {
     ))
 }
 
+/// The error of an index that is still being filled.
+pub fn backfilling_index(name: &str) -> ValidationError {
+    ValidationError::new(format!(
+        "Cannot read from backfilling global secondary index: {name}"
+    ))
+}
+
 impl Query {
     /// Binds the key condition and the start key to an index.
     ///

@@ -26,9 +26,13 @@ mod read;
 mod scan;
 mod secondary_index;
 mod table_description;
+mod tags;
+mod time_to_live;
+mod transact;
 mod transact_get_items;
 mod transact_write_items;
 mod update_item;
+mod update_table;
 mod write;
 
 pub use batch_get_item::{
@@ -51,7 +55,7 @@ pub use delete_item::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 pub use delete_table::{DeleteTable, DeleteTableInput, DeleteTableOutput};
 pub use describe_table::{DescribeTable, DescribeTableInput, DescribeTableOutput};
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
-pub use index_read::{EntryKey, IndexPlan, no_such_index};
+pub use index_read::{EntryKey, IndexPlan, backfilling_index, no_such_index};
 pub use legacy::{
     AttributeAction, AttributeValueUpdate, ComparisonOperator, Condition, ConditionalOperator,
     ExpectedAttributeValue,
@@ -67,10 +71,19 @@ pub use secondary_index::{
     ProjectionType,
 };
 pub use table_description::{
-    BillingMode, BillingModeSummary, ProvisionedThroughput, SseDescription, SseStatus,
+    BillingMode, BillingModeSummary, ProvisionedThroughput, SseDescription, SseStatus, TableClass,
     TableDescription, TableStatus,
 };
 
+pub use tags::{
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, MAX_TAGS, Tag, TagResourceInput,
+    UntagResourceInput, too_many_tags,
+};
+pub use time_to_live::{
+    DescribeTimeToLiveInput, DescribeTimeToLiveOutput, OLDEST_EXPIRY, TimeToLiveSpecification,
+    TimeToLiveStatus, UpdateTimeToLive, UpdateTimeToLiveInput, UpdateTimeToLiveOutput, expiry,
+};
+pub use transact::{MAX_TRANSACT_SIZE, one_item_twice, transaction_too_large};
 pub use transact_get_items::{
     TransactGet, TransactGetItems, TransactGetItemsInput, TransactGetItemsOutput,
 };
@@ -80,6 +93,10 @@ pub use transact_write_items::{
     TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput,
 };
 pub use update_item::{UpdateItem, UpdateItemInput, UpdateItemOutput};
+pub use update_table::{
+    GlobalSecondaryIndexUpdate, IndexChangeError, IndexChanges, UpdateTable, UpdateTableInput,
+    UpdateTableOutput,
+};
 pub use write::Guard;
 
 /// Refuses a request with a parameter that this version does not carry out yet: it never ignores one.

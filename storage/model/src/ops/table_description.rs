@@ -14,6 +14,8 @@ wire_enum! {
         Creating = "CREATING",
         /// In use.
         Active = "ACTIVE",
+        /// In use while an index is made or removed.
+        Updating = "UPDATING",
         /// Being removed.
         Deleting = "DELETING",
         /// Its KMS key is disabled, gone or out of reach: the table takes no reads or writes until it is back.
@@ -28,6 +30,16 @@ wire_enum! {
         Provisioned = "PROVISIONED",
         /// By request.
         PayPerRequest = "PAY_PER_REQUEST",
+    }
+}
+
+wire_enum! {
+    /// What AWS charges by. Kept and told, nothing else.
+    TableClass = Standard {
+        /// The usual one.
+        Standard = "STANDARD",
+        /// For data that is seldom read.
+        StandardInfrequentAccess = "STANDARD_INFREQUENT_ACCESS",
     }
 }
 
@@ -119,6 +131,8 @@ pub struct TableDescription {
     pub local_secondary_indexes: Vec<LocalSecondaryIndexDescription>,
     /// The global indexes.
     pub global_secondary_indexes: Vec<GlobalSecondaryIndexDescription>,
+    /// Its class.
+    pub table_class: TableClass,
     /// Its encryption.
     pub sse_description: Option<SseDescription>,
     /// Whether DeleteTable is refused.
@@ -172,6 +186,7 @@ impl TableDescription {
             provisioned_throughput: ProvisionedThroughput::default(),
             local_secondary_indexes: Vec::new(),
             global_secondary_indexes: Vec::new(),
+            table_class: TableClass::default(),
             sse_description: None,
             deletion_protection_enabled: false,
         }

@@ -177,6 +177,7 @@ impl Check<'_> {
                         self.hold(*record, true);
                     }
                 }
+                SystemOutcome::Token(_) | SystemOutcome::Altered(..) => {}
                 SystemOutcome::Deleted(id) => {
                     if let Some(held) = self.tables.get_mut(&id)
                         && held.checked.state != TableState::Damaged

@@ -1,0 +1,437 @@
+//! Bytes of a table's definition: what can be changed about it beside its items.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 + 8 + 8 | billing: 0 provisioned, 1 on demand; read and write units |
+//! | 1 | table class: 0 standard, 1 infrequent access |
+//! | 1 | 1 if it is protected from deletion |
+//! | 1 + 8 | 1 if it is being deleted; since when, milliseconds since 1970 |
+//! | 2, then 2 + n, 2 + n each | count of tags; their keys and values |
+//! | 4 | the id of the next new tree |
+//! | tree | the items |
+//! | 2, trees | count of the derived trees; they |
+//!
+//! A tree:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | tree id |
+//! | 8 | space |
+//! | 1 | 1 if it is being removed |
+//! | 1 | what it holds: 0 the items, 1 a local index, 2 a global index, 3 times of expiry |
+//! | index | of an index |
+//! | 2 + n | of times of expiry: the attribute |
+//!
+//! An index:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 2 + n | name |
+//! | 1, attributes | count of its partition attributes; they |
+//! | 1, attributes | count of its sort attributes; they |
+//! | 1 | projection: 0 keys only, 1 all, 2 what is named |
+//! | 2, then 2 + n each | count of the names; they. Only for projection 2 |
+//! | 8 + 8 | read and write units |
+//!
+//! An attribute is its name (2 + n) and its type (`S`, `N`, `B`).
+
+#![deny(clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sealdb_crypto::TreeId;
+use sealdb_engine::SpaceId;
+use sealdb_model::ops::{BillingMode, ProvisionedThroughput, TableClass};
+use sealdb_model::{
+    AttributeName, IndexKey, IndexKind, IndexName, IndexProjection, IndexSchema, KeyAttribute,
+    ScalarType,
+};
+
+use crate::trees::{Role, TreeDef};
+use crate::wire::{Malformed, Reader, Write};
+
+/// How a table was asked to be billed: kept and told, nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Billing {
+    /// `PAY_PER_REQUEST` rather than `PROVISIONED`.
+    pub on_demand: bool,
+    /// Read capacity units; 0 when on demand.
+    pub read_units: u64,
+    /// Write capacity units; 0 when on demand.
+    pub write_units: u64,
+}
+
+impl Billing {
+    pub(crate) fn mode(self) -> BillingMode {
+        match self.on_demand {
+            true => BillingMode::PayPerRequest,
+            false => BillingMode::Provisioned,
+        }
+    }
+}
+
+/// What can be changed about a table beside its items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Definition {
+    pub(crate) billing: Billing,
+    pub(crate) class: TableClass,
+    /// DeleteTable is refused.
+    pub(crate) protected: bool,
+    /// It is being deleted, since this time in milliseconds since 1970.
+    pub(crate) deleting: Option<u64>,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// The id of the next new tree.
+    pub(crate) next_tree: u32,
+    /// The tree of the items.
+    pub(crate) items: Arc<TreeDef>,
+    /// The other trees, in the order in which they were made.
+    pub(crate) derived: Vec<Arc<TreeDef>>,
+}
+
+impl Definition {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(u8::from(self.billing.on_demand));
+        out.put_u64(self.billing.read_units);
+        out.put_u64(self.billing.write_units);
+        out.put_u8(match self.class {
+            TableClass::Standard => 0,
+            TableClass::StandardInfrequentAccess => 1,
+        });
+        out.put_u8(u8::from(self.protected));
+        out.put_u8(u8::from(self.deleting.is_some()));
+        out.put_u64(self.deleting.unwrap_or_default());
+        out.put_u16(u16::try_from(self.tags.len()).expect("a table has at most 50 tags"));
+        for (key, value) in &self.tags {
+            out.put_short_bytes(key.as_bytes());
+            out.put_short_bytes(value.as_bytes());
+        }
+        out.put_u32(self.next_tree);
+        put_tree(out, &self.items);
+        out.put_u16(u16::try_from(self.derived.len()).expect("a table has few trees"));
+        for tree in &self.derived {
+            put_tree(out, tree);
+        }
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Definition {
+            billing: Billing {
+                on_demand: flag(r, "billing")?,
+                read_units: r.u64("read units")?,
+                write_units: r.u64("write units")?,
+            },
+            class: match flag(r, "table class")? {
+                false => TableClass::Standard,
+                true => TableClass::StandardInfrequentAccess,
+            },
+            protected: flag(r, "protection")?,
+            deleting: match (flag(r, "deletion")?, r.u64("time of deletion")?) {
+                (true, since) => Some(since),
+                (false, 0) => None,
+                (false, _) => return Err(Malformed("time of deletion")),
+            },
+            tags: read_tags(r)?,
+            next_tree: r.u32("next tree")?,
+            items: read_tree(r)?,
+            derived: {
+                let count = r.u16("count of trees")?;
+                let trees = (0..count).map(|_| read_tree(r));
+                trees.collect::<Result<_, _>>()?
+            },
+        })
+    }
+
+    /// All trees, the items first.
+    pub(crate) fn trees(&self) -> impl Iterator<Item = &Arc<TreeDef>> {
+        std::iter::once(&self.items).chain(&self.derived)
+    }
+
+    /// The spaces of all trees.
+    pub(crate) fn spaces(&self) -> impl Iterator<Item = SpaceId> {
+        self.trees().map(|tree| tree.space)
+    }
+
+    /// The spaces of the trees that another definition of the table has no more.
+    pub(crate) fn gone_in(&self, other: &Definition) -> Vec<SpaceId> {
+        let gone = |space: &SpaceId| other.spaces().all(|kept| kept != *space);
+        self.spaces().filter(gone).collect()
+    }
+
+    /// Adds a tree for a role, in a space of its own.
+    pub(crate) fn add_tree(&mut self, space: SpaceId, role: Role) {
+        self.derived.push(Arc::new(TreeDef {
+            id: TreeId::new(self.next_tree),
+            space,
+            leaving: false,
+            role,
+        }));
+        self.next_tree += 1;
+    }
+}
+
+fn read_tags(r: &mut Reader<'_>) -> Result<BTreeMap<String, String>, Malformed> {
+    let count = r.u16("count of tags")?;
+    let mut tags = BTreeMap::new();
+    for _ in 0..count {
+        let (key, value) = (r.text("tag")?.to_owned(), r.text("tag")?.to_owned());
+        if tags.last_key_value().is_some_and(|(last, _)| *last >= key) {
+            return Err(Malformed("order of tags"));
+        }
+        tags.insert(key, value);
+    }
+    Ok(tags)
+}
+
+fn put_tree(out: &mut Vec<u8>, tree: &TreeDef) {
+    out.put_u32(tree.id.get());
+    out.put_u64(tree.space.0);
+    out.put_u8(u8::from(tree.leaving));
+    match &tree.role {
+        Role::Items => out.put_u8(ITEMS),
+        Role::Index(index) => {
+            out.put_u8(match index.kind {
+                IndexKind::Local => LOCAL_INDEX,
+                IndexKind::Global => GLOBAL_INDEX,
+            });
+            put_index(out, index);
+        }
+        Role::Expiry(attribute) => {
+            out.put_u8(EXPIRY);
+            out.put_short_bytes(attribute.as_str().as_bytes());
+        }
+    }
+}
+
+fn read_tree(r: &mut Reader<'_>) -> Result<Arc<TreeDef>, Malformed> {
+    Ok(Arc::new(TreeDef {
+        id: TreeId::new(r.u32("tree id")?),
+        space: SpaceId(r.u64("space")?),
+        leaving: flag(r, "tree is leaving")?,
+        role: match r.u8("what a tree holds")? {
+            ITEMS => Role::Items,
+            LOCAL_INDEX => Role::Index(read_index(r, IndexKind::Local)?),
+            GLOBAL_INDEX => Role::Index(read_index(r, IndexKind::Global)?),
+            EXPIRY => {
+                let name = AttributeName::new(r.text("expiry attribute")?);
+                Role::Expiry(name.map_err(|_| Malformed("expiry attribute"))?)
+            }
+            _ => return Err(Malformed("what a tree holds")),
+        },
+    }))
+}
+
+pub(super) fn put_attribute(out: &mut Vec<u8>, attribute: &KeyAttribute) {
+    out.put_short_bytes(attribute.name.as_str().as_bytes());
+    out.put_u8(match attribute.kind {
+        ScalarType::S => b'S',
+        ScalarType::N => b'N',
+        ScalarType::B => b'B',
+    });
+}
+
+pub(super) fn read_attribute(r: &mut Reader<'_>) -> Result<KeyAttribute, Malformed> {
+    let name =
+        AttributeName::new(r.text("attribute name")?).map_err(|_| Malformed("attribute name"))?;
+    let kind = match r.u8("attribute type")? {
+        b'S' => ScalarType::S,
+        b'N' => ScalarType::N,
+        b'B' => ScalarType::B,
+        _ => return Err(Malformed("attribute type")),
+    };
+    Ok(KeyAttribute { name, kind })
+}
+
+pub(super) fn flag(r: &mut Reader<'_>, what: &'static str) -> Result<bool, Malformed> {
+    match r.u8(what)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed(what)),
+    }
+}
+
+/// A list with its count in one byte before it.
+fn put_attributes(out: &mut Vec<u8>, attributes: &[KeyAttribute]) {
+    out.put_u8(u8::try_from(attributes.len()).expect("a key has at most eight attributes"));
+    for attribute in attributes {
+        put_attribute(out, attribute);
+    }
+}
+
+fn read_attributes(r: &mut Reader<'_>) -> Result<Vec<KeyAttribute>, Malformed> {
+    let count = r.u8("count of attributes")?;
+    (0..count).map(|_| read_attribute(r)).collect()
+}
+
+fn put_throughput(out: &mut Vec<u8>, units: ProvisionedThroughput) {
+    out.put_u64(units.read_capacity_units.cast_unsigned());
+    out.put_u64(units.write_capacity_units.cast_unsigned());
+}
+
+fn read_throughput(r: &mut Reader<'_>) -> Result<ProvisionedThroughput, Malformed> {
+    Ok(ProvisionedThroughput {
+        read_capacity_units: r.u64("read units")?.cast_signed(),
+        write_capacity_units: r.u64("write units")?.cast_signed(),
+    })
+}
+
+const ITEMS: u8 = 0;
+const LOCAL_INDEX: u8 = 1;
+const GLOBAL_INDEX: u8 = 2;
+const EXPIRY: u8 = 3;
+
+const KEYS_ONLY: u8 = 0;
+const ALL: u8 = 1;
+const INCLUDE: u8 = 2;
+
+fn put_index(out: &mut Vec<u8>, index: &IndexSchema) {
+    out.put_short_bytes(index.name.as_str().as_bytes());
+    put_attributes(out, &index.key.partition);
+    put_attributes(out, &index.key.sort);
+    match &index.projection {
+        IndexProjection::KeysOnly => out.put_u8(KEYS_ONLY),
+        IndexProjection::All => out.put_u8(ALL),
+        IndexProjection::Include(names) => {
+            out.put_u8(INCLUDE);
+            out.put_u16(u16::try_from(names.len()).expect("an index names at most 20 attributes"));
+            for name in names {
+                out.put_short_bytes(name.as_str().as_bytes());
+            }
+        }
+    }
+    put_throughput(out, index.throughput);
+}
+
+fn read_index(r: &mut Reader<'_>, kind: IndexKind) -> Result<IndexSchema, Malformed> {
+    let name = IndexName::new(r.text("index name")?).map_err(|_| Malformed("index name"))?;
+    let key = IndexKey {
+        partition: read_attributes(r)?,
+        sort: read_attributes(r)?,
+    };
+    let projection = match r.u8("projection")? {
+        KEYS_ONLY => IndexProjection::KeysOnly,
+        ALL => IndexProjection::All,
+        INCLUDE => {
+            let count = r.u16("count of projected attributes")?;
+            let name = |_| {
+                let name = r.text("projected attribute")?;
+                AttributeName::new(name).map_err(|_| Malformed("projected attribute"))
+            };
+            IndexProjection::Include((0..count).map(name).collect::<Result<_, _>>()?)
+        }
+        _ => return Err(Malformed("projection")),
+    };
+    Ok(IndexSchema {
+        name,
+        kind,
+        key,
+        projection,
+        throughput: read_throughput(r)?,
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(in crate::catalog) fn attribute() -> impl Strategy<Value = KeyAttribute> + Clone {
+        let kind = prop_oneof![
+            Just(ScalarType::S),
+            Just(ScalarType::N),
+            Just(ScalarType::B)
+        ];
+        ("[a-z]{1,20}", kind).prop_map(|(name, kind)| KeyAttribute {
+            name: AttributeName::new(name).unwrap(),
+            kind,
+        })
+    }
+
+    pub(in crate::catalog) fn definition() -> impl Strategy<Value = Definition> {
+        let expiry = attribute().prop_map(|attribute| Role::Expiry(attribute.name));
+        let derived = prop_oneof![index(), expiry];
+        (
+            any::<(bool, u64, u64, bool, bool, Option<u64>, u32)>(),
+            proptest::collection::btree_map("[a-z]{1,9}", "[a-z]{0,9}", 0..3),
+            tree(Just(Role::Items)),
+            proptest::collection::vec(tree(derived), 0..4),
+        )
+            .prop_map(|(numbers, tags, items, derived)| Definition {
+                billing: Billing {
+                    on_demand: numbers.0,
+                    read_units: numbers.1,
+                    write_units: numbers.2,
+                },
+                class: match numbers.3 {
+                    false => TableClass::Standard,
+                    true => TableClass::StandardInfrequentAccess,
+                },
+                protected: numbers.4,
+                deleting: numbers.5,
+                tags,
+                next_tree: numbers.6,
+                items,
+                derived,
+            })
+    }
+
+    fn tree(role: impl Strategy<Value = Role>) -> impl Strategy<Value = Arc<TreeDef>> {
+        (any::<(u32, u64, bool)>(), role).prop_map(|((id, space, leaving), role)| {
+            Arc::new(TreeDef {
+                id: TreeId::new(id),
+                space: SpaceId(space),
+                leaving,
+                role,
+            })
+        })
+    }
+
+    fn index() -> BoxedStrategy<Role> {
+        let attributes = proptest::collection::vec(attribute(), 0..5);
+        let names = proptest::collection::vec("[a-z]{1,20}", 0..4);
+        (
+            "[a-zA-Z0-9_.-]{3,40}",
+            (attributes.clone(), attributes),
+            (0u8..3, names),
+            any::<(bool, i64, i64)>(),
+        )
+            .prop_map(|(name, (partition, sort), (projection, names), rest)| {
+                Role::Index(IndexSchema {
+                    name: IndexName::new(name).unwrap(),
+                    kind: if rest.0 {
+                        IndexKind::Local
+                    } else {
+                        IndexKind::Global
+                    },
+                    key: IndexKey { partition, sort },
+                    projection: match projection {
+                        0 => IndexProjection::KeysOnly,
+                        1 => IndexProjection::All,
+                        _ => {
+                            let names = names
+                                .into_iter()
+                                .map(|name| AttributeName::new(name).unwrap());
+                            IndexProjection::Include(names.collect())
+                        }
+                    },
+                    throughput: ProvisionedThroughput {
+                        read_capacity_units: rest.1,
+                        write_capacity_units: rest.2,
+                    },
+                })
+            })
+            .boxed()
+    }
+
+    proptest! {
+        #[test]
+        fn a_definition_survives(definition in definition()) {
+            let mut bytes = Vec::new();
+            definition.encode(&mut bytes);
+            let mut r = Reader::new(&bytes);
+            prop_assert_eq!(Definition::decode(&mut r).unwrap(), definition);
+            prop_assert!(r.is_empty());
+        }
+    }
+}

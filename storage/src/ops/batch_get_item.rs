@@ -1,0 +1,89 @@
+//! BatchGetItem: up to 100 items of several tables by their keys, each read on its own, up to 16 MB.
+
+use std::collections::BTreeMap;
+
+use sealdb_model::expr::ProjectionExpression;
+use sealdb_model::ops::{
+    BatchGetItemInput, BatchGetItemOutput, Capacity, CapacityUnits, KeysAndAttributes,
+    MAX_BATCH_SIZE, ReadConsistency,
+};
+use sealdb_model::{Item, KeyBytes, Map};
+
+use super::transact_write_items::consumed;
+use super::{Via, decode, stored_size};
+use crate::core::Core;
+use crate::error::Error;
+use crate::table::Table;
+
+pub(crate) async fn batch_get_item(
+    core: &Core,
+    via: Via,
+    input: BatchGetItemInput,
+) -> Result<BatchGetItemOutput, Error> {
+    let mut requests = input.request_items.clone();
+    let batch = input.validate()?;
+    let mut reads = Vec::with_capacity(batch.tables.len());
+    for of_table in batch.tables {
+        let table = core.table(of_table.table.as_str())?;
+        let keys = of_table.keys(&table.schema)?;
+        reads.push((table, keys, of_table));
+    }
+    let (mut bytes, mut full) = (0, false);
+    let mut responses = BTreeMap::new();
+    let mut unprocessed = BTreeMap::<String, KeysAndAttributes>::new();
+    let mut units = BTreeMap::<String, CapacityUnits>::new();
+    for (table, keys, of_table) in reads {
+        let name = table.name.to_string();
+        let mut items: Vec<Item> = Vec::new();
+        let mut left: Vec<Map> = Vec::new();
+        for (key, asked) in keys.iter().zip(of_table.keys) {
+            let found = match full {
+                true => None,
+                false => Some(read(&table, via, key, of_table.projection.as_ref()).await?),
+            };
+            // What would exceed the limit, and all after it, is for the next request.
+            let Some((item, size)) = found.filter(|(_, size)| bytes + size <= MAX_BATCH_SIZE)
+            else {
+                full = true;
+                left.push(asked);
+                continue;
+            };
+            bytes += size;
+            let consistency = ReadConsistency::of(of_table.consistent_read);
+            *units.entry(name.clone()).or_default() += CapacityUnits::of_read(size, consistency);
+            items.extend(item);
+        }
+        if let (false, Some(mut again)) = (left.is_empty(), requests.remove(&name)) {
+            again.keys = left;
+            unprocessed.insert(name.clone(), again);
+        }
+        responses.insert(name, items);
+    }
+    let mut output = BatchGetItemOutput::new(responses);
+    output.unprocessed_keys = unprocessed;
+    output.consumed_capacity = consumed(batch.return_consumed_capacity, units, Capacity::new);
+    Ok(output)
+}
+
+/// One item, and its size as it is stored.
+async fn read(
+    table: &Table,
+    via: Via,
+    key: &KeyBytes,
+    projection: Option<&ProjectionExpression>,
+) -> Result<(Option<Item>, usize), Error> {
+    let key = table.stored_key(key);
+    let value = match via {
+        Via::Async => table.get(&key).await?,
+        Via::Blocking => table.get_blocking(&key)?,
+    };
+    let Some(value) = value else {
+        return Ok((None, 0));
+    };
+    let item = decode(table, &value)?;
+    let item = match projection {
+        Some(projection) => projection.project(&item),
+        None => item,
+    };
+    Ok((Some(item), stored_size(table, &value)?))
+}

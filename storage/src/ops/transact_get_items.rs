@@ -1,0 +1,114 @@
+//! TransactGetItems: up to 100 items of several tables, all as of one moment.
+//!
+//! The snapshots of all tables are taken, and taken again if one of them is newer than the sequence that was published before: then all
+//! are of that sequence, at which every transaction is there whole or not at all.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use sealdb_model::Item;
+use sealdb_model::ops::{
+    Capacity, CapacityUnits, MAX_TRANSACT_SIZE, ReadConsistency, TransactGetItems,
+    TransactGetItemsInput, TransactGetItemsOutput, one_item_twice, transaction_too_large,
+};
+
+use super::transact_write_items::consumed;
+use super::{Via, decode, stored_size};
+use crate::core::Core;
+use crate::error::Error;
+use crate::table::{Snapshot, Table};
+
+/// What was read: the items in the order of the request, and what reading each table consumed.
+type Read = (Vec<Option<Item>>, BTreeMap<String, CapacityUnits>);
+
+pub(crate) async fn transact_get_items(
+    core: &Core,
+    via: Via,
+    input: TransactGetItemsInput,
+) -> Result<TransactGetItemsOutput, Error> {
+    let transaction = input.validate()?;
+    let mut tables = Vec::with_capacity(transaction.gets.len());
+    let mut items = HashSet::new();
+    for get in &transaction.gets {
+        let table = core.table(get.table.as_str())?;
+        if let Some(projection) = &get.projection {
+            projection.keys_are_scalars(&table.schema)?;
+        }
+        let key = table.stored_key(&table.schema.key_of_key(&get.key)?);
+        if !items.insert((table.id, key.clone())) {
+            return Err(one_item_twice().into());
+        }
+        tables.push((table, key));
+    }
+    let (responses, units) = loop {
+        match read(core, via, &transaction, &tables).await {
+            Err(Error::SnapshotExpired) => {}
+            result => break result?,
+        }
+    };
+    let mut output = TransactGetItemsOutput::default();
+    output.responses = responses;
+    let wanted = transaction.return_consumed_capacity;
+    output.consumed_capacity = consumed(wanted, units, Capacity::of_reads);
+    Ok(output)
+}
+
+async fn read(
+    core: &Core,
+    via: Via,
+    transaction: &TransactGetItems,
+    tables: &[(Arc<Table>, Vec<u8>)],
+) -> Result<Read, Error> {
+    let snapshots = loop {
+        let sequence = core.sequence();
+        let snapshots = snapshots(tables)?;
+        if snapshots
+            .values()
+            .all(|snapshot| snapshot.sequence() <= sequence)
+        {
+            break snapshots;
+        }
+        // A group is being published, table by table.
+        std::thread::yield_now();
+    };
+    let mut bytes = 0;
+    let mut units = BTreeMap::<String, CapacityUnits>::new();
+    let mut responses = Vec::with_capacity(tables.len());
+    for (get, (table, key)) in transaction.gets.iter().zip(tables) {
+        let Some(snapshot) = snapshots.get(&table.id) else {
+            continue;
+        };
+        let value = match via {
+            Via::Async => snapshot.get(key).await?,
+            Via::Blocking => snapshot.get_blocking(key)?,
+        };
+        let size = value
+            .as_ref()
+            .map_or(Ok(0), |value| stored_size(table, value))?;
+        bytes += size;
+        if bytes > MAX_TRANSACT_SIZE {
+            return Err(transaction_too_large().into());
+        }
+        *units.entry(table.name.to_string()).or_default() +=
+            CapacityUnits::of_read(size, ReadConsistency::Transactional);
+        let item = value.map(|value| decode(table, &value)).transpose()?;
+        responses.push(match &get.projection {
+            Some(projection) => item.map(|item| projection.project(&item)),
+            None => item,
+        });
+    }
+    Ok((responses, units))
+}
+
+/// One snapshot of each table.
+fn snapshots(
+    tables: &[(Arc<Table>, Vec<u8>)],
+) -> Result<BTreeMap<sealdb_crypto::TableId, Snapshot>, Error> {
+    let mut snapshots = BTreeMap::new();
+    for (table, _) in tables {
+        if !snapshots.contains_key(&table.id) {
+            snapshots.insert(table.id, table.read()?);
+        }
+    }
+    Ok(snapshots)
+}

@@ -1,0 +1,221 @@
+//! UpdateTable, tags and time to live: whatever gives a table another definition.
+
+use std::sync::Arc;
+
+use sealdb_model::ops::{
+    BillingMode, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, IndexChangeError, IndexChanges,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, TagResourceInput, TimeToLiveStatus,
+    UntagResourceInput, UpdateTable, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    UpdateTimeToLiveOutput, too_many_tags,
+};
+use sealdb_model::{AttributeName, IndexName, TableName};
+
+use super::Via;
+use super::tables::describe;
+use crate::catalog::definition::{Billing, Definition};
+use crate::core::Core;
+use crate::error::Error;
+use crate::shared::Shared;
+use crate::table::Table;
+use crate::trees::{Filled, Role, TreeDef};
+
+impl Via {
+    /// Gives a table the definition that `change` makes of its own.
+    async fn alter<F>(self, core: &Core, table: &TableName, change: F) -> Result<Arc<Table>, Error>
+    where
+        F: FnOnce(&Table, Definition) -> Result<Definition, Error> + Send + 'static,
+    {
+        match self {
+            Via::Async => core.alter_table(table.to_string(), change).await,
+            Via::Blocking => core.alter_table_blocking(table.as_str(), change),
+        }
+    }
+}
+
+pub(crate) async fn update_table(
+    core: &Core,
+    via: Via,
+    input: UpdateTableInput,
+) -> Result<UpdateTableOutput, Error> {
+    let update = input.validate()?;
+    let (name, shared) = (update.table.clone(), core.shared().clone());
+    let change = move |table: &Table, definition| redefined(&shared, &update, table, definition);
+    let table = via.alter(core, &name, change).await?;
+    Ok(UpdateTableOutput::new(describe(&table)))
+}
+
+/// The definition that an UpdateTable asks for.
+fn redefined(
+    shared: &Shared,
+    update: &UpdateTable,
+    table: &Table,
+    mut definition: Definition,
+) -> Result<Definition, Error> {
+    definition.billing = billing(update, definition.billing);
+    if let Some(class) = update.table_class {
+        definition.class = class;
+    }
+    if let Some(protected) = update.deletion_protection_enabled {
+        definition.protected = protected;
+    }
+    let mode = definition.billing.mode();
+    let changes = update.index_changes(&table.table_schema(), mode);
+    let IndexChanges {
+        create,
+        delete,
+        throughput,
+    } = changes.map_err(|error| match error {
+        IndexChangeError::Invalid(error) => Error::from(error),
+        IndexChangeError::TooMany => Error::TooManyIndexChanges,
+        IndexChangeError::NotFound(index) => Error::IndexNotFound {
+            table: table.name.clone(),
+            index,
+        },
+    })?;
+    if create.is_some() && is_changing(table, &definition) {
+        return Err(Error::TooManyIndexChanges);
+    }
+    for (name, units) in throughput {
+        replace(&mut definition, &name, |tree| match &mut tree.role {
+            Role::Index(index) => index.throughput = units,
+            Role::Items | Role::Expiry(_) => {}
+        });
+    }
+    if let Some(name) = delete {
+        replace(&mut definition, &name, |tree| tree.leaving = true);
+    }
+    if let Some(index) = create {
+        definition.add_tree(shared.new_space(), Role::Index(index));
+    }
+    Ok(definition)
+}
+
+fn billing(update: &UpdateTable, now: Billing) -> Billing {
+    let mut billing = now;
+    if let Some(units) = update.provisioned_throughput {
+        billing.read_units = units.read_capacity_units.try_into().unwrap_or(0);
+        billing.write_units = units.write_capacity_units.try_into().unwrap_or(0);
+        billing.on_demand = false;
+    }
+    match update.billing_mode {
+        Some(BillingMode::PayPerRequest) => Billing {
+            on_demand: true,
+            read_units: 0,
+            write_units: 0,
+        },
+        Some(BillingMode::Provisioned) => Billing {
+            on_demand: false,
+            ..billing
+        },
+        None => billing,
+    }
+}
+
+/// Whether an index of the table is being made or removed.
+fn is_changing(table: &Table, definition: &Definition) -> bool {
+    let changing = |tree: &Arc<TreeDef>| {
+        let index = tree.role.index()?;
+        Some(tree.leaving || !table.index_state(index.name.as_str()).1)
+    };
+    definition
+        .derived
+        .iter()
+        .filter_map(changing)
+        .any(|changing| changing)
+}
+
+/// Changes the definition of an index.
+fn replace(definition: &mut Definition, index: &IndexName, change: impl FnOnce(&mut TreeDef)) {
+    let mut trees = definition.derived.iter_mut();
+    if let Some(tree) = trees.find(|tree| tree.role.is_index(index.as_str())) {
+        change(Arc::make_mut(tree));
+    }
+}
+
+// ---- tags
+
+pub(crate) async fn tag_resource(
+    core: &Core,
+    via: Via,
+    input: TagResourceInput,
+) -> Result<(), Error> {
+    let (name, tags) = input.validate()?;
+    let change = move |_: &Table, mut definition: Definition| {
+        definition.tags.extend(tags);
+        too_many_tags(definition.tags.len())?;
+        Ok(definition)
+    };
+    via.alter(core, &name, change).await.map(drop)
+}
+
+pub(crate) async fn untag_resource(
+    core: &Core,
+    via: Via,
+    input: UntagResourceInput,
+) -> Result<(), Error> {
+    let (name, keys) = input.validate()?;
+    let change = move |_: &Table, mut definition: Definition| {
+        definition.tags.retain(|key, _| !keys.contains(key));
+        Ok(definition)
+    };
+    via.alter(core, &name, change).await.map(drop)
+}
+
+pub(crate) fn list_tags_of_resource(
+    core: &Core,
+    input: ListTagsOfResourceInput,
+) -> Result<ListTagsOfResourceOutput, Error> {
+    let table = core.any_table(input.validate()?.as_str())?;
+    Ok(ListTagsOfResourceOutput::new(&table.definition().tags))
+}
+
+// ---- time to live
+
+/// The attribute by which items of the table expire, and its tree.
+fn expiry(definition: &Definition) -> Option<(&AttributeName, &Arc<TreeDef>)> {
+    definition.derived.iter().find_map(|tree| match &tree.role {
+        Role::Expiry(attribute) if !tree.leaving => Some((attribute, tree)),
+        _ => None,
+    })
+}
+
+pub(crate) async fn update_time_to_live(
+    core: &Core,
+    via: Via,
+    input: UpdateTimeToLiveInput,
+) -> Result<UpdateTimeToLiveOutput, Error> {
+    let asked = input.time_to_live_specification.clone();
+    let update = input.validate()?;
+    let (name, shared) = (update.table.clone(), core.shared().clone());
+    let change = move |_: &Table, mut definition: Definition| {
+        update.fits(expiry(&definition).map(|(attribute, _)| attribute))?;
+        if update.enabled {
+            definition.add_tree(shared.new_space(), Role::Expiry(update.attribute));
+        } else {
+            definition
+                .derived
+                .retain(|tree| !matches!(tree.role, Role::Expiry(_)));
+        }
+        Ok(definition)
+    };
+    via.alter(core, &name, change).await?;
+    Ok(UpdateTimeToLiveOutput::new(asked))
+}
+
+pub(crate) fn describe_time_to_live(
+    core: &Core,
+    input: DescribeTimeToLiveInput,
+) -> Result<DescribeTimeToLiveOutput, Error> {
+    let table = core.any_table(input.validate()?.as_str())?;
+    let definition = table.definition();
+    let Some((attribute, tree)) = expiry(&definition) else {
+        let off = TimeToLiveStatus::Disabled;
+        return Ok(DescribeTimeToLiveOutput::new(off, None));
+    };
+    let status = match table.filled(tree.id) {
+        Some(Filled::All) | None => TimeToLiveStatus::Enabled,
+        Some(Filled::UpTo(_)) => TimeToLiveStatus::Enabling,
+    };
+    let attribute = Some(attribute.to_string());
+    Ok(DescribeTimeToLiveOutput::new(status, attribute))
+}
