@@ -5,6 +5,7 @@ use sealdb_model::ops::{
     DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
     DescribeTableOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
     PutItemInput, PutItemOutput, QueryInput, QueryOutput, ReturnValue, ScanInput, ScanOutput,
+    UpdateItemInput, UpdateItemOutput,
 };
 use sealdb_proto::v1;
 
@@ -78,6 +79,10 @@ operations! {
     /// Gets the item of a key.
     get_item(GetItemInput) -> GetItemOutput,
         "GetItem", GetItemRequest -> GetItemResponse, |_| true;
+    /// Changes attributes of the item of a key, or makes one. It is not sent again where the answer is lost: an update may
+    /// count.
+    update_item(UpdateItemInput) -> UpdateItemOutput,
+        "UpdateItem", UpdateItemRequest -> UpdateItemResponse, |_| false;
     /// Deletes the item of a key.
     delete_item(DeleteItemInput) -> DeleteItemOutput,
         "DeleteItem", DeleteItemRequest -> DeleteItemResponse, |input| input.return_values == ReturnValue::None

@@ -51,12 +51,12 @@ pub fn fuzz_protobuf(bytes: &[u8]) {
         PutItemRequest => PutItemInput;
         GetItemRequest => GetItemInput;
         DeleteItemRequest => DeleteItemInput;
+        UpdateItemRequest => UpdateItemInput;
         BatchWriteItemRequest => BatchWriteItemInput;
         QueryRequest => QueryInput;
         ScanRequest => ScanInput;
     }
     both_ways! {
-        UpdateItemRequest => UpdateItemInput;
         BatchGetItemRequest => BatchGetItemInput;
         TransactGetItemsRequest => TransactGetItemsInput;
         TransactWriteItemsRequest => TransactWriteItemsInput;

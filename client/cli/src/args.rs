@@ -52,7 +52,7 @@ pub(crate) enum Command {
     /// Create, list, describe and delete tables.
     #[command(subcommand)]
     Table(TableCommand),
-    /// Put, get and delete single items.
+    /// Put, get, update and delete items.
     #[command(subcommand)]
     Item(ItemCommand),
     /// Read the items of one partition key, in the order of the sort key.
@@ -153,6 +153,18 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         projection: ProjectionArgs,
     },
+    /// Change attributes of the item with a key, or make one.
+    Update {
+        #[command(flatten)]
+        key: ItemKey,
+        #[command(flatten)]
+        change: ChangeArgs,
+        #[command(flatten)]
+        condition: ConditionArgs,
+        /// Print attributes of the item: all of it as it was or is, or what was changed.
+        #[arg(long = "return", value_name = "WHICH")]
+        returned: Option<Returned>,
+    },
     /// Delete the item with a key.
     Delete {
         #[command(flatten)]
@@ -163,6 +175,37 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         condition: ConditionArgs,
     },
+}
+
+/// What an update does: clauses of an UpdateExpression.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct ChangeArgs {
+    /// Set attributes: "a = :v", "n = n + :one", "l = list_append(l, :more)".
+    #[arg(long, value_name = "ASSIGNMENT")]
+    pub(crate) set: Vec<String>,
+    /// Remove attributes, or elements of lists.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) remove: Vec<String>,
+    /// Add to numbers, or elements to sets: "n :one".
+    #[arg(long, value_name = "PATH VALUE")]
+    pub(crate) add: Vec<String>,
+    /// Delete elements of sets: "s :gone".
+    #[arg(long, value_name = "PATH VALUE")]
+    pub(crate) delete: Vec<String>,
+}
+
+/// Which attributes an update prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Returned {
+    /// The item as it was.
+    Old,
+    /// The item as it is.
+    New,
+    /// What was changed, as it was.
+    UpdatedOld,
+    /// What was changed, as it is.
+    UpdatedNew,
 }
 
 /// Under which condition a write happens.

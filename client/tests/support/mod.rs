@@ -346,6 +346,14 @@ impl SealDb for Service {
         }))
     }
 
+    async fn update_item(
+        &self,
+        request: Request<v1::UpdateItemRequest>,
+    ) -> Result<Response<v1::UpdateItemResponse>, Status> {
+        self.arrive("UpdateItem", request).await?;
+        Ok(Response::new(v1::UpdateItemResponse::default()))
+    }
+
     async fn delete_item(
         &self,
         request: Request<v1::DeleteItemRequest>,

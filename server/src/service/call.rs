@@ -35,6 +35,7 @@ names_table!(
     PutItemRequest,
     GetItemRequest,
     DeleteItemRequest,
+    UpdateItemRequest,
     QueryRequest,
     ScanRequest
 );

@@ -12,7 +12,7 @@ use sealdb_proto::v1::{
     DeleteItemRequest, DeleteItemResponse, DeleteTableRequest, DeleteTableResponse,
     DescribeTableRequest, DescribeTableResponse, GetItemRequest, GetItemResponse,
     ListTablesRequest, ListTablesResponse, PutItemRequest, PutItemResponse, QueryRequest,
-    QueryResponse, ScanRequest, ScanResponse,
+    QueryResponse, ScanRequest, ScanResponse, UpdateItemRequest, UpdateItemResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -98,6 +98,7 @@ operations! {
         delete_table, "DeleteTable", DeleteTableRequest, DeleteTableResponse;
         put_item, "PutItem", PutItemRequest, PutItemResponse;
         get_item, "GetItem", GetItemRequest, GetItemResponse;
+        update_item, "UpdateItem", UpdateItemRequest, UpdateItemResponse;
         delete_item, "DeleteItem", DeleteItemRequest, DeleteItemResponse;
         batch_write_item, "BatchWriteItem", BatchWriteItemRequest, BatchWriteItemResponse;
         query, "Query", QueryRequest, QueryResponse;

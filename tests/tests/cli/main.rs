@@ -9,6 +9,7 @@
 
 mod audit;
 mod closed;
+mod conditions;
 mod credentials;
 mod files;
 mod indexes;

@@ -9,6 +9,7 @@
 
 mod bad_values;
 mod canary;
+mod conditions;
 mod doors;
 mod hostile_bytes;
 mod kill;

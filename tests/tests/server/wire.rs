@@ -11,17 +11,20 @@ use sealdb_proto::v1::{
 use sealdb_tests::raw::Raw;
 use sealdb_tests::server::{Home, Server};
 
-pub(super) const OPERATIONS: [&str; 10] = [
+pub(super) const OPERATIONS: [&str; 13] = [
     "CreateTable",
     "DescribeTable",
     "ListTables",
     "DeleteTable",
     "PutItem",
     "GetItem",
+    "UpdateItem",
     "DeleteItem",
     "BatchWriteItem",
     "Query",
+    "QueryStream",
     "Scan",
+    "ScanStream",
 ];
 
 pub(super) fn value(value: Value) -> AttributeValue {

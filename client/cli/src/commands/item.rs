@@ -1,12 +1,14 @@
-//! `sealdb item`: put, get, delete.
+//! `sealdb item`: put, get, update, delete.
 
 use std::io::Read;
 
 use sealdb_model::Item;
-use sealdb_model::ops::{DeleteItemInput, GetItemInput, PutItemInput, ReturnValue};
+use sealdb_model::ops::{
+    DeleteItemInput, GetItemInput, PutItemInput, ReturnValue, UpdateItemInput,
+};
 use sealdb_proto::json;
 
-use crate::args::{ConditionArgs, Global, ItemCommand};
+use crate::args::{ChangeArgs, ConditionArgs, Global, ItemCommand, Returned};
 use crate::connect;
 use crate::error::CliError;
 use crate::expressions::names;
@@ -58,6 +60,27 @@ pub(crate) async fn run(
             let item = client.get_item(input).await?.item.ok_or(CliError::NoItem)?;
             output.item(&item, &shown(&item, &keys))
         }
+        ItemCommand::Update {
+            key,
+            change,
+            condition,
+            returned,
+        } => {
+            let client = connect::client(global).await?;
+            let keys = Keys::of(&client, &key.table).await?;
+            let mut input = UpdateItemInput::new(&key.table, keys.key(&key.pk, key.sk.as_deref())?)
+                .update_expression(change.expression());
+            if let Some(which) = returned {
+                input.return_values = which.into();
+            }
+            conditional!(input, condition);
+            let attributes = client.update_item(input).await?.attributes;
+            match attributes {
+                Some(item) => output.item(&item, &shown(&item, &keys)),
+                None if returned.is_some() => output.remark("there are no such attributes"),
+                None => output.done(&format!("updated 1 item of {}", key.table)),
+            }
+        }
         ItemCommand::Delete {
             key,
             return_old,
@@ -75,6 +98,34 @@ pub(crate) async fn run(
                 &format!("deleted the item, if there was one, from {}", key.table),
                 output,
             )
+        }
+    }
+}
+
+impl ChangeArgs {
+    /// The clauses together.
+    fn expression(&self) -> String {
+        let clauses = [
+            ("SET", &self.set),
+            ("REMOVE", &self.remove),
+            ("ADD", &self.add),
+            ("DELETE", &self.delete),
+        ];
+        let given = clauses.iter().filter(|(_, actions)| !actions.is_empty());
+        let texts: Vec<String> = given
+            .map(|(clause, actions)| format!("{clause} {}", actions.join(", ")))
+            .collect();
+        texts.join(" ")
+    }
+}
+
+impl From<Returned> for ReturnValue {
+    fn from(which: Returned) -> Self {
+        match which {
+            Returned::Old => ReturnValue::AllOld,
+            Returned::New => ReturnValue::AllNew,
+            Returned::UpdatedOld => ReturnValue::UpdatedOld,
+            Returned::UpdatedNew => ReturnValue::UpdatedNew,
         }
     }
 }
@@ -123,4 +174,23 @@ fn parse(text: &str, typed: bool) -> Result<Item, CliError> {
         }
     });
     parsed.map_err(|error| CliError::usage(format!("the item is not usable: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clauses_become_an_expression() {
+        let change = ChangeArgs {
+            set: vec!["a = :a".into(), "b = b + :b".into()],
+            remove: vec!["c".into()],
+            add: vec![],
+            delete: vec!["s :s".into()],
+        };
+        assert_eq!(
+            change.expression(),
+            "SET a = :a, b = b + :b REMOVE c DELETE s :s"
+        );
+    }
 }

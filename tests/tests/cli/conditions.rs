@@ -1,0 +1,110 @@
+//! Updates, conditions, filters and projections.
+
+use sealdb_tests::server::{Home, Server};
+use serde_json::json;
+
+fn shop() -> (Home, Server) {
+    let home = Home::new();
+    let server = home.start();
+    home.sealdb(&["table", "create", "stock", "--pk", "id:S"])
+        .ok();
+    for (id, pieces) in [("nail", 500), ("saw", 3)] {
+        let item = json!({"id": id, "pieces": pieces, "shelf": "A"});
+        home.sealdb(&["item", "put", "stock", &item.to_string()])
+            .ok();
+    }
+    (home, server)
+}
+
+#[test]
+fn an_item_is_updated_under_a_condition() {
+    let (home, _server) = shop();
+    let take = |pieces: &str| {
+        let values = format!(r#"{{":p": {{"N": "{pieces}"}}}}"#);
+        home.sealdb(&[
+            "item",
+            "update",
+            "stock",
+            "--pk",
+            "saw",
+            "--set",
+            "pieces = pieces - :p",
+            "--remove",
+            "shelf",
+            "--condition",
+            "pieces >= :p",
+            "--values",
+            &values,
+            "--return",
+            "new",
+            "--json",
+        ])
+    };
+    assert_eq!(
+        take("2").json(),
+        json!({"id": {"S": "saw"}, "pieces": {"N": "1"}})
+    );
+    let refused = take("2").refused(1);
+    assert!(
+        refused.contains("ConditionalCheckFailedException: The conditional request failed"),
+        "{refused}"
+    );
+    let new = json!({"id": "saw"}).to_string();
+    let put = ["item", "put", "stock", &new];
+    home.sealdb(&[&put[..], &["--condition", "attribute_not_exists(id)"]].concat())
+        .refused(1);
+    home.sealdb(&[
+        "item",
+        "delete",
+        "stock",
+        "--pk",
+        "saw",
+        "--condition",
+        "#p = :p",
+        "--names",
+        r##"{"#p": "pieces"}"##,
+        "--values",
+        r#"{":p": {"N": "1"}}"#,
+    ])
+    .ok();
+    let changes_nothing = home
+        .sealdb(&["item", "update", "stock", "--pk", "saw"])
+        .refused(2);
+    assert!(changes_nothing.contains("--set"), "{changes_nothing}");
+}
+
+#[test]
+fn reads_are_filtered_and_projected() {
+    let (home, _server) = shop();
+    let many = home
+        .sealdb(&[
+            "scan",
+            "stock",
+            "--filter",
+            "pieces > :p",
+            "--values",
+            r#"{":p": {"N": "100"}}"#,
+            "--projection",
+            "pieces",
+            "--json",
+        ])
+        .json();
+    assert_eq!(
+        many,
+        json!({"Items": [{"pieces": {"N": "500"}}], "Count": 1})
+    );
+    let shown = home
+        .sealdb(&[
+            "item",
+            "get",
+            "stock",
+            "--pk",
+            "saw",
+            "--projection",
+            "#s",
+            "--names",
+            r##"{"#s": "shelf"}"##,
+        ])
+        .ok();
+    assert_eq!(shown.split_whitespace().collect::<Vec<_>>(), ["shelf", "A"]);
+}
