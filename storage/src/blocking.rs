@@ -9,10 +9,11 @@ use std::task::{Context, Poll, Waker};
 
 use sealdb_crypto::Caller;
 use sealdb_model::ops::{
-    BatchGetItemInput, BatchGetItemOutput, BatchWriteItemInput, BatchWriteItemOutput,
-    CreateTableInput, CreateTableOutput, DeleteItemInput, DeleteItemOutput, DeleteTableInput,
-    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
-    DescribeTimeToLiveOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
+    BatchExecuteStatementInput, BatchExecuteStatementOutput, BatchGetItemInput, BatchGetItemOutput,
+    BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
+    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
+    DescribeTableOutput, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, ExecuteStatementInput,
+    ExecuteStatementOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
     ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
     QueryOutput, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
     TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
@@ -108,6 +109,10 @@ operations! {
     transact_get_items(TransactGetItemsInput) -> TransactGetItemsOutput => |core, input, _db| ops::transact_get_items::transact_get_items(core, Via::Blocking, input).await;
     /// Reads the items of one partition key in the order of the sort key, a page of at most 1 MB.
     query(QueryInput) -> QueryOutput => |core, input, _db| ops::query::query(core, Via::Blocking, input).await;
+    /// Carries out one PartiQL statement; what it selects, a page of at most 1 MB.
+    execute_statement(ExecuteStatementInput) -> ExecuteStatementOutput => |core, input, _db| ops::execute_statement::execute_statement(core, Via::Blocking, input).await;
+    /// Carries out up to 25 PartiQL statements, each of one item and on its own.
+    batch_execute_statement(BatchExecuteStatementInput) -> BatchExecuteStatementOutput => |core, input, _db| ops::batch_execute_statement::batch_execute_statement(core, Via::Blocking, input).await;
     /// Reads all items of a table or of a segment of it, a page of at most 1 MB.
     scan(ScanInput) -> ScanOutput => |core, input, _db| ops::scan::scan(core, Via::Blocking, input).await;
 }

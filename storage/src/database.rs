@@ -10,10 +10,11 @@ use sealdb_crypto::{
 };
 use sealdb_engine::{Engine, EngineError, FileEngine, FileOptions, SegmentSizes, database_exists};
 use sealdb_model::ops::{
-    BatchGetItemInput, BatchGetItemOutput, BatchWriteItemInput, BatchWriteItemOutput,
-    CreateTableInput, CreateTableOutput, DeleteItemInput, DeleteItemOutput, DeleteTableInput,
-    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
-    DescribeTimeToLiveOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
+    BatchExecuteStatementInput, BatchExecuteStatementOutput, BatchGetItemInput, BatchGetItemOutput,
+    BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
+    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
+    DescribeTableOutput, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, ExecuteStatementInput,
+    ExecuteStatementOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
     ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
     QueryOutput, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
     TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
@@ -493,6 +494,28 @@ impl Database {
     /// See [`Error::code`].
     pub async fn scan(&self, input: ScanInput) -> Result<ScanOutput, Error> {
         ops::scan::scan(&self.core, Via::Async, input).await
+    }
+
+    /// Carries out one PartiQL statement; what it selects, a page of at most 1 MB.
+    ///
+    /// # Errors
+    /// See [`Error::code`]; DuplicateItemException if it inserts an item of a key that has one.
+    pub async fn execute_statement(
+        &self,
+        input: ExecuteStatementInput,
+    ) -> Result<ExecuteStatementOutput, Error> {
+        ops::execute_statement::execute_statement(&self.core, Via::Async, input).await
+    }
+
+    /// Carries out up to 25 PartiQL statements, each of one item and on its own: what is wrong with one stands in its answer.
+    ///
+    /// # Errors
+    /// ValidationException if there are too many statements, or both reads and writes.
+    pub async fn batch_execute_statement(
+        &self,
+        input: BatchExecuteStatementInput,
+    ) -> Result<BatchExecuteStatementOutput, Error> {
+        ops::batch_execute_statement::batch_execute_statement(&self.core, Via::Async, input).await
     }
 }
 

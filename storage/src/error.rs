@@ -56,6 +56,9 @@ pub enum Error {
         /// The item that it met, if that was asked for and there was one.
         item: Option<Box<Item>>,
     },
+    /// A statement inserts an item of a key that has one. Nothing was written.
+    #[error("Duplicate primary key exists in table")]
+    DuplicateItem,
     /// A transaction was refused, by at least one of its actions. Nothing was written.
     #[error("{}", CancellationReason::summary(.0))]
     TransactionCanceled(Arc<[CancellationReason]>),
@@ -194,6 +197,7 @@ impl Error {
             Error::Validation(error) => error.code(),
             Error::TableNotFound(_) => ErrorCode::ResourceNotFoundException,
             Error::ConditionFailed { .. } => ErrorCode::ConditionalCheckFailedException,
+            Error::DuplicateItem => ErrorCode::DuplicateItemException,
             Error::TransactionCanceled(_) => ErrorCode::TransactionCanceledException,
             Error::IdempotentParameterMismatch => ErrorCode::IdempotentParameterMismatchException,
             Error::TransactionConflict => ErrorCode::TransactionConflictException,

@@ -268,6 +268,17 @@ fn every_target_keeps_its_promises_over_corpus_and_generated_inputs() {
             ],
             sealdb_model::fuzzing::fuzz_expressions,
         ),
+        run(
+            "statement",
+            &[
+                b"SELECT a, b.c[0] FROM \"t.t\".\"i\" WHERE pk = ? AND sk BETWEEN 1 AND 2 ORDER BY sk DESC".to_vec(),
+                b"INSERT INTO ttt VALUE {'pk': 'a', 'l': [1, NULL, TRUE], 's': <<'a', 'b'>>}".to_vec(),
+                b"UPDATE ttt SET a = list_append(a, ?) SET b = b + 1 REMOVE c WHERE pk = 'a' AND sk = 1".to_vec(),
+                b"DELETE FROM ttt WHERE pk = ? AND NOT (a IS MISSING OR a IN [1, 2]) RETURNING ALL OLD *".to_vec(),
+                b"EXISTS(SELECT * FROM ttt WHERE pk = 'a' AND begins_with(b, 'c') AND size(d) > 1)".to_vec(),
+            ],
+            sealdb_model::fuzzing::fuzz_statement,
+        ),
         run("number", &numbers, sealdb_model::fuzzing::fuzz_number),
         run("key_bytes", &numbers, sealdb_model::fuzzing::fuzz_key_bytes),
         run("protobuf", &messages, sealdb_proto::fuzz_protobuf),

@@ -27,6 +27,7 @@ mod fields;
 mod indexes;
 mod items;
 mod parse;
+mod partiql;
 mod reader;
 mod reads;
 mod shape;
@@ -178,6 +179,9 @@ pub fn fuzz_json_request(body: &[u8]) {
     one::<ops::BatchGetItemInput>(body);
     one::<ops::TransactWriteItemsInput>(body);
     one::<ops::TransactGetItemsInput>(body);
+    one::<ops::ExecuteStatementInput>(body);
+    one::<ops::BatchExecuteStatementInput>(body);
+    one::<ops::ExecuteTransactionInput>(body);
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub struct Text {
 const ANY: usize = usize::MAX;
 
 impl Shape {
-    const fn text(min: usize, max: usize) -> Shape {
+    pub(super) const fn text(min: usize, max: usize) -> Shape {
         Shape::Text(Text {
             min,
             max,

@@ -2,8 +2,9 @@
 
 use sealdb::crypto::Caller;
 use sealdb::model::ops::{
-    BatchWriteItemInput, CreateTableInput, DeleteItemInput, DeleteTableInput, DescribeTableInput,
-    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ScanInput, UpdateItemInput,
+    BatchExecuteStatementInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput,
+    DeleteTableInput, DescribeTableInput, ExecuteStatementInput, GetItemInput, ListTablesInput,
+    PutItemInput, QueryInput, ScanInput, UpdateItemInput,
 };
 use sealdb::{Database, Error, ErrorCode};
 use sealdb_proto::json_api::{self, Fields, Refused, Request, Response};
@@ -53,11 +54,13 @@ macro_rules! operations {
 
 operations! {
     "DynamoDB_20120810":
+        BatchExecuteStatement, batch_execute_statement, BatchExecuteStatementInput;
         BatchWriteItem, batch_write_item, BatchWriteItemInput;
         CreateTable, create_table, CreateTableInput;
         DeleteItem, delete_item, DeleteItemInput;
         DeleteTable, delete_table, DeleteTableInput;
         DescribeTable, describe_table, DescribeTableInput;
+        ExecuteStatement, execute_statement, ExecuteStatementInput;
         GetItem, get_item, GetItemInput;
         ListTables, list_tables, ListTablesInput;
         PutItem, put_item, PutItemInput;

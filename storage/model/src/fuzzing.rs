@@ -14,7 +14,9 @@ use crate::key::KeyBytes;
 use crate::map::Map;
 use crate::names::AttributeName;
 use crate::number::Number;
-use crate::schema::{KeyAttribute, KeySchema, ScalarType};
+use crate::ops::ReturnConsumedCapacity;
+use crate::partiql::{Plan, Reads, Request, Select, Statement};
+use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 use crate::size::{item_size, validate_item};
 use crate::value::AttributeValue;
 
@@ -170,6 +172,46 @@ fn sample() -> Map {
         ("pk", map.into()),
         ("sk", true.into()),
     ])
+}
+
+/// Text of a PartiQL statement: read in one form whatever it was, and bound to tables of every kind of key.
+pub fn fuzz_statement(data: &[u8]) {
+    let Ok(statement) = Statement::parse(&String::from_utf8_lossy(data)) else {
+        return;
+    };
+    let text = statement.to_string();
+    assert_eq!(
+        Statement::parse(&text).as_ref(),
+        Ok(&statement),
+        "a statement leads back to itself through {text}"
+    );
+    for key in schemas() {
+        let parameters = (0..statement.parameters())
+            .map(|at| match at % 3 {
+                0 => AttributeValue::S("p".to_owned()),
+                1 => AttributeValue::N(Number::from(at as u64)),
+                _ => AttributeValue::L(vec![AttributeValue::Null]),
+            })
+            .collect();
+        let request = Request {
+            statement: statement.clone(),
+            parameters,
+            consistent_read: false,
+            return_old: false,
+            return_consumed_capacity: ReturnConsumedCapacity::None,
+        };
+        let schema = TableSchema {
+            key,
+            indexes: Vec::new(),
+        };
+        if let Ok(Plan::Select(Select {
+            reads: Reads::Partitions(queries),
+            ..
+        })) = request.plan(&schema)
+        {
+            assert!(!queries.is_empty(), "something is read");
+        }
+    }
 }
 
 /// Schemas of each type, with and without a sort key; the key is `pk`, `sk`.

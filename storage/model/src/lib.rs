@@ -1,4 +1,4 @@
-//! The data model of SealDB: values, numbers, items, schemas, keys, limits and expressions, and the inputs and outputs
+//! The data model of SealDB: values, numbers, items, schemas, keys, limits, expressions and PartiQL, and the inputs and outputs
 //! of the operations, all as DynamoDB has them.
 //!
 //! Guaranteed: what passes a `validate` follows DynamoDB's rules; equal items are equal bytes; no bytes, however hostile,
@@ -21,6 +21,7 @@ mod map;
 mod names;
 mod number;
 pub mod ops;
+pub mod partiql;
 mod schema;
 mod size;
 mod value;

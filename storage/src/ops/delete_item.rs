@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sealdb_model::ops::{DeleteItemInput, DeleteItemOutput, ReturnConsumedCapacity, ReturnValue};
+use sealdb_model::ops::{
+    DeleteItem, DeleteItemInput, DeleteItemOutput, ReturnConsumedCapacity, ReturnValue,
+};
 
 use super::{Via, bytes_before, consumed_by_write, decode};
 use crate::commit::txn::Entry;
@@ -14,7 +16,15 @@ pub(crate) async fn delete_item(
     via: Via,
     input: DeleteItemInput,
 ) -> Result<DeleteItemOutput, Error> {
-    let delete = input.validate()?;
+    run(core, via, input.validate()?).await
+}
+
+/// Carries out a request that was checked.
+pub(super) async fn run(
+    core: &Core,
+    via: Via,
+    delete: DeleteItem,
+) -> Result<DeleteItemOutput, Error> {
     let table = core.table(delete.table.as_str())?;
     if let Some(guard) = &delete.guard {
         guard.fits(&table.schema)?;

@@ -3,9 +3,11 @@
 //! Each is written once, as an async function, for both faces of the database. [`Via`] tells it whether its thread may block:
 //! then pages are read and the log is synced on this very thread, and the future never suspends.
 
+pub(crate) mod batch_execute_statement;
 pub(crate) mod batch_get_item;
 pub(crate) mod batch_write_item;
 pub(crate) mod delete_item;
+pub(crate) mod execute_statement;
 pub(crate) mod get_item;
 mod page;
 pub(crate) mod put_item;

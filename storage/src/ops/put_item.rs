@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sealdb_model::ops::{PutItemInput, PutItemOutput, ReturnConsumedCapacity, ReturnValue};
+use sealdb_model::ops::{
+    PutItem, PutItemInput, PutItemOutput, ReturnConsumedCapacity, ReturnValue,
+};
 
 use super::{Via, bytes_before, consumed_by_write, decode, encode};
 use crate::commit::txn::Entry;
@@ -14,7 +16,11 @@ pub(crate) async fn put_item(
     via: Via,
     input: PutItemInput,
 ) -> Result<PutItemOutput, Error> {
-    let put = input.validate()?;
+    run(core, via, input.validate()?).await
+}
+
+/// Carries out a request that was checked.
+pub(super) async fn run(core: &Core, via: Via, put: PutItem) -> Result<PutItemOutput, Error> {
     let table = core.table(put.table.as_str())?;
     table.check_index_keys(&put.item)?;
     if let Some(guard) = &put.guard {

@@ -12,7 +12,11 @@ use crate::error::Error;
 use crate::table::Table;
 
 pub(crate) async fn query(core: &Core, via: Via, input: QueryInput) -> Result<QueryOutput, Error> {
-    let query = input.validate()?;
+    run(core, via, input.validate()?).await
+}
+
+/// Carries out a request that was checked.
+pub(super) async fn run(core: &Core, via: Via, query: Query) -> Result<QueryOutput, Error> {
     let table = core.table(query.table.as_str())?;
     let wanted = query.return_consumed_capacity;
     let request = request(&table, query)?;

@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use sealdb_model::ops::{ReadConsistency, ScanInput, ScanOutput, ScanSegment};
+use sealdb_model::ops::{ReadConsistency, Scan, ScanInput, ScanOutput, ScanSegment};
 
 use super::Via;
 use super::page::Request;
@@ -10,7 +10,11 @@ use crate::core::Core;
 use crate::error::Error;
 
 pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<ScanOutput, Error> {
-    let scan = input.validate()?;
+    run(core, via, input.validate()?).await
+}
+
+/// Carries out a request that was checked.
+pub(super) async fn run(core: &Core, via: Via, scan: Scan) -> Result<ScanOutput, Error> {
     let table = core.table(scan.table.as_str())?;
     scan.fits(&table.schema)?;
     let (lower, upper) = segment(scan.segment);

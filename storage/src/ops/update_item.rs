@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sealdb_model::ops::{UpdateItemInput, UpdateItemOutput};
+use sealdb_model::ops::{UpdateItem, UpdateItemInput, UpdateItemOutput};
 
 use super::{Via, consumed_by_write, encode, item_before};
 use crate::commit::txn::Entry;
@@ -14,7 +14,15 @@ pub(crate) async fn update_item(
     via: Via,
     input: UpdateItemInput,
 ) -> Result<UpdateItemOutput, Error> {
-    let update = input.validate()?;
+    run(core, via, input.validate()?).await
+}
+
+/// Carries out a request that was checked.
+pub(super) async fn run(
+    core: &Core,
+    via: Via,
+    update: UpdateItem,
+) -> Result<UpdateItemOutput, Error> {
     let table = core.table(update.table.as_str())?;
     update.fits(&table.schema)?;
     let key = table.stored_key(&table.schema.key_of_key(&update.key)?);

@@ -29,7 +29,7 @@ pub struct KeyConditionExpression {
 
 /// A test of one attribute.
 #[derive(Clone, PartialEq, Eq)]
-enum Test {
+pub(crate) enum Test {
     Compare(Comparator, AttributeValue),
     Between(AttributeValue, AttributeValue),
     BeginsWith(AttributeValue),
@@ -73,6 +73,11 @@ impl KeyConditionExpression {
         let mut tests = Vec::new();
         collect(condition, placeholders, &mut tests)?;
         Ok(Self { tests })
+    }
+
+    /// These tests of attributes, each attribute once.
+    pub(crate) fn of_tests(tests: Vec<(String, Test)>) -> Self {
+        Self { tests }
     }
 
     /// What KeyConditions stands for.

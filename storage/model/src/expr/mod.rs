@@ -12,18 +12,18 @@
 //! evaluated without further checks. The rules about placeholders hold for all expressions of a request together:
 //! `placeholders`. What was decided where AWS's documentation is silent stands in `DYNAMODB.md`.
 
-mod check;
-mod condition;
-mod key_condition;
+pub(crate) mod check;
+pub(crate) mod condition;
+pub(crate) mod key_condition;
 pub(crate) mod legacy;
 mod lexer;
-mod parser;
-mod path;
+pub(crate) mod parser;
+pub(crate) mod path;
 pub(crate) mod placeholders;
-mod predicate;
+pub(crate) mod predicate;
 mod projection;
 mod reserved;
-mod update;
+pub(crate) mod update;
 mod update_check;
 mod update_grammar;
 

@@ -20,6 +20,7 @@ pub(crate) struct Path {
 
 /// One step within a value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Part {
     /// Into a map.
     Name(Box<str>),

@@ -31,7 +31,7 @@ impl std::fmt::Debug for ConditionExpression {
 
 /// What is true or false of an item.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Test {
+pub(crate) enum Test {
     /// One holds.
     Any(Vec<Test>),
     /// All hold.
@@ -49,7 +49,7 @@ pub(super) enum Test {
 
 /// What has a value, or none.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Term {
+pub(crate) enum Term {
     Path(Path),
     Value(AttributeValue),
     Size(Box<Term>),
@@ -66,7 +66,7 @@ impl ConditionExpression {
         Ok(Self::of(compile(&condition, placeholders)))
     }
 
-    pub(super) fn of(test: Test) -> Self {
+    pub(crate) fn of(test: Test) -> Self {
         Self { test }
     }
 
@@ -93,6 +93,7 @@ impl ConditionExpression {
             return Ok(());
         };
         let parameter = match parameter {
+            FilterParameter::Where => return Ok(()),
             FilterParameter::FilterExpression => "Filter Expression",
             FilterParameter::QueryFilter => "QueryFilter",
             FilterParameter::ScanFilter => "ScanFilter",
@@ -133,6 +134,8 @@ pub enum FilterParameter {
     QueryFilter,
     /// ScanFilter.
     ScanFilter,
+    /// WHERE of a statement, which may speak of the key.
+    Where,
 }
 
 /// Whether an attribute is one of the key.
@@ -303,7 +306,7 @@ fn size(value: &AttributeValue) -> Option<usize> {
 }
 
 /// How two values of one type are ordered, if the type has an order.
-pub(super) fn order(a: Option<&AttributeValue>, b: Option<&AttributeValue>) -> Option<Ordering> {
+pub(crate) fn order(a: Option<&AttributeValue>, b: Option<&AttributeValue>) -> Option<Ordering> {
     match (a?, b?) {
         (AttributeValue::S(a), AttributeValue::S(b)) => Some(a.cmp(b)),
         (AttributeValue::N(a), AttributeValue::N(b)) => Some(a.cmp(b)),

@@ -38,14 +38,14 @@ impl std::fmt::Debug for UpdateExpression {
 
 /// A change at a path.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Action {
-    pub(super) path: Path,
-    pub(super) change: Change,
+pub(crate) struct Action {
+    pub(crate) path: Path,
+    pub(crate) change: Change,
 }
 
 /// What happens at a path.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Set(Value),
     Remove,
     /// Adds a number to a number, or elements to a set; or appends a list to a list, in AttributeUpdates only.
@@ -56,14 +56,14 @@ pub(super) enum Change {
 
 /// What a path is set to.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Operand(Operand),
     Plus(Operand, Operand),
     Minus(Operand, Operand),
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Operand {
+pub(crate) enum Operand {
     Path(Path),
     Value(AttributeValue),
     IfNotExists(Path, Box<Operand>),
@@ -100,7 +100,7 @@ impl UpdateExpression {
     }
 
     /// Changes whose paths are those of the tree.
-    pub(super) fn of(mut actions: Vec<Action>, tree: PathTree, mistyped: &'static str) -> Self {
+    pub(crate) fn of(mut actions: Vec<Action>, tree: PathTree, mistyped: &'static str) -> Self {
         actions.sort_by(|a, b| a.path.cmp(&b.path));
         Self {
             actions,

@@ -296,6 +296,35 @@ impl ConsumedCapacity {
     }
 }
 
+/// The sum for one table.
+impl AddAssign for ConsumedCapacity {
+    fn add_assign(&mut self, other: Self) {
+        self.total += other.total;
+        add_optional(&mut self.table, other.table);
+        for (name, capacity) in other.local_secondary_indexes {
+            *self.local_secondary_indexes.entry(name).or_default() += capacity;
+        }
+        for (name, capacity) in other.global_secondary_indexes {
+            *self.global_secondary_indexes.entry(name).or_default() += capacity;
+        }
+    }
+}
+
+impl AddAssign for Capacity {
+    fn add_assign(&mut self, other: Self) {
+        self.capacity_units += other.capacity_units;
+        add_optional(&mut self.read_capacity_units, other.read_capacity_units);
+        add_optional(&mut self.write_capacity_units, other.write_capacity_units);
+    }
+}
+
+fn add_optional<T: AddAssign>(sum: &mut Option<T>, more: Option<T>) {
+    match (sum.as_mut(), more) {
+        (Some(sum), Some(more)) => *sum += more,
+        (_, more) => *sum = sum.take().or(more),
+    }
+}
+
 /// Size of the item collection that a write changed: all items of one partition key, with their local indexes.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 
 use crate::error::ValidationError;
 
+mod batch_execute_statement;
 mod batch_get_item;
 mod batch_write_item;
 mod capacity;
@@ -16,6 +17,8 @@ mod create_table;
 mod delete_item;
 mod delete_table;
 mod describe_table;
+mod execute_statement;
+mod execute_transaction;
 mod get_item;
 mod index_read;
 mod legacy;
@@ -35,6 +38,11 @@ mod update_item;
 mod update_table;
 mod write;
 
+pub use batch_execute_statement::{
+    BatchExecuteStatement, BatchExecuteStatementInput, BatchExecuteStatementOutput,
+    BatchStatementError, BatchStatementErrorCode, BatchStatementRequest, BatchStatementResponse,
+    MAX_BATCH_STATEMENTS,
+};
 pub use batch_get_item::{
     BatchGetItem, BatchGetItemInput, BatchGetItemOutput, KeysAndAttributes, MAX_BATCH_KEYS,
     TableReads,
@@ -54,6 +62,13 @@ pub use create_table::{
 pub use delete_item::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 pub use delete_table::{DeleteTable, DeleteTableInput, DeleteTableOutput};
 pub use describe_table::{DescribeTable, DescribeTableInput, DescribeTableOutput};
+pub use execute_statement::{
+    ExecuteStatement, ExecuteStatementInput, ExecuteStatementOutput, MAX_NEXT_TOKEN, MAX_STATEMENT,
+};
+pub use execute_transaction::{
+    ExecuteTransaction, ExecuteTransactionInput, ExecuteTransactionOutput, MAX_TRANSACT_STATEMENTS,
+    ParameterizedStatement,
+};
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
 pub use index_read::{EntryKey, IndexPlan, backfilling_index, no_such_index};
 pub use legacy::{
