@@ -11,8 +11,10 @@ use rustix::io::{Errno, ReadWriteFlags};
 use crate::EngineError;
 use crate::runs::{Run, padding};
 
-/// Zeros are written in pieces of 1 MiB.
-const ZERO_PIECE: usize = 1 << 20;
+/// Zeros are written in pieces of 64 KiB. The system caches a file in units as long as the writes that made them (folios), and a sync of
+/// a record looks through the whole unit: in pieces of 1 MiB a write of 600 bytes with its sync took 207 µs, in these 183 (medians of
+/// five interleaved rounds of 600, ext4, Linux 6.18); in pieces of 4 and 16 KiB it took longer again, 212 and 192.
+const ZERO_PIECE: usize = 64 << 10;
 
 /// Bytes are read before they are zeroed, in pieces of 64 KiB.
 const CLEAR_PIECE: u64 = 64 << 10;
