@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A counter of this process in `/proc/self/io`, such as `write_bytes`. 0 where the system does not count.
+/// A counter of this process in `/proc/self/io`, such as `wchar`. 0 where the system does not count.
 pub fn counter(name: &str) -> u64 {
     let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
     let value = |line: &str| {
