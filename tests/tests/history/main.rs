@@ -29,6 +29,7 @@ mod run;
 mod suite;
 mod threads;
 mod trace;
+mod updates;
 mod world;
 
 use std::time::Duration;

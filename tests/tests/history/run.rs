@@ -145,7 +145,8 @@ impl<'k> Run<'k> {
             return self.create_table();
         }
         match self.rng.below(100) {
-            0..42 => self.put_or_delete(),
+            0..33 => self.put_or_delete(),
+            33..42 => self.update(),
             42..52 => self.batch(),
             52..59 => self.get(),
             59..71 => self.query(),
@@ -164,7 +165,7 @@ impl<'k> Run<'k> {
     // ---- writes
 
     /// Applies pieces that are each whole or absent, in order, by one call.
-    fn write<T>(
+    pub fn write<T>(
         &mut self,
         pieces: &[Vec<Change>],
         call: impl FnOnce(&blocking::Database) -> Result<T, Error>,
@@ -183,7 +184,7 @@ impl<'k> Run<'k> {
         }
     }
 
-    fn any_table(&mut self) -> (String, Shape) {
+    pub fn any_table(&mut self) -> (String, Shape) {
         let n = self.rng.below(self.model.tables.len());
         let (name, table) = self
             .model
