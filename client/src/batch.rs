@@ -1,9 +1,9 @@
-//! Batches to their end: BatchWriteItem until nothing is unprocessed.
+//! Batches to their end: BatchWriteItem and BatchGetItem until nothing is unprocessed.
 
 use std::collections::BTreeMap;
 
-use sealdb_model::ErrorCode;
-use sealdb_model::ops::{BatchWriteItemInput, WriteRequest};
+use sealdb_model::ops::{BatchGetItemInput, BatchWriteItemInput, KeysAndAttributes, WriteRequest};
+use sealdb_model::{ErrorCode, Item};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -53,24 +53,68 @@ impl Client {
             } else {
                 tries + 1
             };
-            match self.caller().retry().wait(tries) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => {
-                    let source = Error::new(
-                        ErrorCode::ThrottlingException,
-                        format!("the server left the same requests unprocessed {tries} times"),
-                    );
-                    return Err(BatchWriteError {
-                        unprocessed: requests,
-                        source,
-                    });
-                }
+            if let Err(source) = self.pause(tries).await {
+                return Err(BatchWriteError {
+                    unprocessed: requests,
+                    source,
+                });
             }
         }
         Ok(())
+    }
+
+    /// BatchGetItem, asked again for what came back as unprocessed until nothing does, with waits as
+    /// [`Client::batch_write_all`] has them.
+    ///
+    /// # Errors
+    /// Why not all could be read.
+    pub async fn batch_get_all(
+        &self,
+        input: BatchGetItemInput,
+    ) -> Result<BTreeMap<String, Vec<Item>>, Error> {
+        let mut wanted = input.request_items;
+        let mut found: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        let mut tries = 0;
+        while !wanted.is_empty() {
+            let before = count_keys(&wanted);
+            let asked = BatchGetItemInput::new().request_items(wanted);
+            let output = self.batch_get_item(asked).await?;
+            for (table, items) in output.responses {
+                found.entry(table).or_default().extend(items);
+            }
+            wanted = output.unprocessed_keys;
+            if wanted.is_empty() {
+                break;
+            }
+            tries = if count_keys(&wanted) < before {
+                1
+            } else {
+                tries + 1
+            };
+            self.pause(tries).await?;
+        }
+        Ok(found)
+    }
+
+    /// Waits before a batch is sent again; an error when that was often enough.
+    async fn pause(&self, tries: u32) -> Result<(), Error> {
+        match self.caller().retry().wait(tries) {
+            Some(wait) => {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            None => Err(Error::new(
+                ErrorCode::ThrottlingException,
+                format!("the server left the same requests unprocessed {tries} times"),
+            )),
+        }
     }
 }
 
 fn count(requests: &BTreeMap<String, Vec<WriteRequest>>) -> usize {
     requests.values().map(Vec::len).sum()
+}
+
+fn count_keys(wanted: &BTreeMap<String, KeysAndAttributes>) -> usize {
+    wanted.values().map(|wanted| wanted.keys.len()).sum()
 }

@@ -1,11 +1,15 @@
 //! The operations.
 
 use sealdb_model::ops::{
-    BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
-    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
-    PutItemInput, PutItemOutput, QueryInput, QueryOutput, ReturnValue, ScanInput, ScanOutput,
-    UpdateItemInput, UpdateItemOutput,
+    BatchGetItemInput, BatchGetItemOutput, BatchWriteItemInput, BatchWriteItemOutput,
+    CreateTableInput, CreateTableOutput, DeleteItemInput, DeleteItemOutput, DeleteTableInput,
+    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
+    DescribeTimeToLiveOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
+    QueryOutput, ReturnValue, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
+    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
+    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    UpdateTimeToLiveOutput,
 };
 use sealdb_proto::v1;
 
@@ -31,6 +35,22 @@ impl Client {
         })
     }
 
+    /// Writes up to 100 items, all of them or none. Without a client request token it gets one of its own, so that it may be sent
+    /// again: the server carries a token out once.
+    ///
+    /// # Errors
+    /// Those of the operation, and those of the way to the server: see [`Error::code`]. What became of each action of a
+    /// cancelled transaction says [`Error::cancellation_reasons`].
+    pub async fn transact_write_items(
+        &self,
+        mut input: TransactWriteItemsInput,
+    ) -> Result<TransactWriteItemsOutput, Error> {
+        if input.client_request_token.is_none() {
+            input.client_request_token = random_token();
+        }
+        self.transact_once(input).await
+    }
+
     pub(crate) fn caller(&self) -> &Caller {
         &self.caller
     }
@@ -38,7 +58,7 @@ impl Client {
 
 /// One method for each operation; the last column says whether an input may be carried out twice without harm.
 macro_rules! operations {
-    ($($(#[$doc:meta])* $method:ident($input:ident) -> $output:ident,
+    ($($(#[$doc:meta])* $visible:vis $method:ident($input:ident) -> $output:ty,
         $path:literal, $request:ident -> $response:ident, $harmless:expr;)*) => {
         impl Client {
             $(
@@ -46,7 +66,7 @@ macro_rules! operations {
                 ///
                 /// # Errors
                 /// Those of the operation, and those of the way to the server: see [`Error::code`].
-                pub async fn $method(&self, input: $input) -> Result<$output, Error> {
+                $visible async fn $method(&self, input: $input) -> Result<$output, Error> {
                     let harmless: fn(&$input) -> bool = $harmless;
                     let harmless = harmless(&input);
                     let request = v1::$request::from(input);
@@ -61,40 +81,76 @@ macro_rules! operations {
 
 operations! {
     /// Creates a table, sealed under a key of its own.
-    create_table(CreateTableInput) -> CreateTableOutput,
+    pub create_table(CreateTableInput) -> CreateTableOutput,
         "CreateTable", CreateTableRequest -> CreateTableResponse, |_| false;
     /// Describes a table.
-    describe_table(DescribeTableInput) -> DescribeTableOutput,
+    pub describe_table(DescribeTableInput) -> DescribeTableOutput,
         "DescribeTable", DescribeTableRequest -> DescribeTableResponse, |_| true;
     /// Lists the names of tables, a page at a time; see [`Client::list_tables_pages`].
-    list_tables(ListTablesInput) -> ListTablesOutput,
+    pub list_tables(ListTablesInput) -> ListTablesOutput,
         "ListTables", ListTablesRequest -> ListTablesResponse, |_| true;
     /// Deletes a table with its items and its key.
-    delete_table(DeleteTableInput) -> DeleteTableOutput,
+    pub delete_table(DeleteTableInput) -> DeleteTableOutput,
         "DeleteTable", DeleteTableRequest -> DeleteTableResponse, |_| false;
+    /// Changes a table's settings, and its global indexes while it is in use.
+    pub update_table(UpdateTableInput) -> UpdateTableOutput,
+        "UpdateTable", UpdateTableRequest -> UpdateTableResponse, |_| false;
+    /// Switches on or off that items expire.
+    pub update_time_to_live(UpdateTimeToLiveInput) -> UpdateTimeToLiveOutput,
+        "UpdateTimeToLive", UpdateTimeToLiveRequest -> UpdateTimeToLiveResponse, |_| false;
+    /// Tells whether items expire.
+    pub describe_time_to_live(DescribeTimeToLiveInput) -> DescribeTimeToLiveOutput,
+        "DescribeTimeToLive", DescribeTimeToLiveRequest -> DescribeTimeToLiveResponse, |_| true;
+    /// Gives tags to a table.
+    pub tag_resource(TagResourceInput) -> (),
+        "TagResource", TagResourceRequest -> TagResourceResponse, |_| true;
+    /// Takes tags from a table.
+    pub untag_resource(UntagResourceInput) -> (),
+        "UntagResource", UntagResourceRequest -> UntagResourceResponse, |_| true;
+    /// Lists the tags of a table.
+    pub list_tags_of_resource(ListTagsOfResourceInput) -> ListTagsOfResourceOutput,
+        "ListTagsOfResource", ListTagsOfResourceRequest -> ListTagsOfResourceResponse, |_| true;
     /// Puts an item in place of the one of the same key.
-    put_item(PutItemInput) -> PutItemOutput,
+    pub put_item(PutItemInput) -> PutItemOutput,
         "PutItem", PutItemRequest -> PutItemResponse, |input| input.return_values == ReturnValue::None
             && input.condition_expression.is_none() && input.expected.is_none();
     /// Gets the item of a key.
-    get_item(GetItemInput) -> GetItemOutput,
+    pub get_item(GetItemInput) -> GetItemOutput,
         "GetItem", GetItemRequest -> GetItemResponse, |_| true;
     /// Changes attributes of the item of a key, or makes one. It is not sent again where the answer is lost: an update may
     /// count.
-    update_item(UpdateItemInput) -> UpdateItemOutput,
+    pub update_item(UpdateItemInput) -> UpdateItemOutput,
         "UpdateItem", UpdateItemRequest -> UpdateItemResponse, |_| false;
     /// Deletes the item of a key.
-    delete_item(DeleteItemInput) -> DeleteItemOutput,
+    pub delete_item(DeleteItemInput) -> DeleteItemOutput,
         "DeleteItem", DeleteItemRequest -> DeleteItemResponse, |input| input.return_values == ReturnValue::None
             && input.condition_expression.is_none() && input.expected.is_none();
     /// Puts and deletes up to 25 items, each by itself. What was not done comes back as unprocessed;
     /// [`Client::batch_write_all`] sends it again.
-    batch_write_item(BatchWriteItemInput) -> BatchWriteItemOutput,
+    pub batch_write_item(BatchWriteItemInput) -> BatchWriteItemOutput,
         "BatchWriteItem", BatchWriteItemRequest -> BatchWriteItemResponse, |_| true;
+    /// Gets up to 100 items, each by itself. What was not read comes back as unprocessed; [`Client::batch_get_all`] asks for
+    /// it again.
+    pub batch_get_item(BatchGetItemInput) -> BatchGetItemOutput,
+        "BatchGetItem", BatchGetItemRequest -> BatchGetItemResponse, |_| true;
+    /// Gets up to 100 items as they were at one moment.
+    pub transact_get_items(TransactGetItemsInput) -> TransactGetItemsOutput,
+        "TransactGetItems", TransactGetItemsRequest -> TransactGetItemsResponse, |_| true;
+    /// TransactWriteItems as it is.
+    transact_once(TransactWriteItemsInput) -> TransactWriteItemsOutput,
+        "TransactWriteItems", TransactWriteItemsRequest -> TransactWriteItemsResponse,
+        |input| input.client_request_token.is_some();
     /// Reads items of one partition key, a page at a time; see [`Client::query_pages`].
-    query(QueryInput) -> QueryOutput,
+    pub query(QueryInput) -> QueryOutput,
         "Query", QueryRequest -> QueryResponse, |_| true;
     /// Reads all items, a page at a time; see [`Client::scan_pages`].
-    scan(ScanInput) -> ScanOutput,
+    pub scan(ScanInput) -> ScanOutput,
         "Scan", ScanRequest -> ScanResponse, |_| true;
+}
+
+/// 128 random bits in hexadecimal digits; `None` without randomness, and then the transaction is sent once.
+fn random_token() -> Option<String> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(format!("{:032x}", u128::from_le_bytes(bytes)))
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 ///   not carried out (throttling, a full disk, a server that shuts down),
 /// - where no connection came about, so that nothing was sent (but not where the server's certificate is wrong),
 /// - where the answer is lost (broken connection, time limit), *if* carrying the request out twice is as carrying it
-///   out once: reads; PutItem and DeleteItem, unless they have a condition or ask for the old item; BatchWriteItem.
+///   out once: reads; PutItem and DeleteItem, unless they have a condition or ask for the old item; BatchWriteItem;
+///   TransactWriteItems, for its token.
 ///
 /// A PutItem that is sent again may undo a put of somebody else's that came in between, as with DynamoDB's own SDKs. Who
 /// minds sets [`RetryPolicy::none`] and decides by [`Error::code`](crate::Error::code).

@@ -9,8 +9,9 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use sealdb_client::model::ops::{
-    BatchWriteItemInput, CreateTableInput, DeleteItemInput, DescribeTableInput, GetItemInput,
-    ListTablesInput, PutItemInput, QueryInput, ReturnValue, ScanInput,
+    BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput, DescribeTableInput,
+    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ReturnValue, ScanInput, TransactPut,
+    TransactWriteItemsInput, UpdateItemInput,
 };
 use sealdb_client::model::{AttributeValue, ErrorCode, Item, Map};
 use sealdb_client::{Client, Credential, Endpoint, Error, RetryPolicy, Trust};
@@ -407,6 +408,51 @@ async fn a_stream_goes_to_the_end_and_goes_on_where_it_broke() {
             .is_err(),
         "a stream without a last page"
     );
+}
+
+#[tokio::test]
+async fn keys_are_asked_for_again_until_all_are_read() {
+    let server = Server::start().await;
+    let client = Client::connect(server.endpoint()).await.unwrap();
+    let wanted = || {
+        (0..25).fold(BatchGetItemInput::new(), |batch, n| {
+            batch.key(if n % 2 == 0 { "a" } else { "b" }, Map::from([("n", n)]))
+        })
+    };
+    *server.state.batch_room.lock().unwrap() = 10;
+    let found = client.batch_get_all(wanted()).await.unwrap();
+    assert_eq!((found["a"].len(), found["b"].len()), (13, 12));
+    assert_eq!(server.state.calls(), ["BatchGetItem"; 3]);
+    *server.state.batch_room.lock().unwrap() = 0;
+    let error = client.batch_get_all(wanted()).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ThrottlingException);
+}
+
+#[tokio::test]
+async fn a_transaction_is_sent_again_for_its_token_and_an_update_is_not() {
+    let server = Server::start().await;
+    let client = Client::connect(server.endpoint()).await.unwrap();
+    let transaction = || {
+        let put = TransactPut::new("t", Item::from([("pk", "AT")]));
+        TransactWriteItemsInput::new().action(put)
+    };
+    server.state.script([Step::Cut]);
+    client.transact_write_items(transaction()).await.unwrap();
+    client
+        .transact_write_items(transaction().client_request_token("mine"))
+        .await
+        .unwrap();
+    client.transact_write_items(transaction()).await.unwrap();
+    assert_eq!(server.state.calls(), ["TransactWriteItems"; 4]);
+    let tokens = server.state.tokens.lock().unwrap().clone();
+    assert_eq!(tokens[0].len(), 32);
+    assert_eq!(tokens[1], "mine");
+    assert_ne!(tokens[0], tokens[2]);
+
+    server.state.script([Step::Cut]);
+    let update = UpdateItemInput::new("t", Map::from([("pk", "AT")]));
+    let error = client.update_item(update).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::UnknownOutcomeException);
 }
 
 #[tokio::test]

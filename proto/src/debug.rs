@@ -8,11 +8,13 @@ use prost::Message;
 use crate::v1::attribute_value::Value;
 use crate::v1::{
     AttributeDefinition, AttributeValue, BinarySet, CancellationReason, ConditionCheck,
-    ConsumedCapacity, DeleteItemRequest, GetItemRequest, GlobalSecondaryIndex,
-    GlobalSecondaryIndexDescription, KeySchemaElement, KeysAndAttributes, ListValue,
-    LocalSecondaryIndex, LocalSecondaryIndexDescription, MapValue, NumberSet, Projection,
-    PutItemRequest, QueryRequest, ScanRequest, StringSet, TransactDelete, TransactGet, TransactPut,
-    TransactUpdate, TransactWriteItemsRequest, UpdateItemRequest,
+    ConsumedCapacity, DeleteItemRequest, DescribeTimeToLiveResponse, GetItemRequest,
+    GlobalSecondaryIndex, GlobalSecondaryIndexDescription, GlobalSecondaryIndexUpdate,
+    KeySchemaElement, KeysAndAttributes, ListValue, LocalSecondaryIndex,
+    LocalSecondaryIndexDescription, MapValue, NumberSet, Projection, PutItemRequest, QueryRequest,
+    ScanRequest, StringSet, Tag, TimeToLiveSpecification, TransactDelete, TransactGet, TransactPut,
+    TransactUpdate, TransactWriteItemsRequest, UntagResourceRequest, UpdateGlobalSecondaryIndex,
+    UpdateItemRequest,
 };
 
 impl Debug for AttributeValue {
@@ -87,7 +89,9 @@ length_only! {
     PutItemRequest GetItemRequest DeleteItemRequest UpdateItemRequest QueryRequest ScanRequest
     KeysAndAttributes TransactGet ConditionCheck TransactPut TransactDelete TransactUpdate
     TransactWriteItemsRequest CancellationReason ConsumedCapacity Projection LocalSecondaryIndex
-    GlobalSecondaryIndex LocalSecondaryIndexDescription GlobalSecondaryIndexDescription
+    GlobalSecondaryIndex LocalSecondaryIndexDescription GlobalSecondaryIndexDescription Tag
+    UntagResourceRequest TimeToLiveSpecification DescribeTimeToLiveResponse
+    UpdateGlobalSecondaryIndex GlobalSecondaryIndexUpdate
 }
 
 impl Debug for AttributeDefinition {

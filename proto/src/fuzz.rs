@@ -48,22 +48,32 @@ pub fn fuzz_protobuf(bytes: &[u8]) {
         DescribeTableRequest => DescribeTableInput;
         ListTablesRequest => ListTablesInput;
         DeleteTableRequest => DeleteTableInput;
+        UpdateTableRequest => UpdateTableInput;
+        UpdateTimeToLiveRequest => UpdateTimeToLiveInput;
+        DescribeTimeToLiveRequest => DescribeTimeToLiveInput;
+        TagResourceRequest => TagResourceInput;
+        UntagResourceRequest => UntagResourceInput;
+        ListTagsOfResourceRequest => ListTagsOfResourceInput;
         PutItemRequest => PutItemInput;
         GetItemRequest => GetItemInput;
         DeleteItemRequest => DeleteItemInput;
         UpdateItemRequest => UpdateItemInput;
         BatchWriteItemRequest => BatchWriteItemInput;
+        TransactWriteItemsRequest => TransactWriteItemsInput;
+        TransactGetItemsRequest => TransactGetItemsInput;
+        BatchGetItemRequest => BatchGetItemInput;
         QueryRequest => QueryInput;
         ScanRequest => ScanInput;
     }
     both_ways! {
-        BatchGetItemRequest => BatchGetItemInput;
-        TransactGetItemsRequest => TransactGetItemsInput;
-        TransactWriteItemsRequest => TransactWriteItemsInput;
         CreateTableResponse => CreateTableOutput;
         DescribeTableResponse => DescribeTableOutput;
         ListTablesResponse => ListTablesOutput;
         DeleteTableResponse => DeleteTableOutput;
+        UpdateTableResponse => UpdateTableOutput;
+        UpdateTimeToLiveResponse => UpdateTimeToLiveOutput;
+        DescribeTimeToLiveResponse => DescribeTimeToLiveOutput;
+        ListTagsOfResourceResponse => ListTagsOfResourceOutput;
         PutItemResponse => PutItemOutput;
         GetItemResponse => GetItemOutput;
         DeleteItemResponse => DeleteItemOutput;

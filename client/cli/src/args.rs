@@ -52,7 +52,7 @@ pub(crate) enum Command {
     /// Create, list, describe and delete tables.
     #[command(subcommand)]
     Table(TableCommand),
-    /// Put, get, update and delete items.
+    /// Put, get, update and delete items, one, many or in a transaction.
     #[command(subcommand)]
     Item(ItemCommand),
     /// Read the items of one partition key, in the order of the sort key.
@@ -153,6 +153,19 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         projection: ProjectionArgs,
     },
+    /// Get the items with many keys.
+    BatchGet {
+        /// Name of the table.
+        table: String,
+        /// The keys, a JSON object a line; "-" reads stdin.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The JSON is in DynamoDB's notation: {"id": {"S": "x"}}.
+        #[arg(long)]
+        typed: bool,
+        #[command(flatten)]
+        projection: ProjectionArgs,
+    },
     /// Change attributes of the item with a key, or make one.
     Update {
         #[command(flatten)]
@@ -174,6 +187,12 @@ pub(crate) enum ItemCommand {
         return_old: bool,
         #[command(flatten)]
         condition: ConditionArgs,
+    },
+    /// Write several items of any tables, all of them or none.
+    Transact {
+        /// The input of TransactWriteItems as JSON, or its list of TransactItems alone; "-" reads stdin.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
     },
 }
 

@@ -1,6 +1,6 @@
 //! A tiny server behind real TLS, and a relay before it that can cut connections.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 use sealdb_client::model::ops::{
-    ListTablesInput, ListTablesOutput, QueryInput, QueryOutput, WriteRequest,
+    BatchGetItemInput, BatchGetItemOutput, ListTablesInput, ListTablesOutput, QueryInput,
+    QueryOutput, WriteRequest,
 };
 use sealdb_client::model::{AttributeValue, ErrorCode, Item, Map};
 use sealdb_client::{Credential, Endpoint, RetryPolicy, Trust};
@@ -54,6 +55,8 @@ pub(crate) struct State {
     pub(crate) cut: Notify,
     /// How many requests of a batch are done at once.
     pub(crate) batch_room: Mutex<usize>,
+    /// Tokens of the transactions that were carried out.
+    pub(crate) tokens: Mutex<Vec<String>>,
     /// Items of the last PutItem.
     pub(crate) item: Mutex<Option<v1::MapValue>>,
 }
@@ -326,6 +329,54 @@ impl SealDb for Service {
         ))
     }
 
+    async fn update_table(
+        &self,
+        request: Request<v1::UpdateTableRequest>,
+    ) -> Result<Response<v1::UpdateTableResponse>, Status> {
+        self.arrive("UpdateTable", request).await?;
+        Ok(Response::new(v1::UpdateTableResponse::default()))
+    }
+
+    async fn update_time_to_live(
+        &self,
+        request: Request<v1::UpdateTimeToLiveRequest>,
+    ) -> Result<Response<v1::UpdateTimeToLiveResponse>, Status> {
+        self.arrive("UpdateTimeToLive", request).await?;
+        Ok(Response::new(v1::UpdateTimeToLiveResponse::default()))
+    }
+
+    async fn describe_time_to_live(
+        &self,
+        request: Request<v1::DescribeTimeToLiveRequest>,
+    ) -> Result<Response<v1::DescribeTimeToLiveResponse>, Status> {
+        self.arrive("DescribeTimeToLive", request).await?;
+        Ok(Response::new(v1::DescribeTimeToLiveResponse::default()))
+    }
+
+    async fn tag_resource(
+        &self,
+        request: Request<v1::TagResourceRequest>,
+    ) -> Result<Response<v1::TagResourceResponse>, Status> {
+        self.arrive("TagResource", request).await?;
+        Ok(Response::new(v1::TagResourceResponse::default()))
+    }
+
+    async fn untag_resource(
+        &self,
+        request: Request<v1::UntagResourceRequest>,
+    ) -> Result<Response<v1::UntagResourceResponse>, Status> {
+        self.arrive("UntagResource", request).await?;
+        Ok(Response::new(v1::UntagResourceResponse::default()))
+    }
+
+    async fn list_tags_of_resource(
+        &self,
+        request: Request<v1::ListTagsOfResourceRequest>,
+    ) -> Result<Response<v1::ListTagsOfResourceResponse>, Status> {
+        self.arrive("ListTagsOfResource", request).await?;
+        Ok(Response::new(v1::ListTagsOfResourceResponse::default()))
+    }
+
     async fn put_item(
         &self,
         request: Request<v1::PutItemRequest>,
@@ -378,6 +429,44 @@ impl SealDb for Service {
         Ok(Response::new(
             sealdb_client::model::ops::BatchWriteItemOutput::new(left).into(),
         ))
+    }
+
+    /// As much as there is room for.
+    async fn batch_get_item(
+        &self,
+        request: Request<v1::BatchGetItemRequest>,
+    ) -> Result<Response<v1::BatchGetItemResponse>, Status> {
+        let request = self.arrive("BatchGetItem", request).await?;
+        let mut left = BatchGetItemInput::try_from(request)?.request_items;
+        let mut room = *self.0.batch_room.lock().unwrap();
+        let mut found = BTreeMap::new();
+        for (table, wanted) in &mut left {
+            let read: Vec<Item> = wanted.keys.drain(..room.min(wanted.keys.len())).collect();
+            room -= read.len();
+            found.insert(table.clone(), read);
+        }
+        left.retain(|_, wanted| !wanted.keys.is_empty());
+        let mut output = BatchGetItemOutput::new(found);
+        output.unprocessed_keys = left;
+        Ok(Response::new(output.into()))
+    }
+
+    async fn transact_write_items(
+        &self,
+        request: Request<v1::TransactWriteItemsRequest>,
+    ) -> Result<Response<v1::TransactWriteItemsResponse>, Status> {
+        let request = self.arrive("TransactWriteItems", request).await?;
+        let token = request.client_request_token.unwrap();
+        self.0.tokens.lock().unwrap().push(token);
+        Ok(Response::new(v1::TransactWriteItemsResponse::default()))
+    }
+
+    async fn transact_get_items(
+        &self,
+        request: Request<v1::TransactGetItemsRequest>,
+    ) -> Result<Response<v1::TransactGetItemsResponse>, Status> {
+        self.arrive("TransactGetItems", request).await?;
+        Ok(Response::new(v1::TransactGetItemsResponse::default()))
     }
 
     async fn query(

@@ -107,6 +107,58 @@ fn throughput() -> impl Strategy<Value = ops::ProvisionedThroughput> {
     })
 }
 
+fn tags() -> impl Strategy<Value = Vec<ops::Tag>> {
+    vec(
+        any::<(String, String)>().prop_map(|(key, value)| ops::Tag::new(key, value)),
+        0..4,
+    )
+}
+
+pub(crate) fn update_table_input() -> impl Strategy<Value = ops::UpdateTableInput> {
+    use ops::GlobalSecondaryIndexUpdate as Update;
+    let update = prop_oneof![
+        global_index().prop_map(Update::Create),
+        (any::<String>(), throughput()).prop_map(|(index_name, provisioned_throughput)| {
+            Update::Update {
+                index_name,
+                provisioned_throughput,
+            }
+        }),
+        any::<String>().prop_map(|index_name| Update::Delete { index_name }),
+    ];
+    with!(any::<String>().prop_map(ops::UpdateTableInput::new);
+        attribute_definitions: option::of(vec(
+            (any::<String>(), scalar_type())
+                .prop_map(|(name, kind)| ops::AttributeDefinition::new(name, kind)),
+            1..4,
+        )),
+        billing_mode: option::of(choice(ops::BillingMode::ALL)),
+        provisioned_throughput: option::of(throughput()),
+        global_secondary_index_updates: option::of(vec(update, 1..3)),
+        table_class: option::of(choice(ops::TableClass::ALL)),
+        deletion_protection_enabled: any::<Option<bool>>())
+}
+
+pub(crate) fn time_to_live() -> impl Strategy<Value = ops::TimeToLiveSpecification> {
+    any::<(bool, String)>().prop_map(|(enabled, attribute_name)| ops::TimeToLiveSpecification {
+        enabled,
+        attribute_name,
+    })
+}
+
+pub(crate) fn time_to_live_description() -> impl Strategy<Value = ops::DescribeTimeToLiveOutput> {
+    (choice(ops::TimeToLiveStatus::ALL), any::<Option<String>>())
+        .prop_map(|(status, name)| ops::DescribeTimeToLiveOutput::new(status, name))
+}
+
+pub(crate) fn tag_resource_input() -> impl Strategy<Value = ops::TagResourceInput> {
+    (any::<String>(), tags()).prop_map(|(arn, tags)| ops::TagResourceInput::new(arn, tags))
+}
+
+pub(crate) fn tags_output() -> impl Strategy<Value = ops::ListTagsOfResourceOutput> {
+    with!(Just(ops::ListTagsOfResourceOutput::default()); tags: tags())
+}
+
 fn projection() -> impl Strategy<Value = ops::Projection> {
     with!(Just(ops::Projection::default());
         projection_type: option::of(choice(ops::ProjectionType::ALL)),
@@ -181,7 +233,9 @@ pub(crate) fn create_table_input() -> impl Strategy<Value = ops::CreateTableInpu
     });
     with!(input;
         local_secondary_indexes: option::of(vec(local_index(), 1..3)),
-        global_secondary_indexes: option::of(vec(global_index(), 1..3)))
+        global_secondary_indexes: option::of(vec(global_index(), 1..3)),
+        table_class: option::of(choice(ops::TableClass::ALL)),
+        tags: tags())
 }
 
 pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription> {
@@ -237,7 +291,8 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
     );
     with!(table;
         local_secondary_indexes: vec(local_description(), 0..3),
-        global_secondary_indexes: vec(global_description(), 0..3))
+        global_secondary_indexes: vec(global_description(), 0..3),
+        table_class: choice(ops::TableClass::ALL))
 }
 
 pub(crate) fn list_tables_input() -> impl Strategy<Value = ops::ListTablesInput> {

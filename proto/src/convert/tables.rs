@@ -1,10 +1,12 @@
-//! CreateTable, DescribeTable, ListTables and DeleteTable.
+//! Operations on tables.
 
+use sealdb_model::ops::GlobalSecondaryIndexUpdate;
 use sealdb_model::{ScalarType, ops};
 
 use crate::convert::WireError;
 use crate::convert::field::{Field, Message, enums, same_fields};
 use crate::v1;
+use crate::v1::global_secondary_index_update::Change;
 
 enums!(ScalarType, v1::ScalarAttributeType { S, N, B });
 enums!(ops::KeyType, v1::KeyType { Hash, Range });
@@ -95,6 +97,15 @@ same_fields!(
     index_status, backfilling, provisioned_throughput, index_size_bytes, item_count
 );
 
+enums!(
+    ops::TableClass,
+    v1::TableClass = default {
+        Standard,
+        StandardInfrequentAccess
+    }
+);
+same_fields!(ops::Tag, v1::Tag, new(key: String, value: String));
+
 impl Message for ops::SseDescription {
     type Wire = v1::SseDescription;
 }
@@ -143,6 +154,7 @@ impl From<ops::TableDescription> for v1::TableDescription {
             deletion_protection_enabled: table.deletion_protection_enabled,
             local_secondary_indexes: table.local_secondary_indexes.to_wire(),
             global_secondary_indexes: table.global_secondary_indexes.to_wire(),
+            table_class: table.table_class.to_wire(),
         }
     }
 }
@@ -170,6 +182,7 @@ impl TryFrom<v1::TableDescription> for ops::TableDescription {
             Field::from_wire(table.local_secondary_indexes, "local_secondary_indexes")?;
         model.global_secondary_indexes =
             Field::from_wire(table.global_secondary_indexes, "global_secondary_indexes")?;
+        model.table_class = Field::from_wire(table.table_class, "table_class")?;
         Ok(model)
     }
 }
@@ -178,7 +191,8 @@ same_fields!(
     ops::CreateTableInput, v1::CreateTableRequest,
     new(table_name: String),
     key_schema, attribute_definitions, billing_mode, provisioned_throughput, sse_specification,
-    deletion_protection_enabled, local_secondary_indexes, global_secondary_indexes
+    deletion_protection_enabled, local_secondary_indexes, global_secondary_indexes,
+    table_class, tags
 );
 same_fields!(
     ops::CreateTableOutput, v1::CreateTableResponse,
@@ -211,3 +225,152 @@ same_fields!(
     ops::DeleteTableOutput, v1::DeleteTableResponse,
     new(table_description: ops::TableDescription)
 );
+
+impl Message for GlobalSecondaryIndexUpdate {
+    type Wire = v1::GlobalSecondaryIndexUpdate;
+}
+
+impl From<GlobalSecondaryIndexUpdate> for v1::GlobalSecondaryIndexUpdate {
+    fn from(update: GlobalSecondaryIndexUpdate) -> Self {
+        let change = match update {
+            GlobalSecondaryIndexUpdate::Create(index) => Change::Create(index.into()),
+            GlobalSecondaryIndexUpdate::Update {
+                index_name,
+                provisioned_throughput,
+            } => Change::Update(v1::UpdateGlobalSecondaryIndex {
+                index_name,
+                provisioned_throughput: provisioned_throughput.to_wire(),
+            }),
+            GlobalSecondaryIndexUpdate::Delete { index_name } => {
+                Change::DeleteIndexName(index_name)
+            }
+        };
+        Self {
+            change: Some(change),
+        }
+    }
+}
+
+impl TryFrom<v1::GlobalSecondaryIndexUpdate> for GlobalSecondaryIndexUpdate {
+    type Error = WireError;
+
+    fn try_from(wire: v1::GlobalSecondaryIndexUpdate) -> Result<Self, WireError> {
+        match wire.change {
+            Some(Change::Create(index)) => {
+                Field::from_wire(Some(index), "create").map(Self::Create)
+            }
+            Some(Change::Update(update)) => Ok(Self::Update {
+                index_name: update.index_name,
+                provisioned_throughput: Field::from_wire(
+                    update.provisioned_throughput,
+                    "provisioned_throughput",
+                )
+                .map_err(|e: WireError| e.under("update"))?,
+            }),
+            Some(Change::DeleteIndexName(index_name)) => Ok(Self::Delete { index_name }),
+            None => Err(WireError::here(
+                "has neither create nor update or delete_index_name",
+            )),
+        }
+    }
+}
+
+same_fields!(
+    ops::UpdateTableInput, v1::UpdateTableRequest,
+    new(table_name: String),
+    attribute_definitions, billing_mode, provisioned_throughput, global_secondary_index_updates,
+    table_class, deletion_protection_enabled
+);
+same_fields!(
+    ops::UpdateTableOutput, v1::UpdateTableResponse,
+    new(table_description: ops::TableDescription)
+);
+
+impl Message for ops::TimeToLiveSpecification {
+    type Wire = v1::TimeToLiveSpecification;
+}
+
+impl From<ops::TimeToLiveSpecification> for v1::TimeToLiveSpecification {
+    fn from(wish: ops::TimeToLiveSpecification) -> Self {
+        Self {
+            enabled: wish.enabled,
+            attribute_name: wish.attribute_name,
+        }
+    }
+}
+
+impl TryFrom<v1::TimeToLiveSpecification> for ops::TimeToLiveSpecification {
+    type Error = WireError;
+
+    fn try_from(wire: v1::TimeToLiveSpecification) -> Result<Self, WireError> {
+        Ok(Self {
+            enabled: wire.enabled,
+            attribute_name: wire.attribute_name,
+        })
+    }
+}
+
+same_fields!(
+    ops::UpdateTimeToLiveInput, v1::UpdateTimeToLiveRequest,
+    new(table_name: String; "", false), time_to_live_specification
+);
+same_fields!(
+    ops::UpdateTimeToLiveOutput, v1::UpdateTimeToLiveResponse,
+    new(time_to_live_specification: ops::TimeToLiveSpecification)
+);
+same_fields!(
+    ops::DescribeTimeToLiveInput, v1::DescribeTimeToLiveRequest,
+    new(table_name: String)
+);
+enums!(
+    ops::TimeToLiveStatus,
+    v1::TimeToLiveStatus {
+        Enabling,
+        Disabling,
+        Enabled,
+        Disabled
+    }
+);
+same_fields!(
+    ops::DescribeTimeToLiveOutput, v1::DescribeTimeToLiveResponse,
+    new(time_to_live_status: ops::TimeToLiveStatus, attribute_name: Option<String>)
+);
+
+same_fields!(
+    ops::TagResourceInput, v1::TagResourceRequest,
+    new(resource_arn: String, tags: Vec<ops::Tag>)
+);
+same_fields!(
+    ops::UntagResourceInput, v1::UntagResourceRequest,
+    new(resource_arn: String, tag_keys: Vec<String>)
+);
+same_fields!(
+    ops::ListTagsOfResourceInput, v1::ListTagsOfResourceRequest,
+    new(resource_arn: String), next_token
+);
+same_fields!(
+    ops::ListTagsOfResourceOutput,
+    v1::ListTagsOfResourceResponse,
+    default(),
+    tags
+);
+
+/// Operations that answer with nothing.
+macro_rules! nothing {
+    ($($wire:path)*) => {$(
+        impl From<()> for $wire {
+            fn from((): ()) -> Self {
+                Self {}
+            }
+        }
+
+        impl TryFrom<$wire> for () {
+            type Error = WireError;
+
+            fn try_from(_: $wire) -> Result<Self, WireError> {
+                Ok(())
+            }
+        }
+    )*};
+}
+nothing!(v1::TagResourceResponse v1::UntagResourceResponse);

@@ -44,6 +44,23 @@ identity! {
         .prop_map(|(names, last)| ops::ListTablesOutput::new(names, last));
     delete_table_request: DeleteTableRequest, any::<String>().prop_map(ops::DeleteTableInput::new);
     delete_table_response: DeleteTableResponse, any_::table_description().prop_map(ops::DeleteTableOutput::new);
+    update_table_request: UpdateTableRequest, any_::update_table_input();
+    update_table_response: UpdateTableResponse, any_::table_description().prop_map(ops::UpdateTableOutput::new);
+    update_time_to_live_request: UpdateTimeToLiveRequest, (any::<String>(), any_::time_to_live())
+        .prop_map(|(table, wish)| ops::UpdateTimeToLiveInput::new(table, wish.attribute_name, wish.enabled));
+    update_time_to_live_response: UpdateTimeToLiveResponse, any_::time_to_live().prop_map(ops::UpdateTimeToLiveOutput::new);
+    describe_time_to_live_request: DescribeTimeToLiveRequest, any::<String>().prop_map(ops::DescribeTimeToLiveInput::new);
+    describe_time_to_live_response: DescribeTimeToLiveResponse, any_::time_to_live_description();
+    tag_resource_request: TagResourceRequest, any_::tag_resource_input();
+    untag_resource_request: UntagResourceRequest, any::<(String, Vec<String>)>()
+        .prop_map(|(arn, keys)| ops::UntagResourceInput::new(arn, keys));
+    list_tags_of_resource_request: ListTagsOfResourceRequest, any::<(String, Option<String>)>()
+        .prop_map(|(arn, token)| {
+            let mut input = ops::ListTagsOfResourceInput::new(arn);
+            input.next_token = token;
+            input
+        });
+    list_tags_of_resource_response: ListTagsOfResourceResponse, any_::tags_output();
     put_item_request: PutItemRequest, requests::put_item_input();
     put_item_response: PutItemResponse, requests::put_item_output();
     get_item_request: GetItemRequest, requests::get_item_input();

@@ -4,6 +4,7 @@ use prost::Message;
 use sealdb::{Error, ErrorCode};
 use sealdb_proto::WireError;
 use sealdb_proto::v1;
+use sealdb_proto::v1::transact_write_item::Action;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
@@ -32,12 +33,32 @@ names_table!(
     CreateTableRequest,
     DescribeTableRequest,
     DeleteTableRequest,
+    UpdateTableRequest,
+    UpdateTimeToLiveRequest,
+    DescribeTimeToLiveRequest,
     PutItemRequest,
     GetItemRequest,
     DeleteItemRequest,
     UpdateItemRequest,
     QueryRequest,
     ScanRequest
+);
+
+/// By its name or its ARN.
+macro_rules! names_resource {
+    ($($request:ident),*) => {
+        $(impl NamesTable for v1::$request {
+            fn table(&self) -> &str {
+                &self.resource_arn
+            }
+        })*
+    };
+}
+
+names_resource!(
+    TagResourceRequest,
+    UntagResourceRequest,
+    ListTagsOfResourceRequest
 );
 
 impl NamesTable for v1::ListTablesRequest {
@@ -52,6 +73,35 @@ impl NamesTable for v1::BatchWriteItemRequest {
         self.request_items
             .first()
             .map_or("", |first| &first.table_name)
+    }
+}
+
+impl NamesTable for v1::BatchGetItemRequest {
+    fn table(&self) -> &str {
+        self.request_items
+            .first_key_value()
+            .map_or("", |(table, _)| table)
+    }
+}
+
+impl NamesTable for v1::TransactGetItemsRequest {
+    fn table(&self) -> &str {
+        self.transact_items
+            .first()
+            .map_or("", |get| &get.table_name)
+    }
+}
+
+impl NamesTable for v1::TransactWriteItemsRequest {
+    fn table(&self) -> &str {
+        let first = self.transact_items.first();
+        match first.and_then(|item| item.action.as_ref()) {
+            None => "",
+            Some(Action::ConditionCheck(check)) => &check.table_name,
+            Some(Action::Put(put)) => &put.table_name,
+            Some(Action::Delete(delete)) => &delete.table_name,
+            Some(Action::Update(update)) => &update.table_name,
+        }
     }
 }
 

@@ -8,11 +8,16 @@ use sealdb::crypto::Caller;
 use sealdb::model::ops::{QueryInput, ScanInput};
 use sealdb_proto::v1::seal_db_server::{SealDb, SealDbServer};
 use sealdb_proto::v1::{
-    BatchWriteItemRequest, BatchWriteItemResponse, CreateTableRequest, CreateTableResponse,
-    DeleteItemRequest, DeleteItemResponse, DeleteTableRequest, DeleteTableResponse,
-    DescribeTableRequest, DescribeTableResponse, GetItemRequest, GetItemResponse,
-    ListTablesRequest, ListTablesResponse, PutItemRequest, PutItemResponse, QueryRequest,
-    QueryResponse, ScanRequest, ScanResponse, UpdateItemRequest, UpdateItemResponse,
+    BatchGetItemRequest, BatchGetItemResponse, BatchWriteItemRequest, BatchWriteItemResponse,
+    CreateTableRequest, CreateTableResponse, DeleteItemRequest, DeleteItemResponse,
+    DeleteTableRequest, DeleteTableResponse, DescribeTableRequest, DescribeTableResponse,
+    DescribeTimeToLiveRequest, DescribeTimeToLiveResponse, GetItemRequest, GetItemResponse,
+    ListTablesRequest, ListTablesResponse, ListTagsOfResourceRequest, ListTagsOfResourceResponse,
+    PutItemRequest, PutItemResponse, QueryRequest, QueryResponse, ScanRequest, ScanResponse,
+    TagResourceRequest, TagResourceResponse, TransactGetItemsRequest, TransactGetItemsResponse,
+    TransactWriteItemsRequest, TransactWriteItemsResponse, UntagResourceRequest,
+    UntagResourceResponse, UpdateItemRequest, UpdateItemResponse, UpdateTableRequest,
+    UpdateTableResponse, UpdateTimeToLiveRequest, UpdateTimeToLiveResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -96,11 +101,20 @@ operations! {
         describe_table, "DescribeTable", DescribeTableRequest, DescribeTableResponse;
         list_tables, "ListTables", ListTablesRequest, ListTablesResponse;
         delete_table, "DeleteTable", DeleteTableRequest, DeleteTableResponse;
+        update_table, "UpdateTable", UpdateTableRequest, UpdateTableResponse;
+        update_time_to_live, "UpdateTimeToLive", UpdateTimeToLiveRequest, UpdateTimeToLiveResponse;
+        describe_time_to_live, "DescribeTimeToLive", DescribeTimeToLiveRequest, DescribeTimeToLiveResponse;
+        tag_resource, "TagResource", TagResourceRequest, TagResourceResponse;
+        untag_resource, "UntagResource", UntagResourceRequest, UntagResourceResponse;
+        list_tags_of_resource, "ListTagsOfResource", ListTagsOfResourceRequest, ListTagsOfResourceResponse;
         put_item, "PutItem", PutItemRequest, PutItemResponse;
         get_item, "GetItem", GetItemRequest, GetItemResponse;
         update_item, "UpdateItem", UpdateItemRequest, UpdateItemResponse;
         delete_item, "DeleteItem", DeleteItemRequest, DeleteItemResponse;
         batch_write_item, "BatchWriteItem", BatchWriteItemRequest, BatchWriteItemResponse;
+        batch_get_item, "BatchGetItem", BatchGetItemRequest, BatchGetItemResponse;
+        transact_write_items, "TransactWriteItems", TransactWriteItemsRequest, TransactWriteItemsResponse;
+        transact_get_items, "TransactGetItems", TransactGetItemsRequest, TransactGetItemsResponse;
         query, "Query", QueryRequest, QueryResponse;
         scan, "Scan", ScanRequest, ScanResponse;
     }

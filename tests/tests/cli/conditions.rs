@@ -74,6 +74,37 @@ fn an_item_is_updated_under_a_condition() {
 }
 
 #[test]
+fn a_transaction_happens_whole_or_not_at_all() {
+    let (home, _server) = shop();
+    let update = |id: &str, change: &str| {
+        json!({"Update": {
+            "TableName": "stock",
+            "Key": {"id": {"S": id}},
+            "UpdateExpression": format!("SET pieces = pieces {change} :p"),
+            "ConditionExpression": "pieces >= :p",
+            "ExpressionAttributeValues": {":p": {"N": "3"}},
+        }})
+    };
+    let both = json!([update("nail", "+"), update("saw", "-")]).to_string();
+    let line = ["item", "transact", "-"];
+    let done = home.sealdb_with_input(&line, &both).ok();
+    assert_eq!(done, "carried out 2 actions\n");
+    let refused = home.sealdb_with_input(&line, &both).refused(1);
+    assert!(
+        refused.contains("TransactionCanceledException"),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("action 2: ConditionalCheckFailed: The conditional request failed"),
+        "{refused}"
+    );
+    let nail = home
+        .sealdb(&["item", "get", "stock", "--pk", "nail", "--json"])
+        .json();
+    assert_eq!(nail["pieces"], json!({"N": "503"}));
+}
+
+#[test]
 fn reads_are_filtered_and_projected() {
     let (home, _server) = shop();
     let many = home

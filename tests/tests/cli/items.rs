@@ -34,6 +34,18 @@ fn codes(value: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
+fn many_items_are_got_at_once() {
+    let (home, _server) = airports();
+    let keys = "{\"country\": \"IS\", \"icao\": \"BIRK\"}\n\n{\"country\": \"AT\", \"icao\": \"LOWW\"}\n{\"country\": \"AT\", \"icao\": \"none\"}\n";
+    let line = ["item", "batch-get", "airports", "-", "--json"];
+    let mut got = codes(&home.sealdb_with_input(&line, keys).json());
+    got.sort();
+    assert_eq!(got, ["BIRK", "LOWW"]);
+    let said = home.sealdb_with_input(&line, "{").refused(2);
+    assert!(said.contains("not usable"), "{said}");
+}
+
+#[test]
 fn items_are_put_got_and_deleted() {
     let (home, _server) = airports();
     let got = home

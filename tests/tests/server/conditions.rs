@@ -2,9 +2,10 @@
 
 use sealdb_client::Client;
 use sealdb_client::model::ops::{
-    AttributeAction, AttributeValueUpdate, ComparisonOperator, CreateTableInput, DeleteItemInput,
-    ExpectedAttributeValue, GetItemInput, PutItemInput, QueryInput, ReturnConsumedCapacity,
-    ReturnValue, ReturnValuesOnConditionCheckFailure, ScanInput, UpdateItemInput,
+    AttributeAction, AttributeValueUpdate, BatchGetItemInput, ComparisonOperator, CreateTableInput,
+    DeleteItemInput, ExpectedAttributeValue, GetItemInput, KeysAndAttributes, PutItemInput,
+    QueryInput, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    ScanInput, UpdateItemInput,
 };
 use sealdb_client::model::{AttributeValue, ErrorCode, Item, Map, ScalarType};
 use sealdb_tests::server::Home;
@@ -159,4 +160,27 @@ async fn filters_and_projections_hold_in_pages_and_in_streams() {
         count += page.unwrap().count;
     }
     assert_eq!(count, 5);
+}
+
+#[tokio::test]
+async fn a_batch_reads_what_there_is() {
+    let home = Home::new();
+    let server = home.start();
+    let client = server.client().await;
+    filled(&client).await;
+    let keys = KeysAndAttributes::new((0..8).map(key).collect()).projection_expression("sk");
+    let found = client
+        .batch_get_all(BatchGetItemInput::new().keys("counters", keys))
+        .await
+        .unwrap();
+    let sks: Vec<_> = found["counters"]
+        .iter()
+        .map(|item| item.get("sk").cloned().unwrap())
+        .collect();
+    assert_eq!(sks.len(), 6);
+    let twice = BatchGetItemInput::new()
+        .key("counters", key(1))
+        .key("counters", key(1));
+    let error = client.batch_get_item(twice).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ValidationException);
 }

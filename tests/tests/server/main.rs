@@ -16,6 +16,8 @@ mod kill;
 mod operations;
 mod outside;
 mod reflection;
+mod settings;
 mod shutdown;
 mod starts;
+mod transactions;
 mod wire;

@@ -11,16 +11,25 @@ use sealdb_proto::v1::{
 use sealdb_tests::raw::Raw;
 use sealdb_tests::server::{Home, Server};
 
-pub(super) const OPERATIONS: [&str; 13] = [
+pub(super) const OPERATIONS: [&str; 22] = [
     "CreateTable",
     "DescribeTable",
     "ListTables",
+    "UpdateTable",
+    "UpdateTimeToLive",
+    "DescribeTimeToLive",
+    "TagResource",
+    "UntagResource",
+    "ListTagsOfResource",
     "DeleteTable",
     "PutItem",
     "GetItem",
     "UpdateItem",
     "DeleteItem",
     "BatchWriteItem",
+    "BatchGetItem",
+    "TransactWriteItems",
+    "TransactGetItems",
     "Query",
     "QueryStream",
     "Scan",
