@@ -94,6 +94,60 @@ async fn all_operations_answer_on_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn statements_read_and_write() {
+    let (served, mut http) = served().await;
+    http.ok("CreateTable", TABLE).await;
+    let insert = json!({"Statement": "INSERT INTO airports VALUE {'pk': ?, 'sk': 1, 'l': [TRUE]}", "Parameters": [{"S": "IS"}]});
+    let insert = insert.to_string();
+    assert_eq!(
+        http.ok("ExecuteStatement", &insert).await,
+        json!({"Items": []})
+    );
+    assert_eq!(
+        http.call("ExecuteStatement", &insert).await.error(),
+        (
+            "com.amazonaws.dynamodb.v20120810#DuplicateItemException".to_owned(),
+            "Duplicate primary key exists in table".to_owned()
+        )
+    );
+    let select = r#"{"Statement": "SELECT l[0] FROM airports WHERE pk = 'IS'", "Limit": 1}"#;
+    let page = http.ok("ExecuteStatement", select).await;
+    assert_eq!(page["Items"], json!([{"l[0]": {"BOOL": true}}]));
+    assert_eq!(
+        page["LastEvaluatedKey"],
+        json!({"pk": {"S": "IS"}, "sk": {"N": "1"}})
+    );
+    let next = json!({"Statement": "SELECT l[0] FROM airports WHERE pk = 'IS'", "Limit": 1, "NextToken": page["NextToken"]});
+    assert_eq!(
+        http.ok("ExecuteStatement", &next.to_string()).await,
+        json!({"Items": []})
+    );
+    let batch = json!({"Statements": [
+        {"Statement": "SELECT * FROM airports WHERE pk = 'IS' AND sk = 2"},
+        {"Statement": "SELECT * FROM nowhere WHERE pk = 'IS' AND sk = 2"}]});
+    let answers = http.ok("BatchExecuteStatement", &batch.to_string()).await;
+    assert_eq!(answers["Responses"][0], json!({"TableName": "airports"}));
+    assert_eq!(answers["Responses"][1]["Error"]["Code"], "ResourceNotFound");
+    let transaction = json!({"TransactStatements": [
+        {"Statement": "EXISTS(SELECT * FROM airports WHERE pk = 'IS' AND sk = 1)"},
+        {"Statement": "DELETE FROM airports WHERE pk = 'IS' AND sk = 2"}]});
+    assert_eq!(
+        http.ok("ExecuteTransaction", &transaction.to_string())
+            .await,
+        json!({"Responses": [{}, {}]})
+    );
+    let none = http
+        .call("BatchExecuteStatement", r#"{"Statements": []}"#)
+        .await;
+    assert_eq!(
+        none.error().1,
+        "1 validation error detected: Value '[]' at 'statements' failed to satisfy constraint: Member must have length \
+         greater than or equal to 1"
+    );
+    served.running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn indexes_are_made_described_and_read() {
     let (served, mut http) = served().await;
     let table = json!({"TableName": "airports", "BillingMode": "PAY_PER_REQUEST",

@@ -13,11 +13,12 @@ use sealdb_model::ops::{
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
     DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
     DescribeTableOutput, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, ExecuteStatementInput,
-    ExecuteStatementOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
-    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
-    QueryOutput, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
-    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
-    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    ExecuteStatementOutput, ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput,
+    GetItemOutput, ListTablesInput, ListTablesOutput, ListTagsOfResourceInput,
+    ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput,
+    ScanOutput, TagResourceInput, TransactGetItemsInput, TransactGetItemsOutput,
+    TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput, UpdateItemInput,
+    UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
     UpdateTimeToLiveOutput,
 };
 
@@ -111,6 +112,8 @@ operations! {
     query(QueryInput) -> QueryOutput => |core, input, _db| ops::query::query(core, Via::Blocking, input).await;
     /// Carries out one PartiQL statement; what it selects, a page of at most 1 MB.
     execute_statement(ExecuteStatementInput) -> ExecuteStatementOutput => |core, input, _db| ops::execute_statement::execute_statement(core, Via::Blocking, input).await;
+    /// Carries out up to 100 PartiQL statements, each of one item, all of them or none.
+    execute_transaction(ExecuteTransactionInput) -> ExecuteTransactionOutput => |core, input, _db| ops::execute_transaction::execute_transaction(core, Via::Blocking, input).await;
     /// Carries out up to 25 PartiQL statements, each of one item and on its own.
     batch_execute_statement(BatchExecuteStatementInput) -> BatchExecuteStatementOutput => |core, input, _db| ops::batch_execute_statement::batch_execute_statement(core, Via::Blocking, input).await;
     /// Reads all items of a table or of a segment of it, a page of at most 1 MB.

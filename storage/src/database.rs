@@ -14,11 +14,12 @@ use sealdb_model::ops::{
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
     DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
     DescribeTableOutput, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, ExecuteStatementInput,
-    ExecuteStatementOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
-    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
-    QueryOutput, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
-    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
-    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    ExecuteStatementOutput, ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput,
+    GetItemOutput, ListTablesInput, ListTablesOutput, ListTagsOfResourceInput,
+    ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput,
+    ScanOutput, TagResourceInput, TransactGetItemsInput, TransactGetItemsOutput,
+    TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput, UpdateItemInput,
+    UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
     UpdateTimeToLiveOutput,
 };
 
@@ -505,6 +506,17 @@ impl Database {
         input: ExecuteStatementInput,
     ) -> Result<ExecuteStatementOutput, Error> {
         ops::execute_statement::execute_statement(&self.core, Via::Async, input).await
+    }
+
+    /// Carries out up to 100 PartiQL statements, each of one item, all of them or none; all read, or none.
+    ///
+    /// # Errors
+    /// See [`Error::code`]; TransactionCanceledException with a reason for each statement.
+    pub async fn execute_transaction(
+        &self,
+        input: ExecuteTransactionInput,
+    ) -> Result<ExecuteTransactionOutput, Error> {
+        ops::execute_transaction::execute_transaction(&self.core, Via::Async, input).await
     }
 
     /// Carries out up to 25 PartiQL statements, each of one item and on its own: what is wrong with one stands in its answer.

@@ -4,8 +4,8 @@
 
 use sealdb::model::ops::{
     BatchExecuteStatementInput, BatchStatementErrorCode, BatchStatementRequest, CreateTableInput,
-    ExecuteStatementInput, ExecuteStatementOutput, ReturnConsumedCapacity,
-    ReturnValuesOnConditionCheckFailure,
+    ExecuteStatementInput, ExecuteStatementOutput, ExecuteTransactionInput, ParameterizedStatement,
+    ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::{Error, ErrorCode, RootKeySource, blocking};
@@ -244,6 +244,80 @@ fn statements_of_a_batch_fail_on_their_own() {
     ]);
     assert_eq!(
         db.batch_execute_statement(mixed).unwrap_err().code(),
+        ErrorCode::ValidationException
+    );
+}
+
+#[test]
+fn transactions_are_whole() {
+    let (db, _dir) = open();
+    fill(&db);
+    let statement = |text: &str| ParameterizedStatement::new(text);
+    let write = |token: &str, statements: &[&str]| {
+        let statements = statements.iter().map(|text| statement(text)).collect();
+        db.execute_transaction(ExecuteTransactionInput::new(statements).client_request_token(token))
+    };
+    let canceled = write(
+        "failed",
+        &[
+            "DELETE FROM things WHERE pk = 'a' AND sk = 2",
+            "INSERT INTO things VALUE {'pk': 'a', 'sk': 1}",
+            "UPDATE things SET n = 1 WHERE pk = 'a' AND sk = 3 AND n = 31",
+        ],
+    );
+    let Err(Error::TransactionCanceled(reasons)) = canceled else {
+        panic!("{canceled:?}");
+    };
+    let codes: Vec<_> = reasons.iter().map(|reason| reason.code.name()).collect();
+    assert_eq!(codes, ["None", "DuplicateItem", "ConditionalCheckFailed"]);
+    assert_eq!(items(&db, "SELECT * FROM things WHERE pk = 'a'").len(), 3);
+
+    let all = [
+        "EXISTS(SELECT * FROM things WHERE pk = 'b' AND sk = 1 AND n = 10)",
+        "DELETE FROM things WHERE pk = 'a' AND sk = 2",
+        "INSERT INTO things VALUE {'pk': 'd', 'sk': 1, 'n': 1}",
+        "UPDATE things SET n = n + 1 WHERE pk = 'a' AND sk = 3",
+    ];
+    assert_eq!(
+        write("once", &all).unwrap().responses,
+        [None, None, None, None]
+    );
+    // The same again is carried out once, another with its token not at all.
+    write("once", &all).unwrap();
+    let other = write("once", &["DELETE FROM things WHERE pk = 'c' AND sk = 1"]).unwrap_err();
+    assert_eq!(
+        other.code(),
+        ErrorCode::IdempotentParameterMismatchException
+    );
+
+    let read = ExecuteTransactionInput::new(vec![
+        statement("SELECT n FROM things WHERE pk = 'a' AND sk = 3"),
+        statement("SELECT * FROM things WHERE pk = 'a' AND sk = 2"),
+        statement("SELECT * FROM things WHERE pk = ? AND sk = 1 AND n > 1").parameter("d"),
+    ]);
+    let found = db.execute_transaction(read).unwrap().responses;
+    assert_eq!(found, [Some(Item::from([("n", 31)])), None, None]);
+
+    let partial =
+        ExecuteTransactionInput::new(vec![statement("SELECT * FROM things WHERE pk = 'a'")]);
+    assert_eq!(
+        db.execute_transaction(partial).unwrap_err().to_string(),
+        "Select statements within ExecuteTransaction must specify the primary key in the where clause."
+    );
+    let twice = ExecuteTransactionInput::new(vec![
+        statement("DELETE FROM things WHERE pk = 'a' AND sk = 1"),
+        statement("UPDATE things SET n = 1 WHERE pk = 'a' AND sk = 1"),
+    ]);
+    assert_eq!(
+        db.execute_transaction(twice).unwrap_err().to_string(),
+        "Transaction request cannot include multiple operations on one item"
+    );
+    let mixed = ExecuteTransactionInput::new(vec![
+        statement("SELECT * FROM things WHERE pk = 'a' AND sk = 1"),
+        statement("DELETE FROM things WHERE pk = 'a' AND sk = 1"),
+    ]);
+    assert_eq!(
+        db.execute_transaction(mixed).unwrap_err().code(),
         ErrorCode::ValidationException
     );
 }

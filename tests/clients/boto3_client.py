@@ -191,6 +191,30 @@ def indexes():
     table.delete()
 
 
+def statements(table):
+    for number in range(3):
+        client.execute_statement(
+            Statement=f"INSERT INTO {table.name} VALUE {{'pk': ?, 'sk': ?, 'tags': <<'a'>>}}",
+            Parameters=[{"S": "ql"}, {"N": str(number)}],
+        )
+    message = refused(
+        "DuplicateItemException", client.execute_statement, Statement=f"INSERT INTO {table.name} VALUE {{'pk': 'ql', 'sk': 1}}"
+    )
+    assert message == "Duplicate primary key exists in table", message
+    updated = client.execute_statement(
+        Statement=f"UPDATE {table.name} SET tags = set_add(tags, <<'b'>>) WHERE pk = 'ql' AND sk = 1 RETURNING MODIFIED NEW *"
+    )
+    assert [set(item["tags"]["SS"]) for item in updated["Items"]] == [{"a", "b"}]
+    statement = f"SELECT sk FROM {table.name} WHERE pk = 'ql' ORDER BY sk DESC"
+    first = client.execute_statement(Statement=statement, Limit=2)
+    rest = client.execute_statement(Statement=statement, Limit=2, NextToken=first["NextToken"])
+    assert [item["sk"]["N"] for item in first["Items"] + rest["Items"]] == ["2", "1", "0"]
+    answers = client.batch_execute_statement(
+        Statements=[{"Statement": f"DELETE FROM {table.name} WHERE pk = 'ql' AND sk = {number}"} for number in range(3)]
+    )
+    assert all("Error" not in answer for answer in answers["Responses"])
+
+
 def errors(table):
     message = refused("ValidationException", table.put_item, Item={"pk": "only"})
     assert message == "One or more parameter values were invalid: Missing the key sk in the item", message
@@ -215,5 +239,6 @@ items(airports)
 batches_and_pages(airports)
 expressions(airports)
 indexes()
+statements(airports)
 errors(airports)
 print("all is well")

@@ -3,8 +3,8 @@
 use sealdb::crypto::Caller;
 use sealdb::model::ops::{
     BatchExecuteStatementInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput,
-    DeleteTableInput, DescribeTableInput, ExecuteStatementInput, GetItemInput, ListTablesInput,
-    PutItemInput, QueryInput, ScanInput, UpdateItemInput,
+    DeleteTableInput, DescribeTableInput, ExecuteStatementInput, ExecuteTransactionInput,
+    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ScanInput, UpdateItemInput,
 };
 use sealdb::{Database, Error, ErrorCode};
 use sealdb_proto::json_api::{self, Fields, Refused, Request, Response};
@@ -61,6 +61,7 @@ operations! {
         DeleteTable, delete_table, DeleteTableInput;
         DescribeTable, describe_table, DescribeTableInput;
         ExecuteStatement, execute_statement, ExecuteStatementInput;
+        ExecuteTransaction, execute_transaction, ExecuteTransactionInput;
         GetItem, get_item, GetItemInput;
         ListTables, list_tables, ListTablesInput;
         PutItem, put_item, PutItemInput;

@@ -8,6 +8,7 @@ pub(crate) mod batch_get_item;
 pub(crate) mod batch_write_item;
 pub(crate) mod delete_item;
 pub(crate) mod execute_statement;
+pub(crate) mod execute_transaction;
 pub(crate) mod get_item;
 mod page;
 pub(crate) mod put_item;

@@ -26,7 +26,15 @@ pub(crate) async fn transact_get_items(
     via: Via,
     input: TransactGetItemsInput,
 ) -> Result<TransactGetItemsOutput, Error> {
-    let transaction = input.validate()?;
+    run(core, via, input.validate()?).await
+}
+
+/// Carries out reads that were checked.
+pub(super) async fn run(
+    core: &Core,
+    via: Via,
+    transaction: TransactGetItems,
+) -> Result<TransactGetItemsOutput, Error> {
     let mut tables = Vec::with_capacity(transaction.gets.len());
     let mut items = HashSet::new();
     for get in &transaction.gets {

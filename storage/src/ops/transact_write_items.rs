@@ -44,11 +44,24 @@ pub(crate) async fn transact_write_items(
 ) -> Result<TransactWriteItemsOutput, Error> {
     let identity = input.identity();
     let transaction = input.validate()?;
-    let actions = prepare(core, transaction.actions)?;
-    let tokens = core.shared().tokens.clone();
     let token = transaction.client_request_token;
     let token = token.map(|token| core.new_token(&token, &identity));
     let wanted = transaction.return_consumed_capacity;
+    let mut output = TransactWriteItemsOutput::default();
+    output.consumed_capacity = run_all(core, via, transaction.actions, token, wanted).await?;
+    Ok(output)
+}
+
+/// Carries out actions that were checked; gives what was consumed of each table, if that is wanted.
+pub(super) async fn run_all(
+    core: &Core,
+    via: Via,
+    actions: Vec<TransactAction>,
+    token: Option<Token>,
+    wanted: ReturnConsumedCapacity,
+) -> Result<Vec<ConsumedCapacity>, Error> {
+    let actions = prepare(core, actions)?;
+    let tokens = core.shared().tokens.clone();
     let units = via
         .commit(core, move |txn| {
             if let Some(token) = &token {
@@ -61,9 +74,7 @@ pub(crate) async fn transact_write_items(
             run(&actions, txn)
         })
         .await?;
-    let mut output = TransactWriteItemsOutput::default();
-    output.consumed_capacity = consumed(wanted, units, Capacity::of_writes);
-    Ok(output)
+    Ok(consumed(wanted, units, Capacity::of_writes))
 }
 
 /// Whether the same request was carried out already.
