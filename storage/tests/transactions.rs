@@ -117,7 +117,7 @@ fn reasons_stand_in_the_order_of_the_actions() {
     let Bank { db, dir: _dir, .. } = bank();
     let input = TransactWriteItemsInput::new()
         .action(TransactPut::new("south", account("d", 1)))
-        .action(TransactUpdate::new("north", key("a"), "SET amount = missing + :n").value(":n", 1))
+        .action(TransactUpdate::new("north", key("a"), "SET amount = unheard + :n").value(":n", 1))
         .action(
             ConditionCheck::new("north", key("b"), "attribute_not_exists(id)")
                 .return_values_on_condition_check_failure(
