@@ -163,6 +163,31 @@ def expressions(table):
     table.delete_item(Key=key)
 
 
+def transactions(table):
+    name = table.name
+    put = {"Put": {"TableName": name, "Item": {"pk": {"S": "t"}, "sk": {"N": "1"}, "sum": {"N": "1"}}}}
+    unless = {
+        "ConditionCheck": {
+            "TableName": name,
+            "Key": {"pk": {"S": "t"}, "sk": {"N": "2"}},
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+    }
+    client.transact_write_items(TransactItems=[put, unless], ClientRequestToken="once")
+    client.transact_write_items(TransactItems=[put, unless], ClientRequestToken="once")
+    refused("IdempotentParameterMismatchException", client.transact_write_items, TransactItems=[put], ClientRequestToken="once")
+    table.put_item(Item={"pk": "t", "sk": 2})
+    message = refused("TransactionCanceledException", client.transact_write_items, TransactItems=[put, unless])
+    assert message.endswith("[None, ConditionalCheckFailed]"), message
+    keys = [{"pk": {"S": "t"}, "sk": {"N": str(number)}} for number in (1, 2, 3)]
+    got = client.transact_get_items(TransactItems=[{"Get": {"TableName": name, "Key": key}} for key in keys])
+    assert ["Item" in response for response in got["Responses"]] == [True, True, False], got
+    got = client.batch_get_item(RequestItems={name: {"Keys": keys}})
+    assert len(got["Responses"][name]) == 2 and got["UnprocessedKeys"] == {}, got
+    for number in (1, 2):
+        table.delete_item(Key={"pk": "t", "sk": number})
+
+
 def indexes():
     table = make(
         "indexed",
@@ -238,6 +263,7 @@ airports = make("airports")
 items(airports)
 batches_and_pages(airports)
 expressions(airports)
+transactions(airports)
 indexes()
 statements(airports)
 errors(airports)

@@ -2,9 +2,10 @@
 
 use sealdb::crypto::Caller;
 use sealdb::model::ops::{
-    BatchExecuteStatementInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput,
-    DeleteTableInput, DescribeTableInput, ExecuteStatementInput, ExecuteTransactionInput,
-    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ScanInput, UpdateItemInput,
+    BatchExecuteStatementInput, BatchGetItemInput, BatchWriteItemInput, CreateTableInput,
+    DeleteItemInput, DeleteTableInput, DescribeTableInput, ExecuteStatementInput,
+    ExecuteTransactionInput, GetItemInput, ListTablesInput, PutItemInput, QueryInput, ScanInput,
+    TransactGetItemsInput, TransactWriteItemsInput, UpdateItemInput,
 };
 use sealdb::{Database, Error, ErrorCode};
 use sealdb_proto::json_api::{self, Fields, Refused, Request, Response};
@@ -55,6 +56,7 @@ macro_rules! operations {
 operations! {
     "DynamoDB_20120810":
         BatchExecuteStatement, batch_execute_statement, BatchExecuteStatementInput;
+        BatchGetItem, batch_get_item, BatchGetItemInput;
         BatchWriteItem, batch_write_item, BatchWriteItemInput;
         CreateTable, create_table, CreateTableInput;
         DeleteItem, delete_item, DeleteItemInput;
@@ -67,6 +69,8 @@ operations! {
         PutItem, put_item, PutItemInput;
         Query, query, QueryInput;
         Scan, scan, ScanInput;
+        TransactGetItems, transact_get_items, TransactGetItemsInput;
+        TransactWriteItems, transact_write_items, TransactWriteItemsInput;
         UpdateItem, update_item, UpdateItemInput;
 }
 

@@ -192,7 +192,7 @@ fn mix(then: &Path, now: &Path, to: &Path, rng: &mut Rng) {
         }
         match (fs::read(&then), fs::read(&now)) {
             (Ok(old), Ok(new)) => fs::write(to, mixed(&old, &new, rng)).unwrap(),
-            (Ok(bytes), Err(_)) | (Err(_), Ok(bytes)) if rng.next() % 2 == 0 => {
+            (Ok(bytes), Err(_)) | (Err(_), Ok(bytes)) if rng.next().is_multiple_of(2) => {
                 fs::write(to, bytes).unwrap();
             }
             _ => {}
@@ -201,10 +201,10 @@ fn mix(then: &Path, now: &Path, to: &Path, rng: &mut Rng) {
 }
 
 fn mixed(old: &[u8], new: &[u8], rng: &mut Rng) -> Vec<u8> {
-    let longer = rng.next() % 2 == 0;
+    let longer = rng.next().is_multiple_of(2);
     let mut out = new[..old.len().min(new.len())].to_vec();
     for (to, old) in out.chunks_mut(SECTOR).zip(old.chunks(SECTOR)) {
-        if rng.next() % 2 == 0 {
+        if rng.next().is_multiple_of(2) {
             to.copy_from_slice(&old[..to.len()]);
         }
     }

@@ -3,6 +3,7 @@
 //! The snapshots of all tables are taken, and taken again if one of them is newer than the sequence that was published before: then all
 //! are of that sequence, at which every transaction is there whole or not at all.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -114,8 +115,8 @@ fn snapshots(
 ) -> Result<BTreeMap<sealdb_crypto::TableId, Snapshot>, Error> {
     let mut snapshots = BTreeMap::new();
     for (table, _) in tables {
-        if !snapshots.contains_key(&table.id) {
-            snapshots.insert(table.id, table.read()?);
+        if let Entry::Vacant(free) = snapshots.entry(table.id) {
+            free.insert(table.read()?);
         }
     }
     Ok(snapshots)
