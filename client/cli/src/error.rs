@@ -21,7 +21,7 @@ pub(crate) enum CliError {
     Client(#[from] sealdb_client::Error),
     /// Part of a batch was not written.
     #[error(transparent)]
-    Batch(#[from] sealdb_client::BatchWriteError),
+    Batch(Box<sealdb_client::BatchWriteError>),
     /// No endpoint.
     #[error(transparent)]
     Endpoint(#[from] sealdb_proto::endpoint::EndpointError),
@@ -67,6 +67,12 @@ pub(crate) enum CliError {
     /// The audit trail.
     #[error(transparent)]
     Trail(#[from] sealdb_crypto::AuditError),
+}
+
+impl From<sealdb_client::BatchWriteError> for CliError {
+    fn from(error: sealdb_client::BatchWriteError) -> Self {
+        CliError::Batch(Box::new(error))
+    }
 }
 
 impl CliError {
