@@ -140,7 +140,7 @@ fn what_does_not_fit_the_table_is_said_before_or_by_the_server() {
                 "{}",
             ],
             1,
-            ":x",
+            "ExpressionAttributeValues must not be empty",
         ),
         (
             &[

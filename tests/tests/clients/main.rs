@@ -66,6 +66,8 @@ fn client(program: &Path, server: &Server, address: &str, home: &Home, args: &[&
         .env("AWS_ENDPOINT_URL_DYNAMODB", address)
         .env("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", address)
         .env("AWS_DEFAULT_REGION", "eu-central-1")
+        // The SDK for JavaScript knows this name only.
+        .env("AWS_REGION", "eu-central-1")
         .env("AWS_ACCESS_KEY_ID", &server.endpoint.access_key_id)
         .env(
             "AWS_SECRET_ACCESS_KEY",

@@ -127,7 +127,7 @@ pub(super) fn query(expression: &str, values: &[(&str, AttributeValue)]) -> Quer
     QueryRequest {
         table_name: "table".to_owned(),
         key_condition_expression: Some(expression.to_owned()),
-        expression_attribute_values: Some(map(values)),
+        expression_attribute_values: (!values.is_empty()).then(|| map(values)),
         ..Default::default()
     }
 }

@@ -590,7 +590,16 @@ fn requests_have_the_services_constraints() {
     let refused = BatchExecuteStatementInput::new(statements).validate();
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("'statements' failed to satisfy constraint: Member must have length less than or equal to 25"));
-    assert!(refused.contains("'statements.26.member.statement'"));
+    let one_is_empty = vec![
+        BatchStatementRequest::new("x"),
+        BatchStatementRequest::new(""),
+    ];
+    let refused = BatchExecuteStatementInput::new(one_is_empty).validate();
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("'statements.2.member.statement'"),
+        "{refused}"
+    );
     let statement = || ParameterizedStatement::new("DELETE FROM tab WHERE pk = 'a' AND sk = 1");
     let transaction = ExecuteTransactionInput::new(vec![statement()]).client_request_token("");
     assert!(
