@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use sealdb_crypto::TreeId;
 use sealdb_model::AttributeName;
-use sealdb_model::codec::decode_item;
 use sealdb_model::ops::{OLDEST_EXPIRY, expiry};
 
 use crate::catalog::definition::Definition;
@@ -24,7 +23,7 @@ use crate::commit::txn::Entry;
 use crate::error::Error;
 use crate::shared::Shared;
 use crate::table::{Table, View};
-use crate::trees::{Filled, Role};
+use crate::trees::{Filled, Role, decode};
 
 /// Items whose entries are made in one commit.
 const PIECE: usize = 64;
@@ -61,7 +60,7 @@ impl Shared {
         let tables = self.tables();
         let mut tables: Vec<&Arc<Table>> = tables.values().collect();
         // In an order that does not depend on the map's, so that a seeded history replays exactly.
-        tables.sort_by_key(|table| table.definition().items.space);
+        tables.sort_by_cached_key(|table| table.definition().items.space);
         for table in tables {
             if self.stopping() || self.accepts_writes().is_err() {
                 return Ok(false);
@@ -144,9 +143,9 @@ impl Shared {
             for key in &keys {
                 // It may have been changed since it was looked for.
                 let over = match txn.get(&target, key)? {
-                    Some(item) => decode_item(&item)
-                        .map_err(|error| Error::corrupt(format!("a stored item: {error}")))
-                        .map(|item| expiry(&item, &attribute).is_some_and(|at| is_over(at, now)))?,
+                    Some(item) => {
+                        expiry(&decode(&item)?, &attribute).is_some_and(|at| is_over(at, now))
+                    }
                     None => false,
                 };
                 if over {
@@ -204,8 +203,7 @@ fn warm(table: &Arc<Table>, tree: TreeId) -> Result<(), Error> {
         let Some(value) = cursor.next_blocking()? else {
             break;
         };
-        let item = decode_item(&value);
-        let item = item.map_err(|error| Error::corrupt(format!("a stored item: {error}")))?;
+        let item = decode(&value)?;
         let Some((key, _)) = table.implied(&branch.def.role, cursor.key(), &item)? else {
             continue;
         };

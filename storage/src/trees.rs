@@ -417,9 +417,9 @@ pub(crate) enum Extent {
 /// Bytes of items after which filling takes a rest.
 const FILL_BYTES: usize = 256 << 10;
 
-fn decode(item: &[u8]) -> Result<Item, TxnError> {
-    let damaged = |error| Error::corrupt(format!("a stored item: {error}"));
-    decode_item(item).map_err(|error| TxnError::Fail(damaged(error)))
+/// An item as it was stored by us: anything else is damage.
+pub(crate) fn decode(item: &[u8]) -> Result<Item, Error> {
+    decode_item(item).map_err(|error| Error::corrupt(format!("a stored item: {error}")))
 }
 
 impl Branch {

@@ -9,8 +9,7 @@ use sealdb_model::ops::{
 };
 use sealdb_model::{Item, KeyBytes, Map};
 
-use super::transact_write_items::consumed;
-use super::{Via, decode, stored_size};
+use super::{Via, consumed_by_table, decode, stored_size};
 use crate::core::Core;
 use crate::error::Error;
 use crate::table::Table;
@@ -61,7 +60,8 @@ pub(crate) async fn batch_get_item(
     }
     let mut output = BatchGetItemOutput::new(responses);
     output.unprocessed_keys = unprocessed;
-    output.consumed_capacity = consumed(batch.return_consumed_capacity, units, Capacity::new);
+    output.consumed_capacity =
+        consumed_by_table(batch.return_consumed_capacity, units, Capacity::new);
     Ok(output)
 }
 

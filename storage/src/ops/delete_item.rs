@@ -1,12 +1,8 @@
 //! DeleteItem: an item gone, whether or not it was there.
 
-use std::sync::Arc;
+use sealdb_model::ops::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 
-use sealdb_model::ops::{
-    DeleteItem, DeleteItemInput, DeleteItemOutput, ReturnConsumedCapacity, ReturnValue,
-};
-
-use super::{Via, bytes_before, consumed_by_write, decode};
+use super::{Via, Write};
 use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::error::Error;
@@ -29,25 +25,17 @@ pub(super) async fn run(
     if let Some(guard) = &delete.guard {
         guard.fits(&table.schema)?;
     }
-    let entry = Arc::new(Entry {
-        key: table.stored_key(&table.schema.key_of_key(&delete.key)?),
-        item: None,
-    });
-    let wanted = delete.return_consumed_capacity;
-    let return_old = delete.return_values == ReturnValue::AllOld;
-    let read_old = return_old || wanted != ReturnConsumedCapacity::None;
-
-    let (target, guard) = (table.clone(), delete.guard);
-    let old = via
-        .commit(core, move |txn| {
-            let old = bytes_before(txn, &target, &entry.key, guard.as_ref(), read_old)?;
-            txn.write(&target, &entry)?;
-            Ok(old)
-        })
-        .await?;
-    let old = old.map(|bytes| decode(&table, &bytes)).transpose()?;
+    let write = Write {
+        entry: Entry {
+            key: table.stored_key(&table.schema.key_of_key(&delete.key)?),
+            item: None,
+        },
+        new: None,
+        guard: delete.guard,
+        return_values: delete.return_values,
+        return_consumed_capacity: delete.return_consumed_capacity,
+    };
     let mut output = DeleteItemOutput::default();
-    output.consumed_capacity = consumed_by_write(&table, wanted, old.as_ref(), None);
-    output.attributes = old.filter(|_| return_old);
+    (output.attributes, output.consumed_capacity) = write.run(core, via, table).await?;
     Ok(output)
 }

@@ -20,12 +20,16 @@ pub(crate) mod transact_write_items;
 pub(crate) mod update_item;
 pub(crate) mod update_table;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealdb_model::ops::{ConsumedCapacity, Guard, ReturnConsumedCapacity};
-use sealdb_model::{Item, ValidationError, codec};
+use sealdb_model::expr::UpdateExpression;
+use sealdb_model::ops::{
+    Capacity, CapacityUnits, ConsumedCapacity, Guard, ReturnConsumedCapacity, ReturnValue,
+};
+use sealdb_model::{Item, Map, ValidationError, codec};
 
-use crate::commit::txn::{Txn, TxnError};
+use crate::commit::txn::{Entry, Txn, TxnError};
 use crate::core::Core;
 use crate::error::Error;
 use crate::table::Table;
@@ -87,21 +91,65 @@ fn item_before(
     }
 }
 
-/// Checks the condition of a write, if there is one; gives the bytes of the item that it replaces if they are `wanted`.
-fn bytes_before(
+/// A write of one item whose outcome is known beforehand: a put or a delete.
+struct Write<'a> {
+    entry: Entry,
+    /// The item that is put.
+    new: Option<&'a Item>,
+    guard: Option<Guard>,
+    return_values: ReturnValue,
+    return_consumed_capacity: ReturnConsumedCapacity,
+}
+
+impl Write<'_> {
+    /// Carries it out; gives the old item and what was consumed, as far as they are asked for.
+    async fn run(
+        self,
+        core: &Core,
+        via: Via,
+        table: Arc<Table>,
+    ) -> Result<(Option<Item>, Option<ConsumedCapacity>), Error> {
+        let wanted = self.return_consumed_capacity;
+        let return_old = self.return_values == ReturnValue::AllOld;
+        let read_old = return_old || wanted != ReturnConsumedCapacity::None;
+        let (target, entry, guard) = (table.clone(), Arc::new(self.entry), self.guard);
+        let old = via
+            .commit(core, move |txn| {
+                if guard.is_some() {
+                    item_before(txn, &target, &entry.key, guard.as_ref())?;
+                }
+                let old = match read_old {
+                    true => txn.get(&target, &entry.key)?.map(|old| old.to_vec()),
+                    false => None,
+                };
+                txn.write(&target, &entry)?;
+                Ok(old)
+            })
+            .await?;
+        let old = old.map(|bytes| decode(&table, &bytes)).transpose()?;
+        let consumed = consumed_by_write(&table, wanted, old.as_ref(), self.new);
+        Ok((old.filter(|_| return_old), consumed))
+    }
+}
+
+/// Updates an item in the seat; gives what it is afterwards, if there is one.
+fn write_update(
     txn: &mut Txn,
     table: &Arc<Table>,
-    key: &[u8],
-    guard: Option<&Guard>,
-    wanted: bool,
-) -> Result<Option<Vec<u8>>, TxnError> {
-    if guard.is_some() {
-        item_before(txn, table, key, guard)?;
+    (stored_key, key): (&[u8], &Map),
+    update: &UpdateExpression,
+    old: Option<&Item>,
+) -> Result<Option<Item>, TxnError> {
+    let new = update.apply(key, old).map_err(Error::from)?;
+    if let Some(new) = &new {
+        table.check_index_keys(new)?;
+        let entry = Entry {
+            key: stored_key.to_vec(),
+            item: Some(encode(new)?),
+        };
+        txn.write(table, &Arc::new(entry))?;
     }
-    if !wanted {
-        return Ok(None);
-    }
-    Ok(txn.get(table, key)?.map(|old| old.to_vec()))
+    Ok(new)
 }
 
 /// What writing an item consumed, if that is wanted.
@@ -116,6 +164,26 @@ fn consumed_by_write(
     }
     let schema = table.table_schema();
     ConsumedCapacity::of_write(wanted, table.name.as_str(), &schema, (old, new), false)
+}
+
+/// What was consumed of each table, if that is wanted.
+fn consumed_by_table(
+    wanted: ReturnConsumedCapacity,
+    units: BTreeMap<String, CapacityUnits>,
+    capacity: impl Fn(CapacityUnits) -> Capacity,
+) -> Vec<ConsumedCapacity> {
+    let of_table = |(table, units): (String, CapacityUnits)| {
+        let capacity = capacity(units);
+        let mut consumed = ConsumedCapacity::new(table, capacity);
+        if wanted == ReturnConsumedCapacity::Indexes {
+            consumed.table = Some(capacity);
+        }
+        consumed
+    };
+    match wanted {
+        ReturnConsumedCapacity::None => Vec::new(),
+        _ => units.into_iter().map(of_table).collect(),
+    }
 }
 
 /// The size of a stored item by AWS's rules.

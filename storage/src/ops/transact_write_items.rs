@@ -14,7 +14,7 @@ use sealdb_model::ops::{
 };
 use sealdb_model::{Item, Map, ValidationError, item_size};
 
-use super::{Via, encode, item_before};
+use super::{Via, consumed_by_table, encode, item_before, write_update};
 use crate::commit::txn::{Entry, Txn, TxnError};
 use crate::core::Core;
 use crate::error::Error;
@@ -74,7 +74,7 @@ pub(super) async fn run_all(
             run(&actions, txn)
         })
         .await?;
-    Ok(consumed(wanted, units, Capacity::of_writes))
+    Ok(consumed_by_table(wanted, units, Capacity::of_writes))
 }
 
 /// Whether the same request was carried out already.
@@ -83,26 +83,6 @@ fn came_before(tokens: &Tokens, token: &Token) -> Result<bool, Error> {
         None => Ok(false),
         Some(known) if known.request == token.request => Ok(true),
         Some(_) => Err(Error::IdempotentParameterMismatch),
-    }
-}
-
-/// What was consumed of each table, if that is wanted.
-pub(super) fn consumed(
-    wanted: ReturnConsumedCapacity,
-    units: BTreeMap<String, CapacityUnits>,
-    capacity: impl Fn(CapacityUnits) -> Capacity,
-) -> Vec<ConsumedCapacity> {
-    let of_table = |(table, units): (String, CapacityUnits)| {
-        let capacity = capacity(units);
-        let mut consumed = ConsumedCapacity::new(table, capacity);
-        if wanted == ReturnConsumedCapacity::Indexes {
-            consumed.table = Some(capacity);
-        }
-        consumed
-    };
-    match wanted {
-        ReturnConsumedCapacity::None => Vec::new(),
-        _ => units.into_iter().map(of_table).collect(),
     }
 }
 
@@ -216,16 +196,8 @@ impl Action {
                 }
             }
             Change::Update(key, update) => {
-                let new = update.apply(key, old.as_ref()).map_err(Error::from)?;
-                if let Some(new) = &new {
-                    self.table.check_index_keys(new)?;
-                    let entry = Entry {
-                        key: self.key.clone(),
-                        item: Some(encode(new)?),
-                    };
-                    txn.write(&self.table, &Arc::new(entry))?;
-                }
-                size(new.as_ref())
+                let keys = (&*self.key, key);
+                size(write_update(txn, &self.table, keys, update, old.as_ref())?.as_ref())
             }
         };
         Ok((old_size, new_size))

@@ -1,11 +1,8 @@
 //! UpdateItem: attributes of an item changed where it lies, or an item made of its key.
 
-use std::sync::Arc;
-
 use sealdb_model::ops::{UpdateItem, UpdateItemInput, UpdateItemOutput};
 
-use super::{Via, consumed_by_write, encode, item_before};
-use crate::commit::txn::Entry;
+use super::{Via, consumed_by_write, item_before, write_update};
 use crate::core::Core;
 use crate::error::Error;
 
@@ -32,18 +29,8 @@ pub(super) async fn run(
     let (attributes, consumed) = via
         .commit(core, move |txn| {
             let old = item_before(txn, &target, &key, update.guard.as_ref())?;
-            let new = update
-                .update
-                .apply(&update.key, old.as_ref())
-                .map_err(Error::from)?;
-            if let Some(new) = &new {
-                target.check_index_keys(new)?;
-                let entry = Entry {
-                    key: key.clone(),
-                    item: Some(encode(new)?),
-                };
-                txn.write(&target, &Arc::new(entry))?;
-            }
+            let keys = (&*key, &update.key);
+            let new = write_update(txn, &target, keys, &update.update, old.as_ref())?;
             let consumed = consumed_by_write(&target, wanted, old.as_ref(), new.as_ref());
             Ok((update.returned(old.as_ref(), new.as_ref()), consumed))
         })
