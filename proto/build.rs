@@ -54,6 +54,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".sealdb.v1.TransactUpdate",
             ".sealdb.v1.TransactWriteItemsRequest",
             ".sealdb.v1.CancellationReason",
+            ".sealdb.v1.ExecuteStatementRequest",
+            ".sealdb.v1.ExecuteStatementResponse",
+            ".sealdb.v1.BatchStatementRequest",
+            ".sealdb.v1.BatchStatementError",
+            ".sealdb.v1.ParameterizedStatement",
+            ".sealdb.v1.ExecuteTransactionRequest",
         ])
         // The model's maps are ordered.
         .btree_map(".")

@@ -1,16 +1,19 @@
 //! The operations.
 
 use sealdb_model::ops::{
-    BatchGetItemInput, BatchGetItemOutput, BatchWriteItemInput, BatchWriteItemOutput,
-    CreateTableInput, CreateTableOutput, DeleteItemInput, DeleteItemOutput, DeleteTableInput,
-    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
-    DescribeTimeToLiveOutput, GetItemInput, GetItemOutput, ListTablesInput, ListTablesOutput,
-    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
-    QueryOutput, ReturnValue, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
-    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
-    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    BatchExecuteStatementInput, BatchExecuteStatementOutput, BatchGetItemInput, BatchGetItemOutput,
+    BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
+    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
+    DescribeTableOutput, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, ExecuteStatementInput,
+    ExecuteStatementOutput, ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput,
+    GetItemOutput, ListTablesInput, ListTablesOutput, ListTagsOfResourceInput,
+    ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput, QueryOutput, ReturnValue,
+    ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput, TransactGetItemsOutput,
+    TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput, UpdateItemInput,
+    UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
     UpdateTimeToLiveOutput,
 };
+use sealdb_model::partiql::Statement;
 use sealdb_proto::v1;
 
 use crate::call::Caller;
@@ -49,6 +52,21 @@ impl Client {
             input.client_request_token = random_token();
         }
         self.transact_once(input).await
+    }
+
+    /// Carries out up to 100 PartiQL statements, all of them or none. Without a client request token it gets one of its own, as
+    /// [`Client::transact_write_items`] does.
+    ///
+    /// # Errors
+    /// As [`Client::transact_write_items`].
+    pub async fn execute_transaction(
+        &self,
+        mut input: ExecuteTransactionInput,
+    ) -> Result<ExecuteTransactionOutput, Error> {
+        if input.client_request_token.is_none() {
+            input.client_request_token = random_token();
+        }
+        self.execute_once(input).await
     }
 
     pub(crate) fn caller(&self) -> &Caller {
@@ -140,12 +158,28 @@ operations! {
     transact_once(TransactWriteItemsInput) -> TransactWriteItemsOutput,
         "TransactWriteItems", TransactWriteItemsRequest -> TransactWriteItemsResponse,
         |input| input.client_request_token.is_some();
+    /// Carries out a PartiQL statement; a SELECT a page at a time. What writes is not sent again where the answer is lost.
+    pub execute_statement(ExecuteStatementInput) -> ExecuteStatementOutput,
+        "ExecuteStatement", ExecuteStatementRequest -> ExecuteStatementResponse, |input| is_select(&input.statement);
+    /// Carries out up to 25 PartiQL statements, each by itself. They are sent again as [`Client::execute_statement`]'s are.
+    pub batch_execute_statement(BatchExecuteStatementInput) -> BatchExecuteStatementOutput,
+        "BatchExecuteStatement", BatchExecuteStatementRequest -> BatchExecuteStatementResponse,
+        |input| input.statements.iter().all(|one| is_select(&one.statement));
+    /// ExecuteTransaction as it is.
+    execute_once(ExecuteTransactionInput) -> ExecuteTransactionOutput,
+        "ExecuteTransaction", ExecuteTransactionRequest -> ExecuteTransactionResponse,
+        |input| input.client_request_token.is_some();
     /// Reads items of one partition key, a page at a time; see [`Client::query_pages`].
     pub query(QueryInput) -> QueryOutput,
         "Query", QueryRequest -> QueryResponse, |_| true;
     /// Reads all items, a page at a time; see [`Client::scan_pages`].
     pub scan(ScanInput) -> ScanOutput,
         "Scan", ScanRequest -> ScanResponse, |_| true;
+}
+
+/// Whether a statement only reads. What cannot be read is the server's to refuse.
+fn is_select(statement: &str) -> bool {
+    Statement::parse(statement).is_ok_and(|statement| statement.is_select())
 }
 
 /// 128 random bits in hexadecimal digits; `None` without randomness, and then the transaction is sent once.

@@ -7,12 +7,14 @@ use prost::Message;
 
 use crate::v1::attribute_value::Value;
 use crate::v1::{
-    AttributeDefinition, AttributeValue, BinarySet, CancellationReason, ConditionCheck,
-    ConsumedCapacity, DeleteItemRequest, DescribeTimeToLiveResponse, GetItemRequest,
-    GlobalSecondaryIndex, GlobalSecondaryIndexDescription, GlobalSecondaryIndexUpdate,
-    KeySchemaElement, KeysAndAttributes, ListValue, LocalSecondaryIndex,
-    LocalSecondaryIndexDescription, MapValue, NumberSet, Projection, PutItemRequest, QueryRequest,
-    ScanRequest, StringSet, Tag, TimeToLiveSpecification, TransactDelete, TransactGet, TransactPut,
+    AttributeDefinition, AttributeValue, BatchStatementError, BatchStatementRequest, BinarySet,
+    CancellationReason, ConditionCheck, ConsumedCapacity, DeleteItemRequest,
+    DescribeTimeToLiveResponse, ExecuteStatementRequest, ExecuteStatementResponse,
+    ExecuteTransactionRequest, GetItemRequest, GlobalSecondaryIndex,
+    GlobalSecondaryIndexDescription, GlobalSecondaryIndexUpdate, KeySchemaElement,
+    KeysAndAttributes, ListValue, LocalSecondaryIndex, LocalSecondaryIndexDescription, MapValue,
+    NumberSet, ParameterizedStatement, Projection, PutItemRequest, QueryRequest, ScanRequest,
+    StringSet, Tag, TimeToLiveSpecification, TransactDelete, TransactGet, TransactPut,
     TransactUpdate, TransactWriteItemsRequest, UntagResourceRequest, UpdateGlobalSecondaryIndex,
     UpdateItemRequest,
 };
@@ -91,7 +93,9 @@ length_only! {
     TransactWriteItemsRequest CancellationReason ConsumedCapacity Projection LocalSecondaryIndex
     GlobalSecondaryIndex LocalSecondaryIndexDescription GlobalSecondaryIndexDescription Tag
     UntagResourceRequest TimeToLiveSpecification DescribeTimeToLiveResponse
-    UpdateGlobalSecondaryIndex GlobalSecondaryIndexUpdate
+    UpdateGlobalSecondaryIndex GlobalSecondaryIndexUpdate ExecuteStatementRequest
+    ExecuteStatementResponse BatchStatementRequest BatchStatementError ParameterizedStatement
+    ExecuteTransactionRequest
 }
 
 impl Debug for AttributeDefinition {

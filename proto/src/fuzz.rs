@@ -62,6 +62,9 @@ pub fn fuzz_protobuf(bytes: &[u8]) {
         TransactWriteItemsRequest => TransactWriteItemsInput;
         TransactGetItemsRequest => TransactGetItemsInput;
         BatchGetItemRequest => BatchGetItemInput;
+        ExecuteStatementRequest => ExecuteStatementInput;
+        BatchExecuteStatementRequest => BatchExecuteStatementInput;
+        ExecuteTransactionRequest => ExecuteTransactionInput;
         QueryRequest => QueryInput;
         ScanRequest => ScanInput;
     }
@@ -82,6 +85,9 @@ pub fn fuzz_protobuf(bytes: &[u8]) {
         BatchGetItemResponse => BatchGetItemOutput;
         TransactGetItemsResponse => TransactGetItemsOutput;
         TransactWriteItemsResponse => TransactWriteItemsOutput;
+        ExecuteStatementResponse => ExecuteStatementOutput;
+        BatchExecuteStatementResponse => BatchExecuteStatementOutput;
+        ExecuteTransactionResponse => ExecuteTransactionOutput;
         QueryResponse => QueryOutput;
         ScanResponse => ScanOutput;
         CancellationReason => CancellationReason;

@@ -285,6 +285,14 @@ pub const SETTINGS: &[Setting] = &[
         "How much longer a table stays open while the KMS cannot be reached; 0 closes it at once",
     ),
     value(
+        DATABASE,
+        "table-window",
+        "DURATION",
+        "0",
+        "How long tables are seen CREATING, UPDATING and DELETING. AWS's waiters look at once and then every 20 seconds: with 0 \
+         nobody waits for what takes milliseconds here",
+    ),
+    value(
         LOGS,
         "log-format",
         "text|json",

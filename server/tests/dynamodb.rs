@@ -45,7 +45,8 @@ async fn all_operations_answer_on_one_connection() {
     );
     assert_eq!(
         described["Table"]["BillingModeSummary"],
-        json!({"BillingMode": "PAY_PER_REQUEST"})
+        json!({"BillingMode": "PAY_PER_REQUEST",
+            "LastUpdateToPayPerRequestDateTime": described["Table"]["CreationDateTime"]})
     );
     assert!(described["Table"]["CreationDateTime"].as_f64().unwrap() > 1.6e9);
     assert_eq!(

@@ -11,7 +11,7 @@ use sealdb_crypto::{
     Caller, EncryptionContext, Generation, KeyRecord, KeyRef, Moment, TableId, TreeId,
 };
 use sealdb_engine::SpaceId;
-use sealdb_model::ops::TableClass;
+use sealdb_model::ops::{BillingMode, TableClass, Throughput};
 use sealdb_model::{TableName, TableSchema};
 
 use crate::catalog::definition::{Billing, Definition};
@@ -28,8 +28,9 @@ use crate::trees::{Filled, Role, TreeDef};
 pub(crate) struct NewTable {
     pub(crate) name: TableName,
     pub(crate) schema: TableSchema,
-    pub(crate) billing: Billing,
-    pub(crate) class: TableClass,
+    pub(crate) billing_mode: BillingMode,
+    pub(crate) throughput: Throughput,
+    pub(crate) class: Option<TableClass>,
     pub(crate) protected: bool,
     pub(crate) tags: BTreeMap<String, String>,
     /// The KMS key; `None` is the default key.
@@ -85,8 +86,9 @@ impl Shared {
             return Err(Error::TableExists(new.name));
         }
         let space = || self.new_space();
+        let created_ms = self.clock.wall_ms();
         let mut definition = Definition {
-            billing: new.billing,
+            billing: Billing::new(new.billing_mode, new.throughput, created_ms),
             class: new.class,
             protected: new.protected,
             deleting: None,
@@ -110,7 +112,7 @@ impl Shared {
             id,
             name: new.name,
             schema: new.schema.key,
-            created_ms: self.clock.wall_ms(),
+            created_ms,
             key_name: new.key.map(|key| key.to_string()).unwrap_or_default(),
             key: record,
             hash_key,
@@ -149,7 +151,7 @@ impl Shared {
         let table = self
             .table(name)
             .ok_or_else(|| Error::TableNotFound(name.to_owned()))?;
-        table.check_settled()?;
+        table.check_settled(self.clock.wall_ms())?;
         if table.definition().protected {
             return Err(Error::Protected);
         }
@@ -191,11 +193,26 @@ impl Shared {
         Ok(())
     }
 
-    /// Gives a table the definition that `change` makes of its own.
+    /// Gives a table the definition that `change` makes of its own, as a caller asks for.
     ///
     /// # Errors
-    /// Those of `change` and of a commit; nothing has changed then.
+    /// [`Error::TableInUse`], those of `change` and of a commit; nothing has changed then.
     pub(crate) fn alter_table(
+        self: &Arc<Self>,
+        name: &str,
+        change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
+    ) -> Result<Arc<Table>, Error> {
+        self.redefine_table(name, |table, definition| {
+            table.check_settled(self.clock.wall_ms())?;
+            change(table, definition)
+        })
+    }
+
+    /// The same in whatever state the table is.
+    ///
+    /// # Errors
+    /// As [`Shared::alter_table`].
+    pub(crate) fn redefine_table(
         self: &Arc<Self>,
         name: &str,
         change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
@@ -205,7 +222,6 @@ impl Shared {
         let table = self
             .table(name)
             .ok_or_else(|| Error::TableNotFound(name.to_owned()))?;
-        table.check_settled()?;
         let now = table.definition();
         let definition = change(&table, (*now).clone())?;
         if definition != *now {
@@ -213,6 +229,14 @@ impl Shared {
             self.commit_blocking(move |txn| txn.alter_table(&altered, &definition))?;
         }
         Ok(table)
+    }
+
+    /// From now on, and for its time, the table is seen being updated.
+    pub(crate) fn set_updating(&self, table: &Table) {
+        let window = u64::try_from(self.options.table_window.as_millis()).unwrap_or(u64::MAX);
+        if window > 0 {
+            table.set_updating(self.clock.wall_ms().saturating_add(window));
+        }
     }
 
     /// A space for a new tree.

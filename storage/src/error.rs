@@ -25,10 +25,13 @@ pub enum Error {
     /// There is no such table.
     #[error("Requested resource not found: Table: {0} not found")]
     TableNotFound(String),
+    /// There is no table of this ARN. The service spells it like this.
+    #[error("Requested resource not found: ResourcArn: {0} not found")]
+    ResourceNotFound(String),
     /// CreateTable names a table that exists.
     #[error("Table already exists: {0}")]
     TableExists(TableName),
-    /// The table is being created or deleted.
+    /// The table is being created, updated or deleted.
     #[error("Attempt to change a resource which is still in use: Table is being {1}: {0}")]
     TableInUse(TableName, &'static str),
     /// DeleteTable of a table that is protected from it.
@@ -195,7 +198,9 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Error::Validation(error) => error.code(),
-            Error::TableNotFound(_) => ErrorCode::ResourceNotFoundException,
+            Error::TableNotFound(_) | Error::ResourceNotFound(_) => {
+                ErrorCode::ResourceNotFoundException
+            }
             Error::ConditionFailed { .. } => ErrorCode::ConditionalCheckFailedException,
             Error::DuplicateItem => ErrorCode::DuplicateItemException,
             Error::TransactionCanceled(_) => ErrorCode::TransactionCanceledException,

@@ -78,7 +78,6 @@ pub use root::fuzz_root;
 #[doc(hidden)]
 pub use tree::fuzz_page;
 
-pub use catalog::definition::Billing;
 pub use database::{Builder, Database};
 pub use error::{ClosedReason, Error};
 pub use options::{Background, Durability, EngineKind, Options};

@@ -73,8 +73,8 @@ pub struct Options {
     pub group_bytes: usize,
     /// Largest group of a commit: mutations. Default 1,024.
     pub group_mutations: usize,
-    /// So long a new table says CREATING, and a deleted one DELETING, before it is. Default 0: programs that embed the database go on at
-    /// once; clients of DynamoDB expect to wait.
+    /// So long a new table says CREATING, a deleted one DELETING before it is, and one that UpdateTable changed UPDATING. Default 0:
+    /// who waits for a table has it at once. For programs that want to see what they do meanwhile.
     pub table_window: Duration,
     /// For tests: who drives the background work.
     #[doc(hidden)]

@@ -35,6 +35,8 @@ pub(crate) struct Table {
     pub(crate) hash_key: [u8; 16],
     /// Whether it takes requests: not while it is being created or deleted.
     serving: AtomicBool,
+    /// It is seen being updated until this time, in milliseconds since 1970. Not kept: what was asked for is done.
+    updating_until: AtomicU64,
     view: ArcSwap<View>,
     /// Only in the seat.
     pub(crate) working: Mutex<Working>,
@@ -231,6 +233,7 @@ impl Table {
             created_ms: record.created_ms,
             definition: ArcSwap::from_pointee(record.definition.clone()),
             serving: AtomicBool::new(record.definition.deleting.is_none()),
+            updating_until: AtomicU64::new(0),
             hash_key: record.hash_key,
             view: ArcSwap::from_pointee(View::Closed(ClosedView {
                 reason: reason.clone(),
@@ -356,14 +359,23 @@ impl Table {
         self.serving.store(serving, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_updating(&self, now_ms: u64) -> bool {
+        now_ms < self.updating_until.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_updating(&self, until_ms: u64) {
+        self.updating_until.store(until_ms, Ordering::Relaxed);
+    }
+
     /// Whether it may be altered or deleted.
     ///
     /// # Errors
-    /// [`Error::TableInUse`] while it is being created or deleted.
-    pub(crate) fn check_settled(&self) -> Result<(), Error> {
+    /// [`Error::TableInUse`] while it is being created, updated or deleted.
+    pub(crate) fn check_settled(&self, now_ms: u64) -> Result<(), Error> {
         let state = match (self.is_serving(), self.definition.load().deleting) {
             (_, Some(_)) => "deleted",
             (false, None) => "created",
+            (true, None) if self.is_updating(now_ms) => "updated",
             (true, None) => return Ok(()),
         };
         Err(Error::TableInUse(self.name.clone(), state))

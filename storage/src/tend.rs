@@ -7,6 +7,8 @@
 //! | items whose time has come | deleted if they still are what their entry says, [`SWEEP`] at a time | the same |
 //! | a table that is being created or deleted | serves requests, or is gone, after `Options::table_window` | the same; a created one serves at once |
 //!
+//! A table that is being updated needs nothing done: what was asked for is in its definition already.
+//!
 //! Nothing of this is in anybody's way: after each piece of filling the thread rests as long as it worked.
 
 use std::ops::Bound;
@@ -115,7 +117,7 @@ impl Shared {
             definition.derived.retain(|def| def.id != tree);
             Ok(definition)
         };
-        self.alter_table(table.name.as_str(), without).map(drop)
+        self.redefine_table(table.name.as_str(), without).map(drop)
     }
 
     /// Fills a tree from the next items. Their pages, and those of the entries, are loaded before the seat is taken.

@@ -14,7 +14,7 @@ use sealdb::model::ops::{
     GlobalSecondaryIndexUpdate, IndexStatus, ListTagsOfResourceInput, ProvisionedThroughput,
     PutItemInput, QueryInput, ScanInput, TableClass, TableDescription, TableStatus, Tag,
     TagResourceInput, TimeToLiveStatus, UntagResourceInput, UpdateTableInput,
-    UpdateTimeToLiveInput,
+    UpdateTimeToLiveInput, WarmThroughput,
 };
 use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::{Background, ErrorCode, Options, RootKeySource, tools};
@@ -271,6 +271,10 @@ fn settings_last() {
             UpdateTableInput::new("films")
                 .billing_mode(BillingMode::Provisioned)
                 .provisioned_throughput(units(5))
+                .warm_throughput(WarmThroughput {
+                    read_units_per_second: Some(100),
+                    write_units_per_second: None,
+                })
                 .table_class(TableClass::StandardInfrequentAccess)
                 .deletion_protection_enabled(true),
         )
@@ -291,7 +295,17 @@ fn settings_last() {
             table.billing_mode_summary.billing_mode,
             BillingMode::Provisioned
         );
-        assert_eq!(table.table_class, TableClass::StandardInfrequentAccess);
+        let infrequent = TableClass::StandardInfrequentAccess;
+        assert_eq!(table.table_class, Some(infrequent));
+        let ready = table.warm_throughput.unwrap();
+        assert_eq!(ready.read_units_per_second, Some(100));
+        assert_eq!(ready.write_units_per_second, Some(7));
+        let since = table.billing_mode_summary;
+        assert_eq!(
+            since.last_update_to_pay_per_request_date_time,
+            Some(table.creation_date_time),
+            "as which it was made"
+        );
         assert!(table.deletion_protection_enabled);
         let tags = world
             .db
@@ -373,7 +387,7 @@ fn an_item_whose_time_has_come_is_gone() {
 }
 
 #[test]
-fn a_table_is_seen_being_created_and_deleted_for_its_time() {
+fn a_table_is_seen_being_created_updated_and_deleted_for_its_time() {
     let mut world = world(|options| options.table_window = Duration::from_secs(3));
     let put_now = |world: &World| world.db.put_item(PutItemInput::new("films", film(1)));
     assert_eq!(describe(&world.db).table_status, TableStatus::Creating);
@@ -388,6 +402,19 @@ fn a_table_is_seen_being_created_and_deleted_for_its_time() {
     world.db.tend_tables().unwrap();
     assert_eq!(describe(&world.db).table_status, TableStatus::Active);
     put_now(&world).unwrap();
+
+    let update = || UpdateTableInput::new("films").deletion_protection_enabled(false);
+    let updating = world.db.update_table(update()).unwrap().table_description;
+    assert_eq!(updating.table_status, TableStatus::Updating);
+    put_now(&world).unwrap();
+    assert_eq!(
+        world.db.update_table(update()).unwrap_err().to_string(),
+        "Attempt to change a resource which is still in use: Table is being updated: films"
+    );
+    assert!(world.db.delete_table(delete()).is_err());
+    world.clock.advance(Duration::from_secs(4));
+    world.db.tend_tables().unwrap();
+    assert_eq!(describe(&world.db).table_status, TableStatus::Active);
 
     let deleting = world.db.delete_table(delete()).unwrap().table_description;
     assert_eq!(deleting.table_status, TableStatus::Deleting);

@@ -469,6 +469,32 @@ impl SealDb for Service {
         Ok(Response::new(v1::TransactGetItemsResponse::default()))
     }
 
+    async fn execute_statement(
+        &self,
+        request: Request<v1::ExecuteStatementRequest>,
+    ) -> Result<Response<v1::ExecuteStatementResponse>, Status> {
+        self.arrive("ExecuteStatement", request).await?;
+        Ok(Response::new(v1::ExecuteStatementResponse::default()))
+    }
+
+    async fn batch_execute_statement(
+        &self,
+        request: Request<v1::BatchExecuteStatementRequest>,
+    ) -> Result<Response<v1::BatchExecuteStatementResponse>, Status> {
+        self.arrive("BatchExecuteStatement", request).await?;
+        Ok(Response::new(v1::BatchExecuteStatementResponse::default()))
+    }
+
+    async fn execute_transaction(
+        &self,
+        request: Request<v1::ExecuteTransactionRequest>,
+    ) -> Result<Response<v1::ExecuteTransactionResponse>, Status> {
+        let request = self.arrive("ExecuteTransaction", request).await?;
+        let token = request.client_request_token.unwrap();
+        self.0.tokens.lock().unwrap().push(token);
+        Ok(Response::new(v1::ExecuteTransactionResponse::default()))
+    }
+
     async fn query(
         &self,
         request: Request<v1::QueryRequest>,

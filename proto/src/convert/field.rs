@@ -43,7 +43,13 @@ macro_rules! as_it_is {
     )*};
 }
 as_it_is!(String, bool, u32, u64, i64, Vec<String>);
-as_it_is!(Option<String>, Option<bool>, Option<i32>, Option<u64>);
+as_it_is!(
+    Option<String>,
+    Option<bool>,
+    Option<i32>,
+    Option<i64>,
+    Option<u64>
+);
 
 /// True unless said otherwise.
 impl Field<Option<bool>> for bool {

@@ -12,6 +12,7 @@ mod batches;
 mod field;
 mod items;
 mod parameter;
+mod partiql;
 mod tables;
 mod transactions;
 mod value;

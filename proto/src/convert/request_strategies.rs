@@ -313,3 +313,61 @@ pub(crate) fn cancellation_reason() -> impl Strategy<Value = ops::CancellationRe
         message: text(),
         item: option::of(map()))
 }
+
+/// What statements have in common.
+macro_rules! statement {
+    ($make:expr) => {
+        with!(any::<String>().prop_map($make);
+            parameters: option::of(vec(value(), 1..3)),
+            return_values_on_condition_check_failure: failure_wish())
+    };
+}
+
+pub(crate) fn execute_statement_input() -> impl Strategy<Value = ops::ExecuteStatementInput> {
+    with!(statement!(ops::ExecuteStatementInput::new);
+        consistent_read: any::<bool>(),
+        limit: any::<Option<i32>>(),
+        next_token: text(),
+        return_consumed_capacity: capacity_wish())
+}
+
+pub(crate) fn execute_statement_output() -> impl Strategy<Value = ops::ExecuteStatementOutput> {
+    with!(vec(map(), 0..4).prop_map(ops::ExecuteStatementOutput::new);
+        next_token: text(),
+        last_evaluated_key: option::of(map()),
+        consumed_capacity: option::of(consumed()))
+}
+
+pub(crate) fn batch_execute_statement_input()
+-> impl Strategy<Value = ops::BatchExecuteStatementInput> {
+    let statement = with!(statement!(ops::BatchStatementRequest::new);
+        consistent_read: any::<bool>());
+    with!(vec(statement, 0..3).prop_map(ops::BatchExecuteStatementInput::new);
+        return_consumed_capacity: capacity_wish())
+}
+
+pub(crate) fn batch_execute_statement_output()
+-> impl Strategy<Value = ops::BatchExecuteStatementOutput> {
+    let codes = choice(ops::BatchStatementErrorCode::ALL);
+    let error = (codes, any::<String>())
+        .prop_map(|(code, message)| ops::BatchStatementError::new(code, message));
+    let error = with!(error; item: option::of(map()));
+    let response = with!(Just(ops::BatchStatementResponse::default());
+        error: option::of(error),
+        table_name: text(),
+        item: option::of(map()));
+    with!(vec(response, 0..3).prop_map(ops::BatchExecuteStatementOutput::new);
+        consumed_capacity: vec(consumed(), 0..3))
+}
+
+pub(crate) fn execute_transaction_input() -> impl Strategy<Value = ops::ExecuteTransactionInput> {
+    let statements = vec(statement!(ops::ParameterizedStatement::new), 0..3);
+    with!(statements.prop_map(ops::ExecuteTransactionInput::new);
+        client_request_token: text(),
+        return_consumed_capacity: capacity_wish())
+}
+
+pub(crate) fn execute_transaction_output() -> impl Strategy<Value = ops::ExecuteTransactionOutput> {
+    with!(vec(option::of(map()), 0..4).prop_map(ops::ExecuteTransactionOutput::new);
+        consumed_capacity: vec(consumed(), 0..3))
+}

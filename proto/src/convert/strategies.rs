@@ -107,6 +107,25 @@ fn throughput() -> impl Strategy<Value = ops::ProvisionedThroughput> {
     })
 }
 
+fn on_demand() -> impl Strategy<Value = ops::OnDemandThroughput> {
+    with!(Just(ops::OnDemandThroughput::default());
+        max_read_request_units: any::<Option<i64>>(),
+        max_write_request_units: any::<Option<i64>>())
+}
+
+fn warm() -> impl Strategy<Value = ops::WarmThroughput> {
+    with!(Just(ops::WarmThroughput::default());
+        read_units_per_second: any::<Option<i64>>(),
+        write_units_per_second: any::<Option<i64>>())
+}
+
+fn sse() -> impl Strategy<Value = ops::SseSpecification> {
+    with!(Just(ops::SseSpecification::new());
+        enabled: any::<Option<bool>>(),
+        sse_type: option::of(choice(ops::SseType::ALL)),
+        kms_master_key_id: any::<Option<String>>())
+}
+
 fn tags() -> impl Strategy<Value = Vec<ops::Tag>> {
     vec(
         any::<(String, String)>().prop_map(|(key, value)| ops::Tag::new(key, value)),
@@ -118,12 +137,11 @@ pub(crate) fn update_table_input() -> impl Strategy<Value = ops::UpdateTableInpu
     use ops::GlobalSecondaryIndexUpdate as Update;
     let update = prop_oneof![
         global_index().prop_map(Update::Create),
-        (any::<String>(), throughput()).prop_map(|(index_name, provisioned_throughput)| {
-            Update::Update {
-                index_name,
-                provisioned_throughput,
-            }
-        }),
+        with!(any::<String>().prop_map(ops::UpdateGlobalSecondaryIndex::new);
+            provisioned_throughput: option::of(throughput()),
+            on_demand_throughput: option::of(on_demand()),
+            warm_throughput: option::of(warm()))
+        .prop_map(Update::Update),
         any::<String>().prop_map(|index_name| Update::Delete { index_name }),
     ];
     with!(any::<String>().prop_map(ops::UpdateTableInput::new);
@@ -136,7 +154,10 @@ pub(crate) fn update_table_input() -> impl Strategy<Value = ops::UpdateTableInpu
         provisioned_throughput: option::of(throughput()),
         global_secondary_index_updates: option::of(vec(update, 1..3)),
         table_class: option::of(choice(ops::TableClass::ALL)),
-        deletion_protection_enabled: any::<Option<bool>>())
+        deletion_protection_enabled: any::<Option<bool>>(),
+        on_demand_throughput: option::of(on_demand()),
+        warm_throughput: option::of(warm()),
+        sse_specification: option::of(sse()))
 }
 
 pub(crate) fn time_to_live() -> impl Strategy<Value = ops::TimeToLiveSpecification> {
@@ -175,7 +196,9 @@ fn global_index() -> impl Strategy<Value = ops::GlobalSecondaryIndex> {
     with!(any::<String>().prop_map(|name| ops::GlobalSecondaryIndex::new(name, &[], &[]));
         key_schema: key_schema(),
         projection: projection(),
-        provisioned_throughput: option::of(throughput()))
+        provisioned_throughput: option::of(throughput()),
+        on_demand_throughput: option::of(on_demand()),
+        warm_throughput: option::of(warm()))
 }
 
 fn local_description() -> impl Strategy<Value = ops::LocalSecondaryIndexDescription> {
@@ -195,28 +218,20 @@ fn global_description() -> impl Strategy<Value = ops::GlobalSecondaryIndexDescri
         index_status: choice(ops::IndexStatus::ALL),
         backfilling: any::<Option<bool>>(),
         provisioned_throughput: throughput(),
+        on_demand_throughput: option::of(on_demand()),
+        warm_throughput: option::of(warm()),
         index_size_bytes: any::<u64>(),
         item_count: any::<u64>())
 }
 
 pub(crate) fn create_table_input() -> impl Strategy<Value = ops::CreateTableInput> {
-    let sse = (
-        any::<Option<bool>>(),
-        option::of(choice(ops::SseType::ALL)),
-        any::<Option<String>>(),
-    )
-        .prop_map(|(enabled, kind, key)| {
-            let mut wish = ops::SseSpecification::new();
-            (wish.enabled, wish.sse_type, wish.kms_master_key_id) = (enabled, kind, key);
-            wish
-        });
     let parts = (
         any::<String>(),
         definitions(),
         key_schema(),
         option::of(choice(ops::BillingMode::ALL)),
         option::of(throughput()),
-        option::of(sse),
+        option::of(sse()),
         any::<bool>(),
     );
     let input = parts.prop_map(|(name, definitions, key, mode, units, sse, protection)| {
@@ -235,6 +250,8 @@ pub(crate) fn create_table_input() -> impl Strategy<Value = ops::CreateTableInpu
         local_secondary_indexes: option::of(vec(local_index(), 1..3)),
         global_secondary_indexes: option::of(vec(global_index(), 1..3)),
         table_class: option::of(choice(ops::TableClass::ALL)),
+        on_demand_throughput: option::of(on_demand()),
+        warm_throughput: option::of(warm()),
         tags: tags())
 }
 
@@ -257,7 +274,7 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
     let parts = (
         any::<(String, String)>(),
         choice(ops::TableStatus::ALL),
-        any::<(u64, u64, u64, bool)>(),
+        any::<(u64, u64, u64, bool, Option<u64>)>(),
         definitions(),
         key_schema(),
         choice(ops::BillingMode::ALL),
@@ -268,7 +285,7 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
         |(
             (name, id),
             status,
-            (created, items, bytes, protection),
+            (created, items, bytes, protection, on_demand_since),
             definitions,
             key,
             mode,
@@ -283,7 +300,9 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
                 table.table_size_bytes,
             ) = (created, items, bytes);
             (table.attribute_definitions, table.key_schema) = (definitions, key);
-            table.billing_mode_summary = ops::BillingModeSummary::new(mode);
+            let mut billing = ops::BillingModeSummary::new(mode);
+            billing.last_update_to_pay_per_request_date_time = on_demand_since;
+            table.billing_mode_summary = billing;
             (table.provisioned_throughput, table.sse_description) = (units, sse);
             table.deletion_protection_enabled = protection;
             table
@@ -292,7 +311,9 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
     with!(table;
         local_secondary_indexes: vec(local_description(), 0..3),
         global_secondary_indexes: vec(global_description(), 0..3),
-        table_class: choice(ops::TableClass::ALL))
+        on_demand_throughput: option::of(on_demand()),
+        warm_throughput: option::of(warm()),
+        table_class: option::of(choice(ops::TableClass::ALL)))
 }
 
 pub(crate) fn list_tables_input() -> impl Strategy<Value = ops::ListTablesInput> {

@@ -46,6 +46,20 @@ same_fields!(
     write_capacity_units
 );
 same_fields!(
+    ops::OnDemandThroughput,
+    v1::OnDemandThroughput,
+    default(),
+    max_read_request_units,
+    max_write_request_units
+);
+same_fields!(
+    ops::WarmThroughput,
+    v1::WarmThroughput,
+    default(),
+    read_units_per_second,
+    write_units_per_second
+);
+same_fields!(
     ops::SseSpecification,
     v1::SseSpecification,
     new(),
@@ -84,7 +98,8 @@ same_fields!(
 );
 same_fields!(
     ops::GlobalSecondaryIndex, v1::GlobalSecondaryIndex,
-    new(index_name: String; &[], &[]), key_schema, projection, provisioned_throughput
+    new(index_name: String; &[], &[]),
+    key_schema, projection, provisioned_throughput, on_demand_throughput, warm_throughput
 );
 same_fields!(
     ops::LocalSecondaryIndexDescription, v1::LocalSecondaryIndexDescription,
@@ -94,12 +109,13 @@ same_fields!(
 same_fields!(
     ops::GlobalSecondaryIndexDescription, v1::GlobalSecondaryIndexDescription,
     new(index_name: String, key_schema: Vec<ops::KeySchemaElement>, projection: ops::Projection),
-    index_status, backfilling, provisioned_throughput, index_size_bytes, item_count
+    index_status, backfilling, provisioned_throughput, index_size_bytes, item_count,
+    on_demand_throughput, warm_throughput
 );
 
 enums!(
     ops::TableClass,
-    v1::TableClass = default {
+    v1::TableClass {
         Standard,
         StandardInfrequentAccess
     }
@@ -155,6 +171,11 @@ impl From<ops::TableDescription> for v1::TableDescription {
             local_secondary_indexes: table.local_secondary_indexes.to_wire(),
             global_secondary_indexes: table.global_secondary_indexes.to_wire(),
             table_class: table.table_class.to_wire(),
+            last_update_to_pay_per_request_date_time_ms: table
+                .billing_mode_summary
+                .last_update_to_pay_per_request_date_time,
+            on_demand_throughput: table.on_demand_throughput.to_wire(),
+            warm_throughput: table.warm_throughput.to_wire(),
         }
     }
 }
@@ -173,6 +194,13 @@ impl TryFrom<v1::TableDescription> for ops::TableDescription {
         model.table_size_bytes = table.table_size_bytes;
         model.billing_mode_summary =
             ops::BillingModeSummary::new(Field::from_wire(table.billing_mode, "billing_mode")?);
+        model
+            .billing_mode_summary
+            .last_update_to_pay_per_request_date_time =
+            table.last_update_to_pay_per_request_date_time_ms;
+        model.on_demand_throughput =
+            Field::from_wire(table.on_demand_throughput, "on_demand_throughput")?;
+        model.warm_throughput = Field::from_wire(table.warm_throughput, "warm_throughput")?;
         model.provisioned_throughput =
             Option::from_wire(table.provisioned_throughput, "provisioned_throughput")?
                 .unwrap_or_default();
@@ -192,7 +220,7 @@ same_fields!(
     new(table_name: String),
     key_schema, attribute_definitions, billing_mode, provisioned_throughput, sse_specification,
     deletion_protection_enabled, local_secondary_indexes, global_secondary_indexes,
-    table_class, tags
+    table_class, tags, on_demand_throughput, warm_throughput
 );
 same_fields!(
     ops::CreateTableOutput, v1::CreateTableResponse,
@@ -226,6 +254,11 @@ same_fields!(
     new(table_description: ops::TableDescription)
 );
 
+same_fields!(
+    ops::UpdateGlobalSecondaryIndex, v1::UpdateGlobalSecondaryIndex,
+    new(index_name: String), provisioned_throughput, on_demand_throughput, warm_throughput
+);
+
 impl Message for GlobalSecondaryIndexUpdate {
     type Wire = v1::GlobalSecondaryIndexUpdate;
 }
@@ -234,13 +267,7 @@ impl From<GlobalSecondaryIndexUpdate> for v1::GlobalSecondaryIndexUpdate {
     fn from(update: GlobalSecondaryIndexUpdate) -> Self {
         let change = match update {
             GlobalSecondaryIndexUpdate::Create(index) => Change::Create(index.into()),
-            GlobalSecondaryIndexUpdate::Update {
-                index_name,
-                provisioned_throughput,
-            } => Change::Update(v1::UpdateGlobalSecondaryIndex {
-                index_name,
-                provisioned_throughput: provisioned_throughput.to_wire(),
-            }),
+            GlobalSecondaryIndexUpdate::Update(update) => Change::Update(update.into()),
             GlobalSecondaryIndexUpdate::Delete { index_name } => {
                 Change::DeleteIndexName(index_name)
             }
@@ -259,14 +286,9 @@ impl TryFrom<v1::GlobalSecondaryIndexUpdate> for GlobalSecondaryIndexUpdate {
             Some(Change::Create(index)) => {
                 Field::from_wire(Some(index), "create").map(Self::Create)
             }
-            Some(Change::Update(update)) => Ok(Self::Update {
-                index_name: update.index_name,
-                provisioned_throughput: Field::from_wire(
-                    update.provisioned_throughput,
-                    "provisioned_throughput",
-                )
-                .map_err(|e: WireError| e.under("update"))?,
-            }),
+            Some(Change::Update(update)) => {
+                Field::from_wire(Some(update), "update").map(Self::Update)
+            }
             Some(Change::DeleteIndexName(index_name)) => Ok(Self::Delete { index_name }),
             None => Err(WireError::here(
                 "has neither create nor update or delete_index_name",
@@ -279,7 +301,7 @@ same_fields!(
     ops::UpdateTableInput, v1::UpdateTableRequest,
     new(table_name: String),
     attribute_definitions, billing_mode, provisioned_throughput, global_secondary_index_updates,
-    table_class, deletion_protection_enabled
+    table_class, deletion_protection_enabled, on_demand_throughput, warm_throughput, sse_specification
 );
 same_fields!(
     ops::UpdateTableOutput, v1::UpdateTableResponse,

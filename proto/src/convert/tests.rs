@@ -81,6 +81,12 @@ identity! {
     transact_get_items_response: TransactGetItemsResponse, requests::transact_get_items_output();
     transact_write_items_request: TransactWriteItemsRequest, requests::transact_write_items_input();
     transact_write_items_response: TransactWriteItemsResponse, requests::transact_write_items_output();
+    execute_statement_request: ExecuteStatementRequest, requests::execute_statement_input();
+    execute_statement_response: ExecuteStatementResponse, requests::execute_statement_output();
+    batch_execute_statement_request: BatchExecuteStatementRequest, requests::batch_execute_statement_input();
+    batch_execute_statement_response: BatchExecuteStatementResponse, requests::batch_execute_statement_output();
+    execute_transaction_request: ExecuteTransactionRequest, requests::execute_transaction_input();
+    execute_transaction_response: ExecuteTransactionResponse, requests::execute_transaction_output();
     cancellation_reason: CancellationReason, requests::cancellation_reason();
 }
 

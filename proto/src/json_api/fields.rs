@@ -175,10 +175,11 @@ impl Fields {
             self.get("TableName"),
             self.get("RequestItems"),
             self.get("TransactItems"),
+            self.get("ResourceArn"),
         ) {
-            (Node::Text(name), ..) => name,
-            (_, Node::Map(tables), _) => tables.first().map_or("", |(name, _)| name),
-            (.., Node::List(actions)) => actions.first().map_or("", Node::table_of_action),
+            (Node::Text(name), ..) | (.., Node::Text(name)) => name,
+            (_, Node::Map(tables), ..) => tables.first().map_or("", |(name, _)| name),
+            (_, _, Node::List(actions), _) => actions.first().map_or("", Node::table_of_action),
             _ => "",
         }
     }

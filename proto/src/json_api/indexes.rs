@@ -7,9 +7,10 @@ use sealdb_model::ops::{
 
 use super::fields::{Fields, Node};
 use super::shape::{KEY_NAME, NAME, Shape, Structure, optional, required};
-use super::tables::{
-    INDEX_KEY_SCHEMA, PROVISIONED_THROUGHPUT, key_schema, throughput, write_key_schema,
-    write_throughput,
+use super::tables::{INDEX_KEY_SCHEMA, key_schema, write_key_schema};
+use super::throughput::{
+    ON_DEMAND_THROUGHPUT, PROVISIONED_THROUGHPUT, WARM_THROUGHPUT, write_on_demand,
+    write_provisioned, write_warm,
 };
 use super::write::{Object, object, string};
 
@@ -37,7 +38,9 @@ pub(super) static GLOBAL_INDEX: Shape = Shape::Structure(&Structure {
         required("IndexName", &NAME),
         required("KeySchema", &INDEX_KEY_SCHEMA),
         required("Projection", &PROJECTION),
-        optional("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        PROVISIONED_THROUGHPUT,
+        ON_DEMAND_THROUGHPUT,
+        WARM_THROUGHPUT,
     ],
 });
 pub(super) static GLOBAL_INDEXES: Shape = Shape::List(&GLOBAL_INDEX, 0, usize::MAX);
@@ -63,7 +66,9 @@ pub(super) fn global_index(mut fields: Fields) -> GlobalSecondaryIndex {
     let mut index = GlobalSecondaryIndex::new(fields.required_text("IndexName"), &[], &[])
         .key_schema(key_schema(&mut fields))
         .projection(projection(&mut fields));
-    index.provisioned_throughput = throughput(&mut fields);
+    index.provisioned_throughput = fields.provisioned_throughput();
+    index.on_demand_throughput = fields.on_demand_throughput();
+    index.warm_throughput = fields.warm_throughput();
     index
 }
 
@@ -98,7 +103,10 @@ pub(super) fn write_global(out: &mut Vec<u8>, index: &GlobalSecondaryIndexDescri
         if let Some(backfilling) = index.backfilling {
             out.flag("Backfilling", backfilling);
         }
-        write_throughput(out, &index.provisioned_throughput);
+        write_provisioned(out, &index.provisioned_throughput);
+        write_on_demand(out, index.on_demand_throughput.as_ref());
+        let status = index.index_status.name();
+        write_warm(out, index.warm_throughput.as_ref(), status);
         out.number("IndexSizeBytes", index.index_size_bytes);
         out.number("ItemCount", index.item_count);
         out.text("IndexArn", &format!("{arn}/index/{}", index.index_name));

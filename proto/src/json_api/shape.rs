@@ -144,6 +144,7 @@ pub(super) static NAME: Shape = Shape::Text(Text {
 });
 pub(super) static POSITIVE: Shape = Shape::Integer(1, i64::MAX);
 pub(super) static POSITIVE_LONG: Shape = Shape::Long(1, i64::MAX);
+pub(super) static LONG: Shape = Shape::Long(i64::MIN, i64::MAX);
 pub(super) static VALUE: Shape = Shape::Value;
 pub(super) static VALUES: Shape = Shape::Map(&VALUE, 0, ANY);
 /// ClientRequestToken.

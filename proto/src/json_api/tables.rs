@@ -1,10 +1,10 @@
 //! Operations on tables.
 
 use sealdb_model::ops::{
-    AttributeDefinition, BillingMode, CreateTableInput, CreateTableOutput, DeleteTableInput,
-    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, KeySchemaElement, KeyType,
-    ListTablesInput, ListTablesOutput, ProvisionedThroughput, SseDescription, SseSpecification,
-    SseType, TableDescription,
+    AttributeDefinition, BillingMode, BillingModeSummary, CreateTableInput, CreateTableOutput,
+    DeleteTableInput, DeleteTableOutput, DescribeTableInput, DescribeTableOutput, KeySchemaElement,
+    KeyType, ListTablesInput, ListTablesOutput, SseDescription, SseSpecification, SseType,
+    TableClass, TableDescription,
 };
 use sealdb_model::{ScalarType, ValidationError};
 
@@ -12,8 +12,11 @@ use super::fields::Fields;
 use super::indexes::{
     GLOBAL_INDEXES, LOCAL_INDEXES, global_index, local_index, write_global, write_local,
 };
-use super::shape::{
-    BOOLEAN, KEY_NAME, NAME, POSITIVE_LONG, Shape, Structure, TABLE, TEXT, optional, required,
+use super::shape::{BOOLEAN, KEY_NAME, NAME, Shape, Structure, TABLE, TEXT, optional, required};
+use super::tags::TAGS;
+use super::throughput::{
+    ON_DEMAND_THROUGHPUT, PROVISIONED_THROUGHPUT, WARM_THROUGHPUT, write_on_demand,
+    write_provisioned, write_warm,
 };
 use super::write::{Object, object};
 use super::{Request, Response};
@@ -41,13 +44,7 @@ static KEY_SCHEMA: Shape = Shape::List(&KEY_SCHEMA_ELEMENT, 1, 2);
 pub(super) static INDEX_KEY_SCHEMA: Shape = Shape::List(&KEY_SCHEMA_ELEMENT, 1, usize::MAX);
 
 pub(super) static BILLING_MODE: Shape = Shape::one_of(&["PROVISIONED", "PAY_PER_REQUEST"]);
-pub(super) static PROVISIONED_THROUGHPUT: Shape = Shape::Structure(&Structure {
-    name: "ProvisionedThroughput",
-    members: &[
-        required("WriteCapacityUnits", &POSITIVE_LONG),
-        required("ReadCapacityUnits", &POSITIVE_LONG),
-    ],
-});
+pub(super) static TABLE_CLASS: Shape = Shape::one_of(&["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
 
 static SSE_TYPE: Shape = Shape::one_of(&["AES256", "KMS"]);
 pub(super) static SSE_SPECIFICATION: Shape = Shape::Structure(&Structure {
@@ -60,11 +57,11 @@ pub(super) static SSE_SPECIFICATION: Shape = Shape::Structure(&Structure {
 });
 
 /// A structure that is known but not carried out: refused if it is there.
-static OPAQUE: Shape = Shape::Structure(&Structure {
+pub(super) static OPAQUE: Shape = Shape::Structure(&Structure {
     name: "Structure",
     members: &[],
 });
-static OPAQUE_LIST: Shape = Shape::List(&OPAQUE, 0, usize::MAX);
+pub(super) static OPAQUE_LIST: Shape = Shape::List(&OPAQUE, 0, usize::MAX);
 
 impl Request for CreateTableInput {
     const SHAPE: &'static Structure = &Structure {
@@ -73,16 +70,20 @@ impl Request for CreateTableInput {
             required("AttributeDefinitions", &ATTRIBUTE_DEFINITIONS),
             TABLE,
             optional("BillingMode", &BILLING_MODE),
-            optional("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+            PROVISIONED_THROUGHPUT,
             required("KeySchema", &KEY_SCHEMA),
             optional("LocalSecondaryIndexes", &LOCAL_INDEXES),
             optional("GlobalSecondaryIndexes", &GLOBAL_INDEXES),
             optional("StreamSpecification", &OPAQUE),
             optional("SSESpecification", &SSE_SPECIFICATION),
-            optional("Tags", &OPAQUE_LIST),
-            optional("TableClass", &TEXT),
+            optional("Tags", &TAGS),
+            optional("TableClass", &TABLE_CLASS),
             optional("DeletionProtectionEnabled", &BOOLEAN),
+            WARM_THROUGHPUT,
             optional("ResourcePolicy", &TEXT),
+            ON_DEMAND_THROUGHPUT,
+            optional("GlobalTableSourceArn", &TEXT),
+            optional("GlobalTableSettingsReplicationMode", &TEXT),
         ],
     };
 
@@ -90,21 +91,28 @@ impl Request for CreateTableInput {
         let mut input = CreateTableInput::new(fields.required_text("TableName"))
             .attribute_definitions(attribute_definitions(fields).unwrap_or_default())
             .key_schema(key_schema(fields));
-        input.billing_mode = fields.one_of("BillingMode", BillingMode::from_name);
-        input.provisioned_throughput = throughput(fields);
+        // What is absent is PROVISIONED here, and then the units are required.
+        input.billing_mode = fields
+            .one_of("BillingMode", BillingMode::from_name)
+            .or(Some(BillingMode::Provisioned));
+        input.provisioned_throughput = fields.provisioned_throughput();
+        input.on_demand_throughput = fields.on_demand_throughput();
+        input.warm_throughput = fields.warm_throughput();
         let list = |fields: &mut Fields, name| fields.structures(name).map(Vec::into_iter);
         input.local_secondary_indexes =
             list(fields, "LocalSecondaryIndexes").map(|given| given.map(local_index).collect());
         input.global_secondary_indexes =
             list(fields, "GlobalSecondaryIndexes").map(|given| given.map(global_index).collect());
         input.sse_specification = sse_specification(fields);
+        input.table_class = fields.one_of("TableClass", TableClass::from_name);
+        input.tags = fields.tags();
         input.deletion_protection_enabled =
             fields.flag("DeletionProtectionEnabled").unwrap_or(false);
         Ok(input)
     }
 }
 
-fn attribute_definitions(fields: &mut Fields) -> Option<Vec<AttributeDefinition>> {
+pub(super) fn attribute_definitions(fields: &mut Fields) -> Option<Vec<AttributeDefinition>> {
     let definitions = fields.structures("AttributeDefinitions")?.into_iter();
     Some(
         definitions
@@ -133,15 +141,7 @@ pub(super) fn key_schema(fields: &mut Fields) -> Vec<KeySchemaElement> {
         .collect()
 }
 
-pub(super) fn throughput(fields: &mut Fields) -> Option<ProvisionedThroughput> {
-    let mut units = fields.structure("ProvisionedThroughput")?;
-    Some(ProvisionedThroughput {
-        read_capacity_units: units.long("ReadCapacityUnits")?,
-        write_capacity_units: units.long("WriteCapacityUnits")?,
-    })
-}
-
-fn sse_specification(fields: &mut Fields) -> Option<SseSpecification> {
+pub(super) fn sse_specification(fields: &mut Fields) -> Option<SseSpecification> {
     let mut given = fields.structure("SSESpecification")?;
     let mut specification = SseSpecification::new();
     specification.enabled = given.flag("Enabled");
@@ -189,23 +189,20 @@ impl Request for ListTablesInput {
 
 impl Response for CreateTableOutput {
     fn write(&self, object: &mut Object<'_>) {
-        object.object("TableDescription", |object| {
-            description(&self.table_description, object);
-        });
+        changing(&self.table_description, "CREATING", object);
     }
 }
 
 impl Response for DeleteTableOutput {
     fn write(&self, object: &mut Object<'_>) {
-        object.object("TableDescription", |object| {
-            description(&self.table_description, object);
-        });
+        changing(&self.table_description, "DELETING", object);
     }
 }
 
 impl Response for DescribeTableOutput {
     fn write(&self, object: &mut Object<'_>) {
-        object.object("Table", |object| description(&self.table, object));
+        let status = self.table.table_status.name();
+        object.object("Table", |object| description(&self.table, status, object));
     }
 }
 
@@ -220,7 +217,14 @@ impl Response for ListTablesOutput {
     }
 }
 
-fn description(table: &TableDescription, out: &mut Object<'_>) {
+/// A table that the request changes. The service always answers before it has done so; here it may be done already.
+pub(super) fn changing(table: &TableDescription, status: &str, object: &mut Object<'_>) {
+    object.object("TableDescription", |object| {
+        description(table, status, object);
+    });
+}
+
+fn description(table: &TableDescription, status: &str, out: &mut Object<'_>) {
     out.list(
         "AttributeDefinitions",
         &table.attribute_definitions,
@@ -233,18 +237,20 @@ fn description(table: &TableDescription, out: &mut Object<'_>) {
     );
     out.text("TableName", &table.table_name);
     write_key_schema(out, &table.key_schema);
-    out.text("TableStatus", table.table_status.name());
+    out.text("TableStatus", status);
     out.time("CreationDateTime", table.creation_date_time);
-    write_throughput(out, &table.provisioned_throughput);
+    write_provisioned(out, &table.provisioned_throughput);
+    write_on_demand(out, table.on_demand_throughput.as_ref());
+    write_warm(out, table.warm_throughput.as_ref(), status);
     out.number("TableSizeBytes", table.table_size_bytes);
     out.number("ItemCount", table.item_count);
     let arn = table_arn(&table.table_name);
     out.text("TableArn", &arn);
     out.text("TableId", &table.table_id);
-    // The service names the mode of on-demand tables only.
-    if table.billing_mode_summary.billing_mode == BillingMode::PayPerRequest {
-        out.object("BillingModeSummary", |out| {
-            out.text("BillingMode", BillingMode::PayPerRequest.name());
+    billing(&table.billing_mode_summary, out);
+    if let Some(class) = table.table_class {
+        out.object("TableClassSummary", |out| {
+            out.text("TableClass", class.name());
         });
     }
     if !table.local_secondary_indexes.is_empty() {
@@ -282,12 +288,17 @@ pub(super) fn write_key_schema(out: &mut Object<'_>, elements: &[KeySchemaElemen
     });
 }
 
-pub(super) fn write_throughput(out: &mut Object<'_>, units: &ProvisionedThroughput) {
-    out.object("ProvisionedThroughput", |out| {
-        out.number("NumberOfDecreasesToday", 0);
-        out.number("ReadCapacityUnits", units.read_capacity_units);
-        out.number("WriteCapacityUnits", units.write_capacity_units);
-    });
+/// The service tells it of tables only that are, or once were, billed by request.
+fn billing(summary: &BillingModeSummary, out: &mut Object<'_>) {
+    let since = summary.last_update_to_pay_per_request_date_time;
+    if summary.billing_mode == BillingMode::PayPerRequest || since.is_some() {
+        out.object("BillingModeSummary", |out| {
+            out.text("BillingMode", summary.billing_mode.name());
+            if let Some(since) = since {
+                out.time("LastUpdateToPayPerRequestDateTime", since);
+            }
+        });
+    }
 }
 
 fn encryption(sse: &SseDescription, out: &mut Object<'_>) {

@@ -10,7 +10,7 @@ use sealdb_model::{AttributeValue, Item, Map};
 use super::*;
 use crate::convert::strategies as any_;
 
-fn read<R: Request>(body: &str) -> Result<R, Refused> {
+pub(super) fn read<R: Request>(body: &str) -> Result<R, Refused> {
     Ok(input(parse::<R>(body.as_bytes())?)?)
 }
 
@@ -18,7 +18,7 @@ fn refused<R: Request>(body: &str) -> Refused {
     read::<R>(body).err().unwrap()
 }
 
-fn validation<R: Request>(body: &str) -> String {
+pub(super) fn validation<R: Request>(body: &str) -> String {
     match refused::<R>(body) {
         Refused::Validation(error) => error.message().to_owned(),
         Refused::Serialization(message) => panic!("serialization: {message:?}"),

@@ -183,6 +183,8 @@ pub struct DatabaseSettings {
     pub key_max_age: Duration,
     /// Coast of a table key.
     pub key_coast: Duration,
+    /// How long tables are seen being created, updated and deleted.
+    pub table_window: Duration,
 }
 
 impl Default for DatabaseSettings {
@@ -197,6 +199,7 @@ impl Default for DatabaseSettings {
             derived_key_cache: 256,
             key_max_age: Duration::from_secs(300),
             key_coast: Duration::from_secs(1800),
+            table_window: Duration::ZERO,
         }
     }
 }

@@ -103,6 +103,7 @@ impl Config {
             })?,
             key_max_age: reader.required("key-max-age", positive_duration)?,
             key_coast: reader.required("key-coast", parse_duration)?,
+            table_window: reader.required("table-window", parse_duration)?,
         };
         config.log_format = reader.required("log-format", |text| match text {
             "text" => Ok(LogFormat::Text),
@@ -373,6 +374,8 @@ mod tests {
             "1m",
             "--key-coast",
             "0",
+            "--table-window",
+            "2s",
         ];
         let read = config(&flags, &[("SEALDB_EPOCH_MAX_MESSAGES", "1000")])
             .unwrap()
@@ -384,6 +387,7 @@ mod tests {
         );
         assert_eq!(read.key_max_age, Duration::from_secs(60));
         assert_eq!(read.key_coast, Duration::ZERO);
+        assert_eq!(read.table_window, Duration::from_secs(2));
         assert_eq!(read.epoch_max_messages, 1000);
     }
 

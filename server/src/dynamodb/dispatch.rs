@@ -3,25 +3,33 @@
 use sealdb::crypto::Caller;
 use sealdb::model::ops::{
     BatchExecuteStatementInput, BatchGetItemInput, BatchWriteItemInput, CreateTableInput,
-    DeleteItemInput, DeleteTableInput, DescribeTableInput, ExecuteStatementInput,
-    ExecuteTransactionInput, GetItemInput, ListTablesInput, PutItemInput, QueryInput, ScanInput,
-    TransactGetItemsInput, TransactWriteItemsInput, UpdateItemInput,
+    DeleteItemInput, DeleteTableInput, DescribeTableInput, DescribeTimeToLiveInput,
+    ExecuteStatementInput, ExecuteTransactionInput, GetItemInput, ListTablesInput,
+    ListTagsOfResourceInput, PutItemInput, QueryInput, ScanInput, TagResourceInput,
+    TransactGetItemsInput, TransactWriteItemsInput, UntagResourceInput, UpdateItemInput,
+    UpdateTableInput, UpdateTimeToLiveInput,
 };
 use sealdb::{Database, Error, ErrorCode};
+use sealdb_proto::json_api::account::{Question, TableQuestion};
 use sealdb_proto::json_api::{self, Fields, Refused, Request, Response};
 use tracing::Instrument;
 
-use crate::dynamodb::DynamoDb;
 use crate::dynamodb::exception::Exception;
+use crate::dynamodb::{DynamoDb, account};
 use crate::measured::{Begun, Who};
 
-/// The table of operations: name in `X-Amz-Target`, method of the database, input.
+/// The table of operations: name in `X-Amz-Target`, method of the database, input; and those that the server answers by itself,
+/// with a function of [`account`].
 macro_rules! operations {
-    ($($service:literal: $($operation:ident, $method:ident, $input:ty;)*)*) => {
+    (
+        database { $($service:literal: $($operation:ident, $method:ident, $input:ty;)*)* }
+        account { $($about:ident, $function:ident, $question:ty;)* }
+    ) => {
         /// An operation that is carried out.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Operation {
             $($($operation,)*)*
+            $($about,)*
         }
 
         impl Operation {
@@ -29,6 +37,7 @@ macro_rules! operations {
             pub(super) fn find(target: &str) -> Option<Operation> {
                 match target {
                     $($(concat!($service, ".", stringify!($operation)) => Some(Operation::$operation),)*)*
+                    $(concat!("DynamoDB_20120810.", stringify!($about)) => Some(Operation::$about),)*
                     _ => None,
                 }
             }
@@ -37,16 +46,27 @@ macro_rules! operations {
             pub(super) fn name(self) -> &'static str {
                 match self {
                     $($(Operation::$operation => stringify!($operation),)*)*
+                    $(Operation::$about => stringify!($about),)*
                 }
             }
 
-            /// Carries it out: from the body of the request to that of the answer.
-            pub(super) async fn run(self, service: &DynamoDb, body: &[u8], who: Who) -> Result<Vec<u8>, Exception> {
+            /// Carries it out: from the body of the request to that of the answer. `host` is how the caller calls the server.
+            pub(super) async fn run(
+                self,
+                service: &DynamoDb,
+                host: &str,
+                body: &[u8],
+                who: Who,
+            ) -> Result<Vec<u8>, Exception> {
                 match self {
                     $($(Operation::$operation => {
                         let work = |database: Database, input: $input| async move { database.$method(input).await };
                         one(service, self.name(), body, who, work).await
                     })*)*
+                    $(Operation::$about => {
+                        let work = |database: Database, question: $question| account::$function(database, host, question);
+                        one(service, self.name(), body, who, work).await
+                    })*
                 }
             }
         }
@@ -54,6 +74,7 @@ macro_rules! operations {
 }
 
 operations! {
+    database {
     "DynamoDB_20120810":
         BatchExecuteStatement, batch_execute_statement, BatchExecuteStatementInput;
         BatchGetItem, batch_get_item, BatchGetItemInput;
@@ -62,16 +83,35 @@ operations! {
         DeleteItem, delete_item, DeleteItemInput;
         DeleteTable, delete_table, DeleteTableInput;
         DescribeTable, describe_table, DescribeTableInput;
+        DescribeTimeToLive, describe_time_to_live, DescribeTimeToLiveInput;
         ExecuteStatement, execute_statement, ExecuteStatementInput;
         ExecuteTransaction, execute_transaction, ExecuteTransactionInput;
         GetItem, get_item, GetItemInput;
         ListTables, list_tables, ListTablesInput;
+        ListTagsOfResource, list_tags_of_resource, ListTagsOfResourceInput;
         PutItem, put_item, PutItemInput;
         Query, query, QueryInput;
         Scan, scan, ScanInput;
+        TagResource, tag_resource, TagResourceInput;
         TransactGetItems, transact_get_items, TransactGetItemsInput;
         TransactWriteItems, transact_write_items, TransactWriteItemsInput;
+        UntagResource, untag_resource, UntagResourceInput;
         UpdateItem, update_item, UpdateItemInput;
+        UpdateTable, update_table, UpdateTableInput;
+        UpdateTimeToLive, update_time_to_live, UpdateTimeToLiveInput;
+    }
+    account {
+        DescribeContinuousBackups, continuous_backups, TableQuestion;
+        DescribeContributorInsights, insights_of_table, TableQuestion;
+        DescribeEndpoints, endpoints, Question;
+        DescribeKinesisStreamingDestination, kinesis_streaming, TableQuestion;
+        DescribeLimits, quotas, Question;
+        ListBackups, backups, Question;
+        ListContributorInsights, contributor_insights, Question;
+        ListExports, exports, Question;
+        ListGlobalTables, global_tables, Question;
+        ListImports, imports, Question;
+    }
 }
 
 /// One call: parsed, run, counted, logged.

@@ -60,15 +60,30 @@ impl Exception {
 impl Exception {
     /// The database's error, as the operation's callers know it.
     pub(super) fn of(error: &Error, operation: &str) -> Exception {
-        // Only operations on tables name the one that is not there.
-        if matches!(error, Error::TableNotFound(_)) && !operation.ends_with("Table") {
-            return Exception::new(error.code(), "Requested resource not found");
+        if let Error::TableNotFound(table) = error {
+            return no_table(table, operation);
         }
         Exception {
             detail: detail_of(error),
             ..Exception::new(error.code(), error.to_string())
         }
     }
+}
+
+/// Only operations on tables name the one that is not there.
+fn no_table(table: &str, operation: &str) -> Exception {
+    let on_tables = ["Table", "TimeToLive", "Insights", "Destination"];
+    let message = match operation {
+        "DescribeContinuousBackups" => {
+            let message = format!("Table not found: {table}");
+            return Exception::new(ErrorCode::TableNotFoundException, message);
+        }
+        _ if on_tables.iter().any(|end| operation.ends_with(end)) => {
+            Error::TableNotFound(table.to_owned()).to_string()
+        }
+        _ => "Requested resource not found".to_owned(),
+    };
+    Exception::new(ErrorCode::ResourceNotFoundException, message)
 }
 
 impl From<Refused> for Exception {

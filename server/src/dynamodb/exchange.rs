@@ -9,12 +9,12 @@ use sealdb::ErrorCode;
 use sealdb_proto::json_api;
 
 use crate::auth::Principal;
-use crate::dynamodb::DynamoDb;
 use crate::dynamodb::answer::{self, Asked};
 use crate::dynamodb::body::{self, Unread};
 use crate::dynamodb::dispatch::Operation;
 use crate::dynamodb::exception::Exception;
 use crate::dynamodb::sigv4::{self, Claim};
+use crate::dynamodb::{DynamoDb, account};
 use crate::listener::ConnectionInfo;
 use crate::measured::Who;
 
@@ -131,20 +131,31 @@ async fn call(
         request_id: asked.request_id.as_str().into(),
         principal: Some(principal),
     };
-    Ok(operation.run(service, &bytes, who).await?)
+    let host = text(&parts.headers, header::HOST.as_str()).unwrap_or_default();
+    Ok(operation.run(service, host, &bytes, who).await?)
 }
 
 /// What the head of a request alone tells.
 fn admit<'a>(service: &DynamoDb, parts: &'a Parts) -> Result<(Operation, Claim<'a>), Exception> {
-    let operation = text(&parts.headers, "x-amz-target")
-        .and_then(Operation::find)
-        .ok_or_else(|| Exception::silent(ErrorCode::UnknownOperationException))?;
+    let target = text(&parts.headers, "x-amz-target").unwrap_or_default();
+    let operation = Operation::find(target).ok_or_else(|| unknown_operation(target))?;
     let claim = Claim::of(parts)?;
     if !service.authenticator.knows(claim.access_key_id()) {
         return Err(sigv4::unknown_key());
     }
     claim.check_date(service.clock.wall_ms())?;
     Ok((operation, claim))
+}
+
+fn unknown_operation(target: &str) -> Exception {
+    let code = ErrorCode::UnknownOperationException;
+    match account::absent(target) {
+        Some(name) => Exception::new(
+            code,
+            format!("{name} is not supported by this version of SealDB"),
+        ),
+        None => Exception::silent(code),
+    }
 }
 
 fn verify(

@@ -14,6 +14,7 @@
 //! Whoever does not know an access key's id sends no body that is kept. The id is no secret, though: who knows one can have the
 //! server read a body, for at most [`body::DEADLINE`].
 
+mod account;
 mod answer;
 mod body;
 mod connections;

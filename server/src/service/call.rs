@@ -61,11 +61,23 @@ names_resource!(
     ListTagsOfResourceRequest
 );
 
-impl NamesTable for v1::ListTablesRequest {
-    fn table(&self) -> &str {
-        ""
-    }
+/// Not at all, or within a statement that nobody has read yet.
+macro_rules! names_none {
+    ($($request:ident),*) => {
+        $(impl NamesTable for v1::$request {
+            fn table(&self) -> &str {
+                ""
+            }
+        })*
+    };
 }
+
+names_none!(
+    ListTablesRequest,
+    ExecuteStatementRequest,
+    BatchExecuteStatementRequest,
+    ExecuteTransactionRequest
+);
 
 impl NamesTable for v1::BatchWriteItemRequest {
     /// The first one; most batches have no other.

@@ -8,10 +8,12 @@ use sealdb::crypto::Caller;
 use sealdb::model::ops::{QueryInput, ScanInput};
 use sealdb_proto::v1::seal_db_server::{SealDb, SealDbServer};
 use sealdb_proto::v1::{
-    BatchGetItemRequest, BatchGetItemResponse, BatchWriteItemRequest, BatchWriteItemResponse,
-    CreateTableRequest, CreateTableResponse, DeleteItemRequest, DeleteItemResponse,
-    DeleteTableRequest, DeleteTableResponse, DescribeTableRequest, DescribeTableResponse,
-    DescribeTimeToLiveRequest, DescribeTimeToLiveResponse, GetItemRequest, GetItemResponse,
+    BatchExecuteStatementRequest, BatchExecuteStatementResponse, BatchGetItemRequest,
+    BatchGetItemResponse, BatchWriteItemRequest, BatchWriteItemResponse, CreateTableRequest,
+    CreateTableResponse, DeleteItemRequest, DeleteItemResponse, DeleteTableRequest,
+    DeleteTableResponse, DescribeTableRequest, DescribeTableResponse, DescribeTimeToLiveRequest,
+    DescribeTimeToLiveResponse, ExecuteStatementRequest, ExecuteStatementResponse,
+    ExecuteTransactionRequest, ExecuteTransactionResponse, GetItemRequest, GetItemResponse,
     ListTablesRequest, ListTablesResponse, ListTagsOfResourceRequest, ListTagsOfResourceResponse,
     PutItemRequest, PutItemResponse, QueryRequest, QueryResponse, ScanRequest, ScanResponse,
     TagResourceRequest, TagResourceResponse, TransactGetItemsRequest, TransactGetItemsResponse,
@@ -115,6 +117,9 @@ operations! {
         batch_get_item, "BatchGetItem", BatchGetItemRequest, BatchGetItemResponse;
         transact_write_items, "TransactWriteItems", TransactWriteItemsRequest, TransactWriteItemsResponse;
         transact_get_items, "TransactGetItems", TransactGetItemsRequest, TransactGetItemsResponse;
+        execute_statement, "ExecuteStatement", ExecuteStatementRequest, ExecuteStatementResponse;
+        batch_execute_statement, "BatchExecuteStatement", BatchExecuteStatementRequest, BatchExecuteStatementResponse;
+        execute_transaction, "ExecuteTransaction", ExecuteTransactionRequest, ExecuteTransactionResponse;
         query, "Query", QueryRequest, QueryResponse;
         scan, "Scan", ScanRequest, ScanResponse;
     }

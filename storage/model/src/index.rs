@@ -20,7 +20,7 @@ use crate::error::ValidationError;
 use crate::key::{KeyRole, MAX_PARTITION_KEY, MAX_SORT_KEY, key_value_bytes, scalar_bytes};
 use crate::map::{Item, Map};
 use crate::names::{AttributeName, IndexName};
-use crate::ops::ProvisionedThroughput;
+use crate::ops::Throughput;
 use crate::schema::{KeyAttribute, KeySchema, ScalarType};
 use crate::value::AttributeValue;
 
@@ -95,8 +95,8 @@ pub struct IndexSchema {
     pub key: IndexKey,
     /// What it holds.
     pub projection: IndexProjection,
-    /// Capacity units as they were asked for; they limit nothing. Zeros for PAY_PER_REQUEST and for local indexes.
-    pub throughput: ProvisionedThroughput,
+    /// What it is to be able to take, as it was asked for; it limits nothing. Local indexes share the table's.
+    pub throughput: Throughput,
 }
 
 /// Without its name.
@@ -300,7 +300,7 @@ mod tests {
                 ],
             },
             projection,
-            throughput: ProvisionedThroughput::default(),
+            throughput: Throughput::default(),
         }
     }
 

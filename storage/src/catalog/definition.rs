@@ -2,8 +2,9 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 + 8 + 8 | billing: 0 provisioned, 1 on demand; read and write units |
-//! | 1 | table class: 0 standard, 1 infrequent access |
+//! | 1 + 8 | billing: 0 provisioned, 1 on demand; since when it was last on demand, milliseconds since 1970, 0 if it never was |
+//! | throughput | what it is to be able to take |
+//! | 1 | table class: 0 none was asked for, 1 standard, 2 infrequent access |
 //! | 1 | 1 if it is protected from deletion |
 //! | 1 + 8 | 1 if it is being deleted; since when, milliseconds since 1970 |
 //! | 2, then 2 + n, 2 + n each | count of tags; their keys and values |
@@ -31,7 +32,15 @@
 //! | 1, attributes | count of its sort attributes; they |
 //! | 1 | projection: 0 keys only, 1 all, 2 what is named |
 //! | 2, then 2 + n each | count of the names; they. Only for projection 2 |
-//! | 8 + 8 | read and write units |
+//! | throughput | what it is to be able to take |
+//!
+//! Throughput, read before write:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 + 8 | capacity units |
+//! | 8 + 8 | the most on demand; 0 if there is no limit |
+//! | 8 + 8 | what is to be ready; 0 if nothing was asked for |
 //!
 //! An attribute is its name (2 + n) and its type (`S`, `N`, `B`).
 
@@ -42,7 +51,10 @@ use std::sync::Arc;
 
 use sealdb_crypto::TreeId;
 use sealdb_engine::SpaceId;
-use sealdb_model::ops::{BillingMode, ProvisionedThroughput, TableClass};
+use sealdb_model::ops::{
+    BillingMode, BillingModeSummary, OnDemandThroughput, ProvisionedThroughput, TableClass,
+    Throughput, WarmThroughput,
+};
 use sealdb_model::{
     AttributeName, IndexKey, IndexKind, IndexName, IndexProjection, IndexSchema, KeyAttribute,
     ScalarType,
@@ -53,21 +65,43 @@ use crate::wire::{Malformed, Reader, Write};
 
 /// How a table was asked to be billed: kept and told, nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Billing {
-    /// `PAY_PER_REQUEST` rather than `PROVISIONED`.
-    pub on_demand: bool,
-    /// Read capacity units; 0 when on demand.
-    pub read_units: u64,
-    /// Write capacity units; 0 when on demand.
-    pub write_units: u64,
+pub(crate) struct Billing {
+    pub(crate) mode: BillingMode,
+    /// When it last became PAY_PER_REQUEST, in milliseconds since 1970; 0: never.
+    pub(crate) on_demand_since: u64,
+    pub(crate) throughput: Throughput,
 }
 
 impl Billing {
-    pub(crate) fn mode(self) -> BillingMode {
-        match self.on_demand {
-            true => BillingMode::PayPerRequest,
-            false => BillingMode::Provisioned,
+    /// Billing that begins now.
+    pub(crate) fn new(mode: BillingMode, throughput: Throughput, now_ms: u64) -> Self {
+        Billing {
+            mode,
+            on_demand_since: match mode {
+                BillingMode::PayPerRequest => now_ms,
+                BillingMode::Provisioned => 0,
+            },
+            throughput,
         }
+    }
+
+    /// Another billing from now on.
+    pub(crate) fn changed(self, mode: BillingMode, throughput: Throughput, now_ms: u64) -> Self {
+        Billing {
+            on_demand_since: match (self.mode, mode) {
+                (BillingMode::Provisioned, BillingMode::PayPerRequest) => now_ms,
+                _ => self.on_demand_since,
+            },
+            mode,
+            throughput,
+        }
+    }
+
+    pub(crate) fn summary(&self) -> BillingModeSummary {
+        let mut summary = BillingModeSummary::new(self.mode);
+        summary.last_update_to_pay_per_request_date_time =
+            (self.on_demand_since > 0).then_some(self.on_demand_since);
+        summary
     }
 }
 
@@ -75,7 +109,7 @@ impl Billing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Definition {
     pub(crate) billing: Billing,
-    pub(crate) class: TableClass,
+    pub(crate) class: Option<TableClass>,
     /// DeleteTable is refused.
     pub(crate) protected: bool,
     /// It is being deleted, since this time in milliseconds since 1970.
@@ -91,12 +125,13 @@ pub(crate) struct Definition {
 
 impl Definition {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        out.put_u8(u8::from(self.billing.on_demand));
-        out.put_u64(self.billing.read_units);
-        out.put_u64(self.billing.write_units);
+        out.put_u8(u8::from(self.billing.mode == BillingMode::PayPerRequest));
+        out.put_u64(self.billing.on_demand_since);
+        put_throughput(out, &self.billing.throughput);
         out.put_u8(match self.class {
-            TableClass::Standard => 0,
-            TableClass::StandardInfrequentAccess => 1,
+            None => 0,
+            Some(TableClass::Standard) => 1,
+            Some(TableClass::StandardInfrequentAccess) => 2,
         });
         out.put_u8(u8::from(self.protected));
         out.put_u8(u8::from(self.deleting.is_some()));
@@ -117,13 +152,18 @@ impl Definition {
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Definition {
             billing: Billing {
-                on_demand: flag(r, "billing")?,
-                read_units: r.u64("read units")?,
-                write_units: r.u64("write units")?,
+                mode: match flag(r, "billing")? {
+                    true => BillingMode::PayPerRequest,
+                    false => BillingMode::Provisioned,
+                },
+                on_demand_since: r.u64("time of billing")?,
+                throughput: read_throughput(r)?,
             },
-            class: match flag(r, "table class")? {
-                false => TableClass::Standard,
-                true => TableClass::StandardInfrequentAccess,
+            class: match r.u8("table class")? {
+                0 => None,
+                1 => Some(TableClass::Standard),
+                2 => Some(TableClass::StandardInfrequentAccess),
+                _ => return Err(Malformed("table class")),
             },
             protected: flag(r, "protection")?,
             deleting: match (flag(r, "deletion")?, r.u64("time of deletion")?) {
@@ -263,15 +303,40 @@ fn read_attributes(r: &mut Reader<'_>) -> Result<Vec<KeyAttribute>, Malformed> {
     (0..count).map(|_| read_attribute(r)).collect()
 }
 
-fn put_throughput(out: &mut Vec<u8>, units: ProvisionedThroughput) {
-    out.put_u64(units.read_capacity_units.cast_unsigned());
-    out.put_u64(units.write_capacity_units.cast_unsigned());
+fn put_throughput(out: &mut Vec<u8>, throughput: &Throughput) {
+    let (units, on_demand, warm) = (
+        throughput.provisioned,
+        throughput.on_demand,
+        throughput.warm,
+    );
+    for number in [
+        units.read_capacity_units,
+        units.write_capacity_units,
+        on_demand.max_read_request_units.unwrap_or(0),
+        on_demand.max_write_request_units.unwrap_or(0),
+        warm.read_units_per_second.unwrap_or(0),
+        warm.write_units_per_second.unwrap_or(0),
+    ] {
+        out.put_u64(number.cast_unsigned());
+    }
 }
 
-fn read_throughput(r: &mut Reader<'_>) -> Result<ProvisionedThroughput, Malformed> {
-    Ok(ProvisionedThroughput {
-        read_capacity_units: r.u64("read units")?.cast_signed(),
-        write_capacity_units: r.u64("write units")?.cast_signed(),
+fn read_throughput(r: &mut Reader<'_>) -> Result<Throughput, Malformed> {
+    let mut number = || r.u64("throughput").map(u64::cast_signed);
+    let given = |number: i64| (number != 0).then_some(number);
+    Ok(Throughput {
+        provisioned: ProvisionedThroughput {
+            read_capacity_units: number()?,
+            write_capacity_units: number()?,
+        },
+        on_demand: OnDemandThroughput {
+            max_read_request_units: given(number()?),
+            max_write_request_units: given(number()?),
+        },
+        warm: WarmThroughput {
+            read_units_per_second: given(number()?),
+            write_units_per_second: given(number()?),
+        },
     })
 }
 
@@ -299,7 +364,7 @@ fn put_index(out: &mut Vec<u8>, index: &IndexSchema) {
             }
         }
     }
-    put_throughput(out, index.throughput);
+    put_throughput(out, &index.throughput);
 }
 
 fn read_index(r: &mut Reader<'_>, kind: IndexKind) -> Result<IndexSchema, Malformed> {
@@ -352,28 +417,54 @@ pub(super) mod tests {
         let expiry = attribute().prop_map(|attribute| Role::Expiry(attribute.name));
         let derived = prop_oneof![index(), expiry];
         (
-            any::<(bool, u64, u64, bool, bool, Option<u64>, u32)>(),
+            (any::<(bool, u64)>(), throughput()),
+            any::<(Option<bool>, bool, Option<u64>, u32)>(),
             proptest::collection::btree_map("[a-z]{1,9}", "[a-z]{0,9}", 0..3),
             tree(Just(Role::Items)),
             proptest::collection::vec(tree(derived), 0..4),
         )
-            .prop_map(|(numbers, tags, items, derived)| Definition {
-                billing: Billing {
-                    on_demand: numbers.0,
-                    read_units: numbers.1,
-                    write_units: numbers.2,
+            .prop_map(
+                |(((on_demand, since), throughput), rest, tags, items, derived)| Definition {
+                    billing: Billing {
+                        mode: match on_demand {
+                            true => BillingMode::PayPerRequest,
+                            false => BillingMode::Provisioned,
+                        },
+                        on_demand_since: since,
+                        throughput,
+                    },
+                    class: rest.0.map(|infrequent| match infrequent {
+                        false => TableClass::Standard,
+                        true => TableClass::StandardInfrequentAccess,
+                    }),
+                    protected: rest.1,
+                    deleting: rest.2,
+                    tags,
+                    next_tree: rest.3,
+                    items,
+                    derived,
                 },
-                class: match numbers.3 {
-                    false => TableClass::Standard,
-                    true => TableClass::StandardInfrequentAccess,
+            )
+    }
+
+    fn throughput() -> impl Strategy<Value = Throughput> {
+        let given = || proptest::option::of(1i64..i64::MAX);
+        (any::<(i64, i64)>(), (given(), given()), (given(), given())).prop_map(
+            |(units, on_demand, warm)| Throughput {
+                provisioned: ProvisionedThroughput {
+                    read_capacity_units: units.0,
+                    write_capacity_units: units.1,
                 },
-                protected: numbers.4,
-                deleting: numbers.5,
-                tags,
-                next_tree: numbers.6,
-                items,
-                derived,
-            })
+                on_demand: OnDemandThroughput {
+                    max_read_request_units: on_demand.0,
+                    max_write_request_units: on_demand.1,
+                },
+                warm: WarmThroughput {
+                    read_units_per_second: warm.0,
+                    write_units_per_second: warm.1,
+                },
+            },
+        )
     }
 
     fn tree(role: impl Strategy<Value = Role>) -> impl Strategy<Value = Arc<TreeDef>> {
@@ -394,7 +485,7 @@ pub(super) mod tests {
             "[a-zA-Z0-9_.-]{3,40}",
             (attributes.clone(), attributes),
             (0u8..3, names),
-            any::<(bool, i64, i64)>(),
+            (any::<bool>(), throughput()),
         )
             .prop_map(|(name, (partition, sort), (projection, names), rest)| {
                 Role::Index(IndexSchema {
@@ -415,10 +506,7 @@ pub(super) mod tests {
                             IndexProjection::Include(names.collect())
                         }
                     },
-                    throughput: ProvisionedThroughput {
-                        read_capacity_units: rest.1,
-                        write_capacity_units: rest.2,
-                    },
+                    throughput: rest.1,
                 })
             })
             .boxed()

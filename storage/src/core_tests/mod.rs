@@ -14,14 +14,13 @@ use std::sync::Arc;
 
 use sealdb_crypto::{Caller, Clock, ManualClock, Provider};
 use sealdb_engine::{Engine, MemoryEngine, SegmentSizes};
-use sealdb_model::ops::{ProvisionedThroughput, TableClass};
+use sealdb_model::ops::{BillingMode, Throughput};
 use sealdb_model::{
     AttributeName, AttributeValue, IndexKey, IndexKind, IndexName, IndexProjection, IndexSchema,
     Item, KeyAttribute, KeySchema, ScalarType, TableName, TableSchema, codec,
 };
 
 use crate::audit::Trail;
-use crate::catalog::definition::Billing;
 use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::ddl::NewTable;
@@ -91,7 +90,7 @@ pub(crate) fn new_table(name: &str) -> NewTable {
         kind,
         key: IndexKey { partition, sort },
         projection,
-        throughput: ProvisionedThroughput::default(),
+        throughput: Throughput::default(),
     };
     let value = AttributeName::new("value").unwrap();
     NewTable {
@@ -125,12 +124,9 @@ pub(crate) fn new_table(name: &str) -> NewTable {
                 ),
             ],
         },
-        billing: Billing {
-            on_demand: true,
-            read_units: 0,
-            write_units: 0,
-        },
-        class: TableClass::Standard,
+        billing_mode: BillingMode::PayPerRequest,
+        throughput: Throughput::default(),
+        class: None,
         protected: false,
         tags: std::collections::BTreeMap::new(),
         key: None,

@@ -9,7 +9,7 @@ use sealdb_model::ops::{
 };
 use sealdb_model::{Item, KeyBytes, Map};
 
-use super::{Via, consumed_by_table, decode, stored_size};
+use super::{Via, decode, stored_size, told};
 use crate::core::Core;
 use crate::error::Error;
 use crate::table::Table;
@@ -60,8 +60,7 @@ pub(crate) async fn batch_get_item(
     }
     let mut output = BatchGetItemOutput::new(responses);
     output.unprocessed_keys = unprocessed;
-    output.consumed_capacity =
-        consumed_by_table(batch.return_consumed_capacity, units, Capacity::new);
+    output.consumed_capacity = told::by_reads(batch.return_consumed_capacity, units, Capacity::new);
     Ok(output)
 }
 

@@ -7,9 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealdb_model::ops::{BatchWriteItemInput, BatchWriteItemOutput, WriteRequest};
+use sealdb_model::ops::{
+    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, ReturnConsumedCapacity, WriteRequest,
+};
 
-use super::{Via, encode};
+use super::told::{Collections, Consumed};
+use super::{Via, decode, encode};
 use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::error::Error;
@@ -36,12 +39,24 @@ pub(crate) async fn batch_write_item(
     via: Via,
     input: BatchWriteItemInput,
 ) -> Result<BatchWriteItemOutput, Error> {
-    let mut pieces = pieces(prepare(core, input)?).into_iter();
+    let batch = input.validate()?;
+    let wanted = batch.return_consumed_capacity;
+    let metrics = batch.return_item_collection_metrics;
+    let mut pieces = pieces(prepare(core, batch)?).into_iter();
+    let mut consumed = Consumed::by_batch(wanted);
+    let mut collections = Collections::default();
     let mut written = false;
     let mut unprocessed = BTreeMap::<String, Vec<WriteRequest>>::new();
     while let Some(piece) = pieces.next() {
-        match commit(core, via, &piece).await {
-            Ok(()) => written = true,
+        match commit(core, via, &piece, wanted).await {
+            Ok(more) => {
+                written = true;
+                consumed.extend(more);
+                for write in &piece {
+                    let (WriteRequest::Put(item) | WriteRequest::Delete(item)) = &write.request;
+                    collections.add(&write.table, metrics, item);
+                }
+            }
             // Only what certainly did not happen may be called unprocessed.
             Err(error) if written && error.nothing_happened() => {
                 for write in std::iter::once(piece).chain(pieces).flatten() {
@@ -55,12 +70,15 @@ pub(crate) async fn batch_write_item(
             Err(error) => return Err(error),
         }
     }
-    Ok(BatchWriteItemOutput::new(unprocessed))
+    let mut output = BatchWriteItemOutput::new(unprocessed);
+    output.consumed_capacity = consumed.into_answer();
+    output.item_collection_metrics = collections.into_answer();
+    Ok(output)
 }
 
-fn prepare(core: &Core, input: BatchWriteItemInput) -> Result<Vec<Write>, Error> {
+fn prepare(core: &Core, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
     let mut writes = Vec::new();
-    for batch in input.validate()?.tables {
+    for batch in batch.tables {
         let table = core.table(batch.table.as_str())?;
         let keys = batch.keys(&table.schema)?;
         for (request, key) in batch.requests.into_iter().zip(keys) {
@@ -99,15 +117,30 @@ fn pieces(writes: Vec<Write>) -> Vec<Vec<Write>> {
     pieces
 }
 
-async fn commit(core: &Core, via: Via, piece: &[Write]) -> Result<(), Error> {
+/// Writes a piece; gives what that consumed.
+async fn commit(
+    core: &Core,
+    via: Via,
+    piece: &[Write],
+    wanted: ReturnConsumedCapacity,
+) -> Result<Consumed, Error> {
     let changes: Vec<_> = piece
         .iter()
         .map(|write| (write.table.clone(), write.entry.clone()))
         .collect();
     via.commit(core, move |txn| {
-        changes
-            .iter()
-            .try_for_each(|(table, entry)| txn.write(table, entry))
+        let mut consumed = Consumed::by_batch(wanted);
+        for (table, entry) in &changes {
+            if consumed.is_wanted() {
+                let old = txn.get(table, &entry.key)?;
+                let old = old.map(|old| decode(table, &old)).transpose()?;
+                let new = entry.item.as_ref();
+                let new = new.map(|new| decode(table, new)).transpose()?;
+                consumed.write(table, old.as_ref(), new.as_ref());
+            }
+            txn.write(table, entry)?;
+        }
+        Ok(consumed)
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use sealdb_model::ops::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 
-use super::{Via, Write};
+use super::{Via, Write, told};
 use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::error::Error;
@@ -25,6 +25,7 @@ pub(super) async fn run(
     if let Some(guard) = &delete.guard {
         guard.fits(&table.schema)?;
     }
+    let metrics = told::collection(&table, delete.return_item_collection_metrics, &delete.key);
     let write = Write {
         entry: Entry {
             key: table.stored_key(&table.schema.key_of_key(&delete.key)?),
@@ -37,5 +38,6 @@ pub(super) async fn run(
     };
     let mut output = DeleteItemOutput::default();
     (output.attributes, output.consumed_capacity) = write.run(core, via, table).await?;
+    output.item_collection_metrics = metrics;
     Ok(output)
 }

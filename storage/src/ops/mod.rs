@@ -15,18 +15,16 @@ pub(crate) mod put_item;
 pub(crate) mod query;
 pub(crate) mod scan;
 pub(crate) mod tables;
+mod told;
 pub(crate) mod transact_get_items;
 pub(crate) mod transact_write_items;
 pub(crate) mod update_item;
 pub(crate) mod update_table;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealdb_model::expr::UpdateExpression;
-use sealdb_model::ops::{
-    Capacity, CapacityUnits, ConsumedCapacity, Guard, ReturnConsumedCapacity, ReturnValue,
-};
+use sealdb_model::ops::{ConsumedCapacity, Guard, ReturnConsumedCapacity, ReturnValue};
 use sealdb_model::{Item, Map, ValidationError, codec};
 
 use crate::commit::txn::{Entry, Txn, TxnError};
@@ -127,7 +125,7 @@ impl Write<'_> {
             })
             .await?;
         let old = old.map(|bytes| decode(&table, &bytes)).transpose()?;
-        let consumed = consumed_by_write(&table, wanted, old.as_ref(), self.new);
+        let consumed = told::by_write(&table, wanted, old.as_ref(), self.new);
         Ok((old.filter(|_| return_old), consumed))
     }
 }
@@ -150,40 +148,6 @@ fn write_update(
         txn.write(table, &Arc::new(entry))?;
     }
     Ok(new)
-}
-
-/// What writing an item consumed, if that is wanted.
-fn consumed_by_write(
-    table: &Table,
-    wanted: ReturnConsumedCapacity,
-    old: Option<&Item>,
-    new: Option<&Item>,
-) -> Option<ConsumedCapacity> {
-    if wanted == ReturnConsumedCapacity::None {
-        return None;
-    }
-    let schema = table.table_schema();
-    ConsumedCapacity::of_write(wanted, table.name.as_str(), &schema, (old, new), false)
-}
-
-/// What was consumed of each table, if that is wanted.
-fn consumed_by_table(
-    wanted: ReturnConsumedCapacity,
-    units: BTreeMap<String, CapacityUnits>,
-    capacity: impl Fn(CapacityUnits) -> Capacity,
-) -> Vec<ConsumedCapacity> {
-    let of_table = |(table, units): (String, CapacityUnits)| {
-        let capacity = capacity(units);
-        let mut consumed = ConsumedCapacity::new(table, capacity);
-        if wanted == ReturnConsumedCapacity::Indexes {
-            consumed.table = Some(capacity);
-        }
-        consumed
-    };
-    match wanted {
-        ReturnConsumedCapacity::None => Vec::new(),
-        _ => units.into_iter().map(of_table).collect(),
-    }
 }
 
 /// The size of a stored item by AWS's rules.

@@ -2,7 +2,7 @@
 
 use sealdb_model::ops::{PutItem, PutItemInput, PutItemOutput};
 
-use super::{Via, Write, encode};
+use super::{Via, Write, encode, told};
 use crate::commit::txn::Entry;
 use crate::core::Core;
 use crate::error::Error;
@@ -22,6 +22,7 @@ pub(super) async fn run(core: &Core, via: Via, put: PutItem) -> Result<PutItemOu
     if let Some(guard) = &put.guard {
         guard.fits(&table.schema)?;
     }
+    let metrics = told::collection(&table, put.return_item_collection_metrics, &put.item);
     let write = Write {
         entry: Entry {
             key: table.stored_key(&table.schema.key_of_item(&put.item)?),
@@ -34,5 +35,6 @@ pub(super) async fn run(core: &Core, via: Via, put: PutItem) -> Result<PutItemOu
     };
     let mut output = PutItemOutput::default();
     (output.attributes, output.consumed_capacity) = write.run(core, via, table).await?;
+    output.item_collection_metrics = metrics;
     Ok(output)
 }

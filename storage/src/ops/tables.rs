@@ -5,13 +5,13 @@ use std::sync::Arc;
 use sealdb_crypto::{Caller, KeyRef};
 use sealdb_model::ValidationError;
 use sealdb_model::ops::{
-    BillingMode, BillingModeSummary, CreateTableInput, CreateTableOutput, DeleteTableInput,
-    DeleteTableOutput, DescribeTableInput, DescribeTableOutput, IndexStatus, ListTablesInput,
-    ListTablesOutput, ProvisionedThroughput, SseDescription, TableDescription, TableStatus,
+    CreateTableInput, CreateTableOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
+    DescribeTableOutput, IndexStatus, ListTablesInput, ListTablesOutput, SseDescription,
+    TableDescription, TableStatus,
 };
 
 use super::Via;
-use crate::catalog::definition::{Billing, Definition};
+use crate::catalog::definition::Definition;
 use crate::core::Core;
 use crate::ddl::NewTable;
 use crate::error::Error;
@@ -26,15 +26,11 @@ pub(crate) async fn create_table(
 ) -> Result<CreateTableOutput, Error> {
     let create = input.validate()?;
     let key = create.kms_key.map(|key| key.parse::<KeyRef>()).transpose();
-    let units = create.provisioned_throughput;
     let new = NewTable {
         name: create.table,
         schema: create.schema,
-        billing: Billing {
-            on_demand: create.billing_mode == BillingMode::PayPerRequest,
-            read_units: units.read_capacity_units.try_into().unwrap_or(0),
-            write_units: units.write_capacity_units.try_into().unwrap_or(0),
-        },
+        billing_mode: create.billing_mode,
+        throughput: create.throughput,
         class: create.table_class,
         protected: create.deletion_protection_enabled,
         tags: create.tags,
@@ -44,7 +40,7 @@ pub(crate) async fn create_table(
         Via::Async => core.create_table(new, caller).await?,
         Via::Blocking => core.create_table_blocking(new, &caller)?,
     };
-    Ok(CreateTableOutput::new(describe(&table)))
+    Ok(CreateTableOutput::new(describe(core, &table)))
 }
 
 pub(crate) fn describe_table(
@@ -52,7 +48,7 @@ pub(crate) fn describe_table(
     input: DescribeTableInput,
 ) -> Result<DescribeTableOutput, Error> {
     let table = core.any_table(input.validate()?.table.as_str())?;
-    Ok(DescribeTableOutput::new(describe(&table)))
+    Ok(DescribeTableOutput::new(describe(core, &table)))
 }
 
 pub(crate) fn list_tables(core: &Core, input: ListTablesInput) -> Result<ListTablesOutput, Error> {
@@ -80,12 +76,12 @@ pub(crate) async fn delete_table(
         Via::Async => core.delete_table(name).await?,
         Via::Blocking => core.delete_table_blocking(&name)?,
     };
-    let mut description = describe(&table);
+    let mut description = describe(core, &table);
     description.table_status = TableStatus::Deleting;
     Ok(DeleteTableOutput::new(description))
 }
 
-fn status(table: &Table, definition: &Definition) -> TableStatus {
+fn status(table: &Table, definition: &Definition, now_ms: u64) -> TableStatus {
     let changing = |tree: &Arc<TreeDef>| tree.leaving && tree.role.index().is_some();
     if definition.deleting.is_some() {
         TableStatus::Deleting
@@ -93,7 +89,7 @@ fn status(table: &Table, definition: &Definition) -> TableStatus {
         TableStatus::Creating
     } else if table.closed_reason().is_some() {
         TableStatus::InaccessibleEncryptionCredentials
-    } else if definition.derived.iter().any(changing) {
+    } else if definition.derived.iter().any(changing) || table.is_updating(now_ms) {
         TableStatus::Updating
     } else {
         TableStatus::Active
@@ -101,20 +97,16 @@ fn status(table: &Table, definition: &Definition) -> TableStatus {
 }
 
 /// What is true of a table now. Its counters are exact while it is open, and those of its closing afterwards.
-pub(super) fn describe(table: &Table) -> TableDescription {
+pub(super) fn describe(core: &Core, table: &Table) -> TableDescription {
     let (definition, schema, counters) =
         (table.definition(), table.table_schema(), table.counters());
-    let billing = definition.billing;
     let mut description = TableDescription::new(table.name.as_str(), table.id.to_string(), &schema);
-    description.table_status = status(table, &definition);
+    description.table_status = status(table, &definition, core.shared().clock.wall_ms());
     description.creation_date_time = table.created_ms;
     description.item_count = counters.item_count;
     description.table_size_bytes = counters.size_bytes;
-    description.billing_mode_summary = BillingModeSummary::new(billing.mode());
-    description.provisioned_throughput = ProvisionedThroughput {
-        read_capacity_units: billing.read_units.try_into().unwrap_or(i64::MAX),
-        write_capacity_units: billing.write_units.try_into().unwrap_or(i64::MAX),
-    };
+    let billing = &definition.billing;
+    description.set_throughput(billing.summary(), &billing.throughput, &schema);
     description.table_class = definition.class;
     description.deletion_protection_enabled = definition.protected;
     for index in &mut description.local_secondary_indexes {

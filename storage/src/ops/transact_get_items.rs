@@ -13,7 +13,7 @@ use sealdb_model::ops::{
     TransactGetItemsInput, TransactGetItemsOutput, one_item_twice, transaction_too_large,
 };
 
-use super::{Via, consumed_by_table, decode, stored_size};
+use super::{Via, decode, stored_size, told};
 use crate::core::Core;
 use crate::error::Error;
 use crate::table::{Snapshot, Table};
@@ -57,7 +57,7 @@ pub(super) async fn run(
     let mut output = TransactGetItemsOutput::default();
     output.responses = responses;
     let wanted = transaction.return_consumed_capacity;
-    output.consumed_capacity = consumed_by_table(wanted, units, Capacity::of_reads);
+    output.consumed_capacity = told::by_reads(wanted, units, Capacity::of_reads);
     Ok(output)
 }
 

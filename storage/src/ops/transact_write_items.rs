@@ -3,18 +3,20 @@
 //! The actions are each of another item, so each sees the state before all of them; the seat applies them together. What fails is told
 //! by action, in order. A request with a token that came before within ten minutes is answered without being carried out again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sealdb_model::expr::UpdateExpression;
 use sealdb_model::ops::{
-    CancellationCode, CancellationReason, Capacity, CapacityUnits, ConsumedCapacity, Guard,
-    MAX_TRANSACT_SIZE, ReturnConsumedCapacity, TransactAction, TransactChange,
-    TransactWriteItemsInput, TransactWriteItemsOutput, one_item_twice, transaction_too_large,
+    CancellationCode, CancellationReason, CapacityUnits, ConsumedCapacity, Guard,
+    MAX_TRANSACT_SIZE, ReadConsistency, ReturnConsumedCapacity, ReturnItemCollectionMetrics,
+    TransactAction, TransactChange, TransactWriteItemsInput, TransactWriteItemsOutput,
+    one_item_twice, transaction_too_large,
 };
-use sealdb_model::{Item, Map, ValidationError, item_size};
+use sealdb_model::{Map, ValidationError, item_size};
 
-use super::{Via, consumed_by_table, encode, item_before, write_update};
+use super::told::{Collections, Consumed};
+use super::{Via, decode, encode, item_before, stored_size, write_update};
 use crate::commit::txn::{Entry, Txn, TxnError};
 use crate::core::Core;
 use crate::error::Error;
@@ -47,9 +49,37 @@ pub(crate) async fn transact_write_items(
     let token = transaction.client_request_token;
     let token = token.map(|token| core.new_token(&token, &identity));
     let wanted = transaction.return_consumed_capacity;
+    let collections = collections(
+        core,
+        &transaction.actions,
+        transaction.return_item_collection_metrics,
+    )?;
     let mut output = TransactWriteItemsOutput::default();
     output.consumed_capacity = run_all(core, via, transaction.actions, token, wanted).await?;
+    output.item_collection_metrics = collections.into_answer();
     Ok(output)
+}
+
+/// The item collections that the actions change.
+fn collections(
+    core: &Core,
+    actions: &[TransactAction],
+    wanted: ReturnItemCollectionMetrics,
+) -> Result<Collections, Error> {
+    let mut collections = Collections::default();
+    if wanted == ReturnItemCollectionMetrics::None {
+        return Ok(collections);
+    }
+    for action in actions {
+        let written = match &action.change {
+            TransactChange::Check(_) => continue,
+            TransactChange::Put(item) => item,
+            TransactChange::Delete(key) | TransactChange::Update(key, _) => key,
+        };
+        let table = core.table(action.table.as_str())?;
+        collections.add(&table, wanted, written);
+    }
+    Ok(collections)
 }
 
 /// Carries out actions that were checked; gives what was consumed of each table, if that is wanted.
@@ -62,19 +92,20 @@ pub(super) async fn run_all(
 ) -> Result<Vec<ConsumedCapacity>, Error> {
     let actions = prepare(core, actions)?;
     let tokens = core.shared().tokens.clone();
-    let units = via
+    let consumed = via
         .commit(core, move |txn| {
+            let consumed = Consumed::by_transaction(wanted);
             if let Some(token) = &token {
                 match came_before(&tokens, token) {
                     Ok(false) => txn.keep_token(&tokens, *token),
-                    Ok(true) => return Ok(BTreeMap::new()),
+                    Ok(true) => return run_before(&actions, txn, consumed),
                     Err(error) => return Err(error.into()),
                 }
             }
-            run(&actions, txn)
+            run(&actions, txn, consumed)
         })
         .await?;
-    Ok(consumed_by_table(wanted, units, Capacity::of_writes))
+    Ok(consumed.into_answer())
 }
 
 /// Whether the same request was carried out already.
@@ -153,17 +184,32 @@ fn bind(table: Arc<Table>, action: TransactAction) -> Result<Action, Error> {
     })
 }
 
-/// Runs all actions; gives the units that each table's writes consumed.
-fn run(actions: &[Action], txn: &mut Txn) -> Result<BTreeMap<String, CapacityUnits>, TxnError> {
+/// Of actions that were carried out before only the items are looked at, which consumes reads.
+fn run_before(
+    actions: &[Action],
+    txn: &mut Txn,
+    mut consumed: Consumed,
+) -> Result<Consumed, TxnError> {
+    if !consumed.is_wanted() {
+        return Ok(consumed);
+    }
+    for action in actions {
+        let item = txn.get(&action.table, &action.key)?;
+        let size = item.map_or(Ok(0), |item| stored_size(&action.table, &item))?;
+        let units = CapacityUnits::of_read(size, ReadConsistency::Transactional);
+        consumed.read(&action.table, units);
+    }
+    Ok(consumed)
+}
+
+/// Runs all actions; gives what they consumed.
+fn run(actions: &[Action], txn: &mut Txn, mut consumed: Consumed) -> Result<Consumed, TxnError> {
     let mut reasons = Vec::with_capacity(actions.len());
-    let mut units = BTreeMap::<String, CapacityUnits>::new();
     let mut bytes = 0;
     for action in actions {
-        match action.run(txn) {
-            Ok((old, new)) => {
+        match action.run(txn, &mut consumed) {
+            Ok(new) => {
                 bytes += new;
-                *units.entry(action.table.name.to_string()).or_default() +=
-                    CapacityUnits::of_write(old, new, true);
                 reasons.push(CancellationReason::none());
             }
             Err(TxnError::Fail(Error::ConditionFailed { item })) => {
@@ -177,29 +223,31 @@ fn run(actions: &[Action], txn: &mut Txn) -> Result<BTreeMap<String, CapacityUni
     if bytes > MAX_TRANSACT_SIZE {
         return Err(Error::from(transaction_too_large()).into());
     }
-    Ok(units)
+    Ok(consumed)
 }
 
 impl Action {
-    /// Checks the condition and writes; gives the sizes of the item before and after.
-    fn run(&self, txn: &mut Txn) -> Result<(usize, usize), TxnError> {
+    /// Checks the condition and writes; gives the size of the item afterwards.
+    fn run(&self, txn: &mut Txn, consumed: &mut Consumed) -> Result<usize, TxnError> {
         let old = item_before(txn, &self.table, &self.key, self.guard.as_ref())?;
-        let size = |item: Option<&Item>| item.map_or(0, item_size);
-        let old_size = size(old.as_ref());
-        let new_size = match &self.change {
-            Change::None => old_size,
+        let new = match &self.change {
+            Change::None => old.clone(),
             Change::Write(entry) => {
                 txn.write(&self.table, entry)?;
                 match &entry.item {
-                    Some(item) => super::stored_size(&self.table, item)?,
-                    None => 0,
+                    Some(item) if !consumed.is_wanted() => {
+                        return Ok(stored_size(&self.table, item)?);
+                    }
+                    Some(item) => Some(decode(&self.table, item)?),
+                    None => None,
                 }
             }
             Change::Update(key, update) => {
                 let keys = (&*self.key, key);
-                size(write_update(txn, &self.table, keys, update, old.as_ref())?.as_ref())
+                write_update(txn, &self.table, keys, update, old.as_ref())?
             }
         };
-        Ok((old_size, new_size))
+        consumed.write(&self.table, old.as_ref(), new.as_ref());
+        Ok(new.as_ref().map_or(0, item_size))
     }
 }

@@ -2,7 +2,7 @@
 
 use sealdb_model::ops::{UpdateItem, UpdateItemInput, UpdateItemOutput};
 
-use super::{Via, consumed_by_write, item_before, write_update};
+use super::{Via, item_before, told, write_update};
 use crate::core::Core;
 use crate::error::Error;
 
@@ -24,6 +24,7 @@ pub(super) async fn run(
     update.fits(&table.schema)?;
     let key = table.stored_key(&table.schema.key_of_key(&update.key)?);
     let wanted = update.return_consumed_capacity;
+    let metrics = told::collection(&table, update.return_item_collection_metrics, &update.key);
 
     let target = table.clone();
     let (attributes, consumed) = via
@@ -31,11 +32,12 @@ pub(super) async fn run(
             let old = item_before(txn, &target, &key, update.guard.as_ref())?;
             let keys = (&*key, &update.key);
             let new = write_update(txn, &target, keys, &update.update, old.as_ref())?;
-            let consumed = consumed_by_write(&target, wanted, old.as_ref(), new.as_ref());
+            let consumed = told::by_write(&target, wanted, old.as_ref(), new.as_ref());
             Ok((update.returned(old.as_ref(), new.as_ref()), consumed))
         })
         .await?;
     let mut output = UpdateItemOutput::new(attributes);
     output.consumed_capacity = consumed;
+    output.item_collection_metrics = metrics;
     Ok(output)
 }

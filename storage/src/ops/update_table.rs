@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use sealdb_model::ops::{
-    BillingMode, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, IndexChangeError, IndexChanges,
-    ListTagsOfResourceInput, ListTagsOfResourceOutput, TagResourceInput, TimeToLiveStatus,
-    UntagResourceInput, UpdateTable, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
-    UpdateTimeToLiveOutput, too_many_tags,
+    DescribeTimeToLiveInput, DescribeTimeToLiveOutput, IndexChangeError, IndexChanges,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, Resource, TagResourceInput,
+    TimeToLiveStatus, UntagResourceInput, UpdateTable, UpdateTableInput, UpdateTableOutput,
+    UpdateTimeToLiveInput, UpdateTimeToLiveOutput, too_many_tags,
 };
 use sealdb_model::{AttributeName, IndexName, TableName};
 
 use super::Via;
 use super::tables::describe;
-use crate::catalog::definition::{Billing, Definition};
+use crate::catalog::definition::Definition;
 use crate::core::Core;
 use crate::error::Error;
 use crate::shared::Shared;
@@ -41,7 +41,8 @@ pub(crate) async fn update_table(
     let (name, shared) = (update.table.clone(), core.shared().clone());
     let change = move |table: &Table, definition| redefined(&shared, &update, table, definition);
     let table = via.alter(core, &name, change).await?;
-    Ok(UpdateTableOutput::new(describe(&table)))
+    core.shared().set_updating(&table);
+    Ok(UpdateTableOutput::new(describe(core, &table)))
 }
 
 /// The definition that an UpdateTable asks for.
@@ -51,15 +52,15 @@ fn redefined(
     table: &Table,
     mut definition: Definition,
 ) -> Result<Definition, Error> {
-    definition.billing = billing(update, definition.billing);
-    if let Some(class) = update.table_class {
-        definition.class = class;
-    }
+    let was = definition.billing;
+    let (mode, throughput) = update.billing(was.mode, &was.throughput)?;
+    definition.billing = was.changed(mode, throughput, shared.clock.wall_ms());
+    keeps_key(update, table)?;
+    definition.class = update.table_class.or(definition.class);
     if let Some(protected) = update.deletion_protection_enabled {
         definition.protected = protected;
     }
-    let mode = definition.billing.mode();
-    let changes = update.index_changes(&table.table_schema(), mode);
+    let changes = update.index_changes(&table.table_schema(), (was.mode, mode));
     let IndexChanges {
         create,
         delete,
@@ -75,9 +76,9 @@ fn redefined(
     if create.is_some() && is_changing(table, &definition) {
         return Err(Error::TooManyIndexChanges);
     }
-    for (name, units) in throughput {
+    for (name, throughput) in throughput {
         replace(&mut definition, &name, |tree| match &mut tree.role {
-            Role::Index(index) => index.throughput = units,
+            Role::Index(index) => index.throughput = throughput,
             Role::Items | Role::Expiry(_) => {}
         });
     }
@@ -90,25 +91,10 @@ fn redefined(
     Ok(definition)
 }
 
-fn billing(update: &UpdateTable, now: Billing) -> Billing {
-    let mut billing = now;
-    if let Some(units) = update.provisioned_throughput {
-        billing.read_units = units.read_capacity_units.try_into().unwrap_or(0);
-        billing.write_units = units.write_capacity_units.try_into().unwrap_or(0);
-        billing.on_demand = false;
-    }
-    match update.billing_mode {
-        Some(BillingMode::PayPerRequest) => Billing {
-            on_demand: true,
-            read_units: 0,
-            write_units: 0,
-        },
-        Some(BillingMode::Provisioned) => Billing {
-            on_demand: false,
-            ..billing
-        },
-        None => billing,
-    }
+fn keeps_key(update: &UpdateTable, table: &Table) -> Result<(), Error> {
+    let record = &table.record.lock().record;
+    let named = Some(&*record.key_name).filter(|name| !name.is_empty());
+    Ok(update.keeps_key(named, record.key.key_id.as_str())?)
 }
 
 /// Whether an index of the table is being made or removed.
@@ -134,18 +120,27 @@ fn replace(definition: &mut Definition, index: &IndexName, change: impl FnOnce(&
 
 // ---- tags
 
+/// The error of a table that is not there, in terms of what was given.
+fn of_resource(error: Error, arn: Option<String>) -> Error {
+    match (error, arn) {
+        (Error::TableNotFound(_), Some(arn)) => Error::ResourceNotFound(arn),
+        (error, _) => error,
+    }
+}
+
 pub(crate) async fn tag_resource(
     core: &Core,
     via: Via,
     input: TagResourceInput,
 ) -> Result<(), Error> {
-    let (name, tags) = input.validate()?;
+    let (Resource { table, arn }, tags) = input.validate()?;
     let change = move |_: &Table, mut definition: Definition| {
         definition.tags.extend(tags);
         too_many_tags(definition.tags.len())?;
         Ok(definition)
     };
-    via.alter(core, &name, change).await.map(drop)
+    let altered = via.alter(core, &table, change).await;
+    altered.map(drop).map_err(|error| of_resource(error, arn))
 }
 
 pub(crate) async fn untag_resource(
@@ -153,19 +148,23 @@ pub(crate) async fn untag_resource(
     via: Via,
     input: UntagResourceInput,
 ) -> Result<(), Error> {
-    let (name, keys) = input.validate()?;
+    let (Resource { table, arn }, keys) = input.validate()?;
     let change = move |_: &Table, mut definition: Definition| {
         definition.tags.retain(|key, _| !keys.contains(key));
         Ok(definition)
     };
-    via.alter(core, &name, change).await.map(drop)
+    let altered = via.alter(core, &table, change).await;
+    altered.map(drop).map_err(|error| of_resource(error, arn))
 }
 
 pub(crate) fn list_tags_of_resource(
     core: &Core,
     input: ListTagsOfResourceInput,
 ) -> Result<ListTagsOfResourceOutput, Error> {
-    let table = core.any_table(input.validate()?.as_str())?;
+    let Resource { table, arn } = input.validate()?;
+    let table = core
+        .any_table(table.as_str())
+        .map_err(|error| of_resource(error, arn))?;
     Ok(ListTagsOfResourceOutput::new(&table.definition().tags))
 }
 

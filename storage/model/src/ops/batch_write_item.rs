@@ -8,7 +8,7 @@ use crate::map::{Item, Map};
 use crate::names::TableName;
 use crate::ops::{
     ConsumedCapacity, ItemCollectionMetrics, ReturnConsumedCapacity, ReturnItemCollectionMetrics,
-    refuse, setters,
+    setters,
 };
 use crate::schema::KeySchema;
 use crate::size::{item_size, validate_item, validate_key_map};
@@ -72,8 +72,6 @@ impl BatchWriteItemInput {
     /// # Errors
     /// No requests or more than 25, bad table names, items or keys, more than 16 MB.
     pub fn validate(self) -> Result<BatchWriteItem, ValidationError> {
-        let reported = self.return_consumed_capacity != ReturnConsumedCapacity::None;
-        refuse("ReturnConsumedCapacity", reported)?;
         if self.request_items.is_empty() {
             return Err(ValidationError::constraint(
                 "{}",
@@ -112,7 +110,11 @@ impl BatchWriteItemInput {
                 "Item size to write has exceeded the maximum allowed size of 16 MB",
             ));
         }
-        Ok(BatchWriteItem { tables })
+        Ok(BatchWriteItem {
+            tables,
+            return_consumed_capacity: self.return_consumed_capacity,
+            return_item_collection_metrics: self.return_item_collection_metrics,
+        })
     }
 }
 
@@ -130,6 +132,10 @@ setters! { BatchWriteItemInput {
 pub struct BatchWriteItem {
     /// The requests of each table, at least one, each table once.
     pub tables: Vec<TableWrites>,
+    /// What to tell about consumed capacity.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+    /// Whether to tell the sizes of item collections.
+    pub return_item_collection_metrics: ReturnItemCollectionMetrics,
 }
 
 /// The requests of one table.

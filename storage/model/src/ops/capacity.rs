@@ -352,7 +352,7 @@ mod tests {
     use super::*;
     use crate::index::{IndexKey, IndexProjection};
     use crate::names::{AttributeName, IndexName};
-    use crate::ops::ProvisionedThroughput;
+    use crate::ops::Throughput;
     use crate::schema::{KeyAttribute, ScalarType};
     use crate::value::AttributeValue;
 
@@ -375,10 +375,7 @@ mod tests {
                     sort: vec![],
                 },
                 projection: IndexProjection::KeysOnly,
-                throughput: ProvisionedThroughput {
-                    read_capacity_units: 0,
-                    write_capacity_units: 0,
-                },
+                throughput: Throughput::default(),
             }],
         };
         let item = |g: Option<&str>, payload: usize| {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{Constraints, ValidationError};
-use crate::names::{AttributeName, IndexName, MAX_KEY_NAME, TableName, shortened};
+use crate::names::{AttributeName, MAX_KEY_NAME, TableName, shortened};
 use crate::ops::secondary_index::{self, GlobalSecondaryIndex, LocalSecondaryIndex};
+use crate::ops::throughput::{Asked, Of};
 use crate::ops::{
-    BillingMode, ProvisionedThroughput, TableClass, TableDescription, Tag, setters, tags, wire_enum,
+    BillingMode, OnDemandThroughput, ProvisionedThroughput, TableClass, TableDescription, Tag,
+    Throughput, WarmThroughput, setters, tags, wire_enum,
 };
 use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 
@@ -30,9 +32,6 @@ wire_enum! {
         Kms = "KMS",
     }
 }
-
-/// Most capacity units.
-const MAX_UNITS: i64 = 1_000_000_000_000;
 
 /// The type of a key attribute.
 #[derive(Clone, PartialEq, Eq)]
@@ -114,7 +113,7 @@ impl SseSpecification {
     }
 
     /// The KMS key that is asked for, if one is.
-    fn validate(self) -> Result<Option<String>, ValidationError> {
+    pub(super) fn validate(self) -> Result<Option<String>, ValidationError> {
         if self.enabled != Some(true)
             && (self.sse_type.is_some() || self.kms_master_key_id.is_some())
         {
@@ -162,6 +161,10 @@ pub struct CreateTableInput {
     pub billing_mode: Option<BillingMode>,
     /// Capacity units; reported only.
     pub provisioned_throughput: Option<ProvisionedThroughput>,
+    /// The most on demand; reported only.
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What is to be ready; reported only.
+    pub warm_throughput: Option<WarmThroughput>,
     /// Local indexes; only CreateTable makes them.
     pub local_secondary_indexes: Option<Vec<LocalSecondaryIndex>>,
     /// Global indexes.
@@ -185,6 +188,8 @@ impl CreateTableInput {
             key_schema: Vec::new(),
             billing_mode: None,
             provisioned_throughput: None,
+            on_demand_throughput: None,
+            warm_throughput: None,
             local_secondary_indexes: None,
             global_secondary_indexes: None,
             sse_specification: None,
@@ -246,14 +251,23 @@ impl CreateTableInput {
     pub fn validate(self) -> Result<CreateTable, ValidationError> {
         check_shape(&self)?;
         let table = TableName::new(self.table_name)?;
-        let provisioned_throughput = throughput(self.billing_mode, self.provisioned_throughput)?;
         let billing_mode = self
             .billing_mode
-            .unwrap_or(if provisioned_throughput.is_some() {
-                BillingMode::Provisioned
-            } else {
-                BillingMode::PayPerRequest
+            .unwrap_or(match self.provisioned_throughput {
+                Some(_) => BillingMode::Provisioned,
+                None => BillingMode::PayPerRequest,
             });
+        let asked = Asked {
+            provisioned: self.provisioned_throughput,
+            on_demand: self.on_demand_throughput,
+            warm: self.warm_throughput,
+        };
+        if billing_mode == BillingMode::Provisioned && asked.provisioned.is_none() {
+            return Err(ValidationError::invalid_parameter(
+                "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+            ));
+        }
+        asked.check(Of::Table, billing_mode)?;
         let definitions = Definitions(&self.attribute_definitions);
         let key = key_schema(&self.key_schema, &definitions)?;
         let indexes = secondary_index::indexes(
@@ -269,8 +283,8 @@ impl CreateTableInput {
             table,
             schema,
             billing_mode,
-            provisioned_throughput: provisioned_throughput.unwrap_or_default(),
-            table_class: self.table_class.unwrap_or_default(),
+            throughput: Throughput::default().with(asked, billing_mode),
+            table_class: self.table_class,
             tags: tags::checked(self.tags)?,
             kms_key: self.sse_specification.unwrap_or_default().validate()?,
             deletion_protection_enabled: self.deletion_protection_enabled,
@@ -287,6 +301,10 @@ setters! { CreateTableInput {
     billing_mode: BillingMode => Some,
     /// Sets the capacity units.
     provisioned_throughput: ProvisionedThroughput => Some,
+    /// Sets the most on demand.
+    on_demand_throughput: OnDemandThroughput => Some,
+    /// Sets what is to be ready.
+    warm_throughput: WarmThroughput => Some,
     /// Sets all local indexes.
     local_secondary_indexes: Vec<LocalSecondaryIndex> => Some,
     /// Sets all global indexes.
@@ -309,7 +327,11 @@ fn check_shape(input: &CreateTableInput) -> Result<(), ValidationError> {
         let field = format!("attributeDefinitions.{}.member.attributeName", at + 1);
         constraints.length(name.len(), 1, MAX_KEY_NAME, shortened(name), &field);
     }
-    check_units_shape(input.provisioned_throughput, "", &mut constraints);
+    let asked = Asked {
+        provisioned: input.provisioned_throughput,
+        ..Asked::default()
+    };
+    asked.check_shape("", &mut constraints);
     let elements = format!(
         "[{}]",
         names(
@@ -337,22 +359,6 @@ fn check_shape(input: &CreateTableInput) -> Result<(), ValidationError> {
         &mut constraints,
     );
     constraints.finish()
-}
-
-/// The constraints of capacity units in the field that `under` leads to.
-pub(super) fn check_units_shape(
-    units: Option<ProvisionedThroughput>,
-    under: &str,
-    constraints: &mut Constraints,
-) {
-    let Some(units) = units else { return };
-    for (value, name) in [
-        (units.write_capacity_units, "writeCapacityUnits"),
-        (units.read_capacity_units, "readCapacityUnits"),
-    ] {
-        let field = format!("{under}provisionedThroughput.{name}");
-        constraints.at_least(value, 1, &field);
-    }
 }
 
 /// The types of the attributes that keys name.
@@ -458,42 +464,6 @@ fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn throughput(
-    mode: Option<BillingMode>,
-    throughput: Option<ProvisionedThroughput>,
-) -> Result<Option<ProvisionedThroughput>, ValidationError> {
-    match (mode, throughput) {
-        (Some(BillingMode::PayPerRequest), Some(_)) => Err(ValidationError::invalid_parameter(
-            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
-        )),
-        (Some(BillingMode::Provisioned), None) => Err(ValidationError::invalid_parameter(
-            "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
-        )),
-        (_, None) => Ok(None),
-        (_, Some(units)) => check_units(units, None).map(|()| Some(units)),
-    }
-}
-
-/// Capacity units of the table, or of one of its indexes.
-pub(super) fn check_units(
-    units: ProvisionedThroughput,
-    index: Option<&IndexName>,
-) -> Result<(), ValidationError> {
-    for (value, name) in [
-        (units.read_capacity_units, "ReadCapacityUnits"),
-        (units.write_capacity_units, "WriteCapacityUnits"),
-    ] {
-        if value > MAX_UNITS {
-            let of = index.map(|index| format!(" for index {index}"));
-            return Err(ValidationError::new(format!(
-                "Given value {value} for {name} is out of bounds{}",
-                of.unwrap_or_default()
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// A CreateTable that follows the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateTable {
@@ -503,10 +473,10 @@ pub struct CreateTable {
     pub schema: TableSchema,
     /// How throughput is charged.
     pub billing_mode: BillingMode,
-    /// Capacity units; zeros for PAY_PER_REQUEST.
-    pub provisioned_throughput: ProvisionedThroughput,
-    /// The class.
-    pub table_class: TableClass,
+    /// What it is to be able to take.
+    pub throughput: Throughput,
+    /// The class, if one is asked for.
+    pub table_class: Option<TableClass>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// The KMS key that is asked for. `None`: the database's default key.

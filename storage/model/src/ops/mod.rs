@@ -21,6 +21,7 @@ mod execute_statement;
 mod execute_transaction;
 mod get_item;
 mod index_read;
+mod index_update;
 mod legacy;
 mod list_tables;
 mod put_item;
@@ -30,6 +31,7 @@ mod scan;
 mod secondary_index;
 mod table_description;
 mod tags;
+mod throughput;
 mod time_to_live;
 mod transact;
 mod transact_get_items;
@@ -71,6 +73,7 @@ pub use execute_transaction::{
 };
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
 pub use index_read::{EntryKey, IndexPlan, backfilling_index, no_such_index};
+pub use index_update::{GlobalSecondaryIndexUpdate, UpdateGlobalSecondaryIndex};
 pub use legacy::{
     AttributeAction, AttributeValueUpdate, ComparisonOperator, Condition, ConditionalOperator,
     ExpectedAttributeValue,
@@ -86,13 +89,14 @@ pub use secondary_index::{
     ProjectionType,
 };
 pub use table_description::{
-    BillingMode, BillingModeSummary, ProvisionedThroughput, SseDescription, SseStatus, TableClass,
-    TableDescription, TableStatus,
+    BillingMode, BillingModeSummary, SseDescription, SseStatus, TableClass, TableDescription,
+    TableStatus,
 };
+pub use throughput::{OnDemandThroughput, ProvisionedThroughput, Throughput, WarmThroughput};
 
 pub use tags::{
-    ListTagsOfResourceInput, ListTagsOfResourceOutput, MAX_TAGS, Tag, TagResourceInput,
-    UntagResourceInput, too_many_tags,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, MAX_TAGS, Resource, Tag, TagResourceInput,
+    UntagResourceInput, invalid_arn, too_many_tags,
 };
 pub use time_to_live::{
     DescribeTimeToLiveInput, DescribeTimeToLiveOutput, OLDEST_EXPIRY, TimeToLiveSpecification,
@@ -109,20 +113,9 @@ pub use transact_write_items::{
 };
 pub use update_item::{UpdateItem, UpdateItemInput, UpdateItemOutput};
 pub use update_table::{
-    GlobalSecondaryIndexUpdate, IndexChangeError, IndexChanges, UpdateTable, UpdateTableInput,
-    UpdateTableOutput,
+    IndexChangeError, IndexChanges, UpdateTable, UpdateTableInput, UpdateTableOutput,
 };
 pub use write::Guard;
-
-/// Refuses a request with a parameter that this version does not carry out yet: it never ignores one.
-fn refuse(parameter: &str, given: bool) -> Result<(), ValidationError> {
-    if !given {
-        return Ok(());
-    }
-    Err(ValidationError::new(format!(
-        "This version of SealDB does not support the parameter {parameter}"
-    )))
-}
 
 /// Setters that take and return the value, so that they chain.
 macro_rules! setters {

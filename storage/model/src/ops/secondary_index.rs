@@ -5,9 +5,11 @@ use std::fmt;
 use crate::error::{Constraints, ValidationError};
 use crate::index::{IndexKey, IndexKind, IndexProjection, IndexSchema, MAX_INDEX_KEY_ATTRIBUTES};
 use crate::names::{AttributeName, IndexName, MAX_KEY_NAME, check_index_name, shortened};
-use crate::ops::create_table::{Definitions, check_units, check_units_shape};
+use crate::ops::create_table::Definitions;
+use crate::ops::throughput::{Asked, Of};
 use crate::ops::{
-    BillingMode, KeySchemaElement, KeyType, ProvisionedThroughput, setters, wire_enum,
+    BillingMode, KeySchemaElement, KeyType, OnDemandThroughput, ProvisionedThroughput, Throughput,
+    WarmThroughput, setters, wire_enum,
 };
 use crate::schema::{KeySchema, TableSchema};
 
@@ -151,6 +153,10 @@ pub struct GlobalSecondaryIndex {
     pub projection: Projection,
     /// Capacity units; reported only.
     pub provisioned_throughput: Option<ProvisionedThroughput>,
+    /// The most on demand; reported only.
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What is to be ready; reported only.
+    pub warm_throughput: Option<WarmThroughput>,
 }
 
 /// Names stay out of logs.
@@ -205,6 +211,16 @@ impl GlobalSecondaryIndex {
             key_schema: elements(partition, sort),
             projection: Projection::new(ProjectionType::All),
             provisioned_throughput: None,
+            on_demand_throughput: None,
+            warm_throughput: None,
+        }
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
+            provisioned: self.provisioned_throughput,
+            on_demand: self.on_demand_throughput,
+            warm: self.warm_throughput,
         }
     }
 }
@@ -216,6 +232,10 @@ setters! { GlobalSecondaryIndex {
     projection: Projection,
     /// Sets the capacity units.
     provisioned_throughput: ProvisionedThroughput => Some,
+    /// Sets the most on demand.
+    on_demand_throughput: OnDemandThroughput => Some,
+    /// Sets what is to be ready.
+    warm_throughput: WarmThroughput => Some,
 }}
 
 /// The constraints of the lists' shape.
@@ -245,7 +265,7 @@ pub(super) fn check_global_shape(
     check_index_name(&index.index_name, &format!("{at}.indexName"), constraints);
     check_elements(&index.key_schema, at, constraints);
     index.projection.check_shape(at, constraints);
-    check_units_shape(index.provisioned_throughput, &format!("{at}."), constraints);
+    index.asked().check_shape(&format!("{at}."), constraints);
 }
 
 fn check_elements(elements: &[KeySchemaElement], at: &str, constraints: &mut Constraints) {
@@ -365,7 +385,7 @@ fn local_index(
         kind: IndexKind::Local,
         key,
         projection: index.projection.validate()?,
-        throughput: ProvisionedThroughput::default(),
+        throughput: Throughput::default(),
     })
 }
 
@@ -394,15 +414,14 @@ pub(super) fn global_index(
                 "ProvisionedThroughput is not specified for index: {name}"
             )));
         }
-        (_, Some(units)) => check_units(units, Some(&name))?,
-        (_, None) => {}
+        _ => index.asked().check(Of::Index(&name), billing)?,
     }
     Ok(IndexSchema {
         name,
         kind: IndexKind::Global,
         key,
         projection,
-        throughput: index.provisioned_throughput.unwrap_or_default(),
+        throughput: Throughput::default().with(index.asked(), billing),
     })
 }
 
@@ -496,6 +515,10 @@ pub struct GlobalSecondaryIndexDescription {
     pub backfilling: Option<bool>,
     /// Capacity units; zeros for PAY_PER_REQUEST.
     pub provisioned_throughput: ProvisionedThroughput,
+    /// The most on demand, if there is a limit.
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What is ready.
+    pub warm_throughput: Option<WarmThroughput>,
     /// AWS's size of what it holds.
     pub index_size_bytes: u64,
     /// Count of its items.
@@ -532,7 +555,8 @@ impl GlobalSecondaryIndexDescription {
     /// An empty, active index of this schema.
     pub fn of(index: &IndexSchema) -> Self {
         Self {
-            provisioned_throughput: index.throughput,
+            provisioned_throughput: index.throughput.provisioned,
+            on_demand_throughput: index.throughput.told_on_demand(),
             ..Self::new(
                 index.name.as_str(),
                 key_elements(&index.key),
@@ -554,6 +578,8 @@ impl GlobalSecondaryIndexDescription {
             index_status: IndexStatus::Active,
             backfilling: None,
             provisioned_throughput: ProvisionedThroughput::default(),
+            on_demand_throughput: None,
+            warm_throughput: None,
             index_size_bytes: 0,
             item_count: 0,
         }
@@ -575,210 +601,4 @@ fn key_elements(key: &IndexKey) -> Vec<KeySchemaElement> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::ops::{AttributeDefinition, CreateTableInput, TableDescription};
-    use crate::schema::ScalarType;
-
-    /// A table by `pk` and `sk`, with further definitions of attributes.
-    fn table(others: &[&str]) -> CreateTableInput {
-        let input = CreateTableInput::new("Airports")
-            .partition_key("pk", ScalarType::S)
-            .sort_key("sk", ScalarType::N);
-        others
-            .iter()
-            .fold(input, |input, name| input.attribute(*name, ScalarType::S))
-    }
-
-    fn refused(input: CreateTableInput) -> String {
-        input.validate().unwrap_err().to_string()
-    }
-
-    const INVALID: &str = "One or more parameter values were invalid: ";
-
-    #[test]
-    fn indexes_are_read_and_described() {
-        let created = table(&["city", "region", "code"])
-            .local_index(
-                LocalSecondaryIndex::new("by-code", "pk", "code")
-                    .projection(Projection::new(ProjectionType::KeysOnly)),
-            )
-            .global_index(
-                GlobalSecondaryIndex::new("by-place", &["region", "city"], &["sk", "pk"])
-                    .projection(Projection::include(["name"])),
-            )
-            .validate()
-            .unwrap();
-        let [local, global] = created.schema.indexes.as_slice() else {
-            panic!("two indexes");
-        };
-        assert_eq!(
-            (local.kind, global.kind),
-            (IndexKind::Local, IndexKind::Global)
-        );
-        assert_eq!(local.projection, IndexProjection::KeysOnly);
-        let names = |attributes: &[crate::schema::KeyAttribute]| -> Vec<String> {
-            attributes.iter().map(|a| a.name.to_string()).collect()
-        };
-        assert_eq!(names(&global.key.partition), ["region", "city"]);
-        assert_eq!(names(&global.key.sort), ["sk", "pk"]);
-        let described = TableDescription::new("Airports", "id", &created.schema);
-        assert_eq!(described.attribute_definitions.len(), 5);
-        assert_eq!(
-            described.attribute_definitions.last(),
-            Some(&AttributeDefinition::new("city", ScalarType::S))
-        );
-        let index = &described.global_secondary_indexes[0];
-        assert_eq!(
-            index.key_schema,
-            elements(&["region", "city"], &["sk", "pk"])
-        );
-        assert_eq!(index.index_status, IndexStatus::Active);
-        assert_eq!(
-            described.local_secondary_indexes[0].projection,
-            Projection::new(ProjectionType::KeysOnly)
-        );
-    }
-
-    #[test]
-    fn create_table_refuses_indexes_as_aws_does() {
-        let local =
-            |partition: &str, sort: &str| LocalSecondaryIndex::new("local", partition, sort);
-        let global = |partition: &[&str], sort: &[&str]| {
-            GlobalSecondaryIndex::new("global", partition, sort)
-        };
-        let only_pk = CreateTableInput::new("Airports").partition_key("pk", ScalarType::S);
-        for (input, expected) in [
-            (
-                table(&[]).global_secondary_indexes(Vec::new()),
-                "List of GlobalSecondaryIndexes is empty",
-            ),
-            (
-                table(&[]).local_secondary_indexes(Vec::new()),
-                "List of LocalSecondaryIndexes is empty",
-            ),
-            (
-                only_pk
-                    .attribute("a", ScalarType::S)
-                    .local_index(local("pk", "a")),
-                "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex",
-            ),
-            (
-                table(&["a"]).local_index(local("a", "sk")),
-                "Index KeySchema does not have the same leading hash key as table KeySchema for index: local. index hash \
-                 key: a, table hash key: pk",
-            ),
-            (
-                table(&[]).local_index(local("pk", "sk").key_schema(elements(&["pk"], &[]))),
-                "Index KeySchema does not have a range key for index: local",
-            ),
-            (
-                table(&["a"]).global_index(global(&["b"], &[])),
-                "Some index key attributes are not defined in AttributeDefinitions. Keys: [b], AttributeDefinitions: \
-                 [pk, sk, a]",
-            ),
-            (
-                table(&["a", "b"]).global_index(global(&["a"], &[])),
-                "Some AttributeDefinitions are not used. AttributeDefinitions: [pk, sk, a, b], keys used: [pk, sk, a]",
-            ),
-            (
-                table(&[])
-                    .global_index(global(&["pk"], &[]))
-                    .global_index(global(&["sk"], &[])),
-                "Duplicate index name: global",
-            ),
-            (
-                table(&[]).global_index(global(&["pk"], &[]).projection(Projection::default())),
-                "Unknown ProjectionType: null",
-            ),
-            (
-                table(&[]).global_index(
-                    global(&["pk"], &[]).projection(Projection::new(ProjectionType::Include)),
-                ),
-                "ProjectionType is INCLUDE, but NonKeyAttributes is not specified",
-            ),
-            (
-                table(&[]).global_index(global(&["pk"], &[]).projection(Projection {
-                    projection_type: Some(ProjectionType::All),
-                    ..Projection::include(["x"])
-                })),
-                "ProjectionType is ALL, but NonKeyAttributes is specified",
-            ),
-            (
-                table(&[])
-                    .billing_mode(BillingMode::Provisioned)
-                    .provisioned_throughput(ProvisionedThroughput {
-                        read_capacity_units: 1,
-                        write_capacity_units: 1,
-                    })
-                    .global_index(global(&["pk"], &[])),
-                "ProvisionedThroughput is not specified for index: global",
-            ),
-            (
-                table(&[]).global_index(global(&["pk"], &[]).provisioned_throughput(
-                    ProvisionedThroughput {
-                        read_capacity_units: 1,
-                        write_capacity_units: 1,
-                    },
-                )),
-                "ProvisionedThroughput should not be specified for index: global when BillingMode is PAY_PER_REQUEST",
-            ),
-            (
-                (0..=MAX_GLOBAL_INDEXES).fold(table(&[]), |input, i| {
-                    input.global_index(GlobalSecondaryIndex::new(format!("index{i}"), &["sk"], &[]))
-                }),
-                "GlobalSecondaryIndex count exceeds the per-table limit of 20",
-            ),
-            (
-                (0..=MAX_LOCAL_INDEXES).fold(table(&[]), |input, i| {
-                    input.local_index(LocalSecondaryIndex::new(format!("index{i}"), "pk", "sk"))
-                }),
-                "Number of LocalSecondaryIndexes exceeds per-table limit of 5",
-            ),
-            (
-                (0..6).fold(table(&[]), |input, i| {
-                    let names = (0..20).map(|n| format!("n{n}"));
-                    input.global_index(
-                        GlobalSecondaryIndex::new(format!("index{i}"), &["sk"], &[])
-                            .projection(Projection::include(names)),
-                    )
-                }),
-                "Number of projected attributes across all indexes exceeds the per-table limit of 100",
-            ),
-        ] {
-            assert_eq!(refused(input), format!("{INVALID}{expected}"));
-        }
-        for (input, expected) in [
-            (
-                table(&[]).global_index(global(&[], &["pk"])),
-                "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
-            ),
-            (
-                table(&[]).local_index(local("pk", "sk").key_schema(elements(&["pk", "sk"], &[]))),
-                "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
-            ),
-            (
-                table(&[]).global_index(global(&["pk"], &["pk"])),
-                "Both the Hash Key and the Range Key element in the KeySchema have the same name",
-            ),
-            (
-                table(&[]).global_index(GlobalSecondaryIndex::new("no", &["pk"], &[])),
-                "1 validation error detected: Value 'no' at 'globalSecondaryIndexes.1.member.indexName' failed to satisfy \
-                 constraint: Member must have length greater than or equal to 3",
-            ),
-        ] {
-            assert_eq!(refused(input), expected);
-        }
-        let five = ["a", "b", "c", "d", "e"];
-        assert!(refused(table(&five).global_index(global(&five, &[]))).contains("at most 4 HASH"));
-        assert!(refused(table(&five).global_index(global(&["pk"], &five))).contains("at most 4"));
-        assert!(
-            table(&five[..4])
-                .global_index(global(&five[..4], &["pk"]))
-                .validate()
-                .is_ok()
-        );
-    }
-}
+mod tests;

@@ -3,7 +3,8 @@
 use crate::index::IndexKind;
 use crate::ops::{
     AttributeDefinition, GlobalSecondaryIndexDescription, KeySchemaElement, KeyType,
-    LocalSecondaryIndexDescription, SseType, wire_enum,
+    LocalSecondaryIndexDescription, OnDemandThroughput, ProvisionedThroughput, SseType, Throughput,
+    WarmThroughput, wire_enum,
 };
 use crate::schema::TableSchema;
 
@@ -35,7 +36,7 @@ wire_enum! {
 
 wire_enum! {
     /// What AWS charges by. Kept and told, nothing else.
-    TableClass = Standard {
+    TableClass {
         /// The usual one.
         Standard = "STANDARD",
         /// For data that is seldom read.
@@ -53,27 +54,23 @@ wire_enum! {
     }
 }
 
-/// Capacity units. Accepted and reported as they were asked for; they limit nothing here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ProvisionedThroughput {
-    /// Units of reading per second.
-    pub read_capacity_units: i64,
-    /// Units of writing per second.
-    pub write_capacity_units: i64,
-}
-
 /// How throughput is charged.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BillingModeSummary {
     /// The mode.
     pub billing_mode: BillingMode,
+    /// When it last became PAY_PER_REQUEST, in milliseconds since 1970, if it ever did.
+    pub last_update_to_pay_per_request_date_time: Option<u64>,
 }
 
 impl BillingModeSummary {
     /// A summary with this mode.
     pub fn new(billing_mode: BillingMode) -> Self {
-        Self { billing_mode }
+        Self {
+            billing_mode,
+            last_update_to_pay_per_request_date_time: None,
+        }
     }
 }
 
@@ -127,12 +124,16 @@ pub struct TableDescription {
     pub billing_mode_summary: BillingModeSummary,
     /// Capacity units; zeros for PAY_PER_REQUEST, as in AWS.
     pub provisioned_throughput: ProvisionedThroughput,
+    /// The most on demand, if there is a limit.
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What is ready.
+    pub warm_throughput: Option<WarmThroughput>,
     /// The local indexes.
     pub local_secondary_indexes: Vec<LocalSecondaryIndexDescription>,
     /// The global indexes.
     pub global_secondary_indexes: Vec<GlobalSecondaryIndexDescription>,
-    /// Its class.
-    pub table_class: TableClass,
+    /// Its class, if one was asked for; else it is STANDARD.
+    pub table_class: Option<TableClass>,
     /// Its encryption.
     pub sse_description: Option<SseDescription>,
     /// Whether DeleteTable is refused.
@@ -140,6 +141,25 @@ pub struct TableDescription {
 }
 
 impl TableDescription {
+    /// Tells how it is billed, and what it and the global indexes of its schema are to be able to take.
+    pub fn set_throughput(
+        &mut self,
+        billing: BillingModeSummary,
+        throughput: &Throughput,
+        schema: &TableSchema,
+    ) {
+        let mode = billing.billing_mode;
+        self.billing_mode_summary = billing;
+        self.provisioned_throughput = throughput.provisioned;
+        self.on_demand_throughput = throughput.told_on_demand();
+        self.warm_throughput = Some(throughput.told_warm(mode));
+        for description in &mut self.global_secondary_indexes {
+            let mut indexes = schema.indexes.iter();
+            let of = indexes.find(|index| index.name.as_str() == description.index_name);
+            description.warm_throughput = of.map(|index| index.throughput.told_warm(mode));
+        }
+    }
+
     /// An active, empty PAY_PER_REQUEST table of this schema, its indexes active too; set what differs.
     pub fn new(
         table_name: impl Into<String>,
@@ -184,9 +204,11 @@ impl TableDescription {
             table_size_bytes: 0,
             billing_mode_summary: BillingModeSummary::new(BillingMode::PayPerRequest),
             provisioned_throughput: ProvisionedThroughput::default(),
+            on_demand_throughput: None,
+            warm_throughput: None,
             local_secondary_indexes: Vec::new(),
             global_secondary_indexes: Vec::new(),
-            table_class: TableClass::default(),
+            table_class: None,
             sse_description: None,
             deletion_protection_enabled: false,
         }

@@ -9,6 +9,8 @@ use crate::ops::setters;
 
 /// Most tags of a table.
 pub const MAX_TAGS: usize = 50;
+/// What AWS begins keys of its own with.
+const RESERVED: &str = "aws:";
 
 /// One tag.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,6 +51,11 @@ pub(super) fn checked(tags: Vec<Tag>) -> Result<BTreeMap<String, String>, Valida
         constraints.length(value, 0, 256, shortened(&tag.value), &at("value"));
     }
     constraints.finish()?;
+    if tags.iter().any(|tag| tag.key.starts_with(RESERVED)) {
+        return Err(ValidationError::invalid_parameter(
+            "aws: prefixed tag key names are not allowed for external use",
+        ));
+    }
     let mut map = BTreeMap::new();
     for tag in tags {
         if map.insert(tag.key, tag.value).is_some() {
@@ -74,19 +81,47 @@ pub fn too_many_tags(count: usize) -> Result<(), ValidationError> {
     Ok(())
 }
 
-/// The table of a resource: its name, or its ARN (`arn:…:table/name`).
-fn table_of(resource: &str) -> Result<TableName, ValidationError> {
-    let name = match resource.strip_prefix("arn:") {
-        None => Some(resource),
-        Some(arn) => arn.split_once(":table/").map(|(_, name)| name),
-    };
-    match name.map(TableName::new) {
-        Some(Ok(name)) => Ok(name),
-        _ => Err(ValidationError::new(format!(
-            "Invalid TableArn: Invalid ResourceArn provided as input {}",
-            shortened(resource)
-        ))),
+/// A table, named or by its ARN: `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`. Region and account may be any: names of tables are
+/// all that tells them apart here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// The table.
+    pub table: TableName,
+    /// The ARN, if it was given.
+    pub arn: Option<String>,
+}
+
+impl Resource {
+    fn new(resource: String) -> Result<Self, ValidationError> {
+        if !resource.starts_with("arn:") {
+            let table = TableName::new(&*resource).map_err(|_| invalid_arn(&resource))?;
+            return Ok(Self { table, arn: None });
+        }
+        let table = table_of_arn(&resource).ok_or_else(|| invalid_arn(&resource))?;
+        Ok(Self {
+            table,
+            arn: Some(resource),
+        })
     }
+}
+
+fn table_of_arn(arn: &str) -> Option<TableName> {
+    let mut parts = arn.strip_prefix("arn:aws")?.splitn(5, ':');
+    let (_partition, service, region) = (parts.next()?, parts.next()?, parts.next()?);
+    let (account, resource) = (parts.next()?, parts.next()?);
+    let is_number = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
+    if service != "dynamodb" || region.is_empty() || !is_number {
+        return None;
+    }
+    TableName::new(resource.strip_prefix("table/")?).ok()
+}
+
+/// The error of a resource that is no table's.
+pub fn invalid_arn(resource: &str) -> ValidationError {
+    ValidationError::new(format!(
+        "Invalid TableArn: Invalid ResourceArn provided as input {}",
+        shortened(resource)
+    ))
 }
 
 /// What TagResource takes.
@@ -112,13 +147,14 @@ impl TagResourceInput {
     ///
     /// # Errors
     /// A bad ARN; no tags, or bad ones.
-    pub fn validate(self) -> Result<(TableName, BTreeMap<String, String>), ValidationError> {
+    pub fn validate(self) -> Result<(Resource, BTreeMap<String, String>), ValidationError> {
+        let resource = Resource::new(self.resource_arn)?;
         if self.tags.is_empty() {
             return Err(ValidationError::invalid_parameter(
                 "Atleast one Tag needs to be provided as Input.",
             ));
         }
-        Ok((table_of(&self.resource_arn)?, checked(self.tags)?))
+        Ok((resource, checked(self.tags)?))
     }
 }
 
@@ -152,14 +188,20 @@ impl UntagResourceInput {
     ///
     /// # Errors
     /// A bad ARN; no keys.
-    pub fn validate(self) -> Result<(TableName, BTreeSet<String>), ValidationError> {
+    pub fn validate(self) -> Result<(Resource, BTreeSet<String>), ValidationError> {
+        let resource = Resource::new(self.resource_arn)?;
         if self.tag_keys.is_empty() {
             return Err(ValidationError::invalid_parameter(
                 "Atleast one Tag Key needs to be provided as Input.",
             ));
         }
-        let keys = self.tag_keys.into_iter().collect();
-        Ok((table_of(&self.resource_arn)?, keys))
+        let mut constraints = Constraints::default();
+        for (i, key) in self.tag_keys.iter().enumerate() {
+            let at = format!("tagKeys.{}.member", i + 1);
+            constraints.length(key.chars().count(), 1, 128, shortened(key), &at);
+        }
+        constraints.finish()?;
+        Ok((resource, self.tag_keys.into_iter().collect()))
     }
 }
 
@@ -185,9 +227,13 @@ impl ListTagsOfResourceInput {
     /// The table.
     ///
     /// # Errors
-    /// A bad ARN.
-    pub fn validate(self) -> Result<TableName, ValidationError> {
-        table_of(&self.resource_arn)
+    /// A bad ARN; a token, for there is no second page.
+    pub fn validate(self) -> Result<Resource, ValidationError> {
+        let resource = Resource::new(self.resource_arn)?;
+        match self.next_token {
+            None => Ok(resource),
+            Some(_) => Err(ValidationError::new("Invalid NextToken")),
+        }
     }
 }
 
@@ -222,17 +268,30 @@ mod tests {
 
     #[test]
     fn a_table_is_named_or_has_its_arn() {
-        for resource in ["films", "arn:aws:dynamodb:local:000000000000:table/films"] {
-            let (table, _) = TagResourceInput::new(resource, vec![Tag::new("a", "b")])
+        for resource in [
+            "films",
+            "arn:aws:dynamodb:local:000000000000:table/films",
+            "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/films",
+        ] {
+            let (resource, _) = TagResourceInput::new(resource, vec![Tag::new("a", "b")])
                 .validate()
                 .unwrap();
-            assert_eq!(table.as_str(), "films");
+            assert_eq!(resource.table.as_str(), "films");
         }
-        assert!(
-            ListTagsOfResourceInput::new("arn:aws:s3:::films")
-                .validate()
-                .is_err()
-        );
+        for wrong in [
+            "",
+            "a/b",
+            "arn:aws:s3:::films",
+            "arn:aws:dynamodb:local:000000000000:stream/films",
+            "arn:aws:dynamodb:local:000000000000:table/films/index/by-year",
+            "arn:aws:dynamodb:local:me:table/films",
+        ] {
+            let refused = ListTagsOfResourceInput::new(wrong).validate();
+            assert_eq!(
+                refused.unwrap_err().to_string(),
+                format!("Invalid TableArn: Invalid ResourceArn provided as input {wrong}")
+            );
+        }
     }
 
     #[test]
@@ -240,6 +299,7 @@ mod tests {
         let valid = |tags| TagResourceInput::new("films", tags).validate();
         assert!(valid(Vec::new()).is_err());
         assert!(valid(vec![Tag::new("", "x")]).is_err());
+        assert!(valid(vec![Tag::new("aws:x", "x")]).is_err());
         assert!(valid(vec![Tag::new("x".repeat(128), "y".repeat(256))]).is_ok());
         assert!(valid(vec![Tag::new("x".repeat(129), "")]).is_err());
         assert!(valid(vec![Tag::new("a", "1"), Tag::new("a", "2")]).is_err());

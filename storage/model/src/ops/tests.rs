@@ -206,7 +206,7 @@ fn create_table_refuses_as_aws_does() {
         .validate()
         .unwrap();
     assert_eq!(accepted.billing_mode, BillingMode::Provisioned);
-    assert_eq!(accepted.provisioned_throughput, units(5, 6));
+    assert_eq!(accepted.throughput.provisioned, units(5, 6));
 }
 
 #[test]

@@ -1,47 +1,18 @@
 //! UpdateTable: billing, throughput, table class, deletion protection, and global indexes made or removed while the table is in use.
 
-use std::fmt;
-
 use crate::error::{Constraints, ValidationError};
 use crate::index::{IndexKind, IndexSchema};
-use crate::names::{IndexName, TableName, check_index_name};
-use crate::ops::create_table::{Definitions, check_units, check_units_shape};
-use crate::ops::secondary_index::{add, check_global_shape, global_index};
+use crate::names::{IndexName, TableName};
+use crate::ops::create_table::Definitions;
+use crate::ops::index_update::{check_index_update, one_update_each};
+use crate::ops::secondary_index::{add, global_index};
+use crate::ops::throughput::{Asked, Of};
 use crate::ops::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, ProvisionedThroughput, TableClass,
-    TableDescription, setters,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, GlobalSecondaryIndexUpdate,
+    OnDemandThroughput, ProvisionedThroughput, SseSpecification, TableClass, TableDescription,
+    Throughput, WarmThroughput, setters,
 };
 use crate::schema::TableSchema;
-
-/// A change of one global index.
-#[derive(Clone, PartialEq, Eq)]
-pub enum GlobalSecondaryIndexUpdate {
-    /// Make it, and fill it from the table.
-    Create(GlobalSecondaryIndex),
-    /// Change its capacity units.
-    Update {
-        /// Its name.
-        index_name: String,
-        /// The units.
-        provisioned_throughput: ProvisionedThroughput,
-    },
-    /// Remove it.
-    Delete {
-        /// Its name.
-        index_name: String,
-    },
-}
-
-/// The kind; names of indexes stay out of logs.
-impl fmt::Debug for GlobalSecondaryIndexUpdate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            GlobalSecondaryIndexUpdate::Create(_) => "Create",
-            GlobalSecondaryIndexUpdate::Update { .. } => "Update",
-            GlobalSecondaryIndexUpdate::Delete { .. } => "Delete",
-        })
-    }
-}
 
 /// What UpdateTable takes.
 #[non_exhaustive]
@@ -55,8 +26,14 @@ pub struct UpdateTableInput {
     pub billing_mode: Option<BillingMode>,
     /// Capacity units.
     pub provisioned_throughput: Option<ProvisionedThroughput>,
+    /// The most on demand.
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What is to be ready.
+    pub warm_throughput: Option<WarmThroughput>,
     /// Changes of global indexes.
     pub global_secondary_index_updates: Option<Vec<GlobalSecondaryIndexUpdate>>,
+    /// The encryption that is asked for. Tables keep the KMS key that they have: another one is refused.
+    pub sse_specification: Option<SseSpecification>,
     /// The table's class.
     pub table_class: Option<TableClass>,
     /// Whether DeleteTable is refused.
@@ -71,7 +48,10 @@ impl UpdateTableInput {
             attribute_definitions: None,
             billing_mode: None,
             provisioned_throughput: None,
+            on_demand_throughput: None,
+            warm_throughput: None,
             global_secondary_index_updates: None,
+            sse_specification: None,
             table_class: None,
             deletion_protection_enabled: None,
         }
@@ -91,26 +71,24 @@ impl UpdateTableInput {
     /// # Errors
     /// A bad name or bad units, or nothing to change.
     pub fn validate(self) -> Result<UpdateTable, ValidationError> {
-        let mut constraints = Constraints::default();
-        check_units_shape(self.provisioned_throughput, "", &mut constraints);
+        let asked = Asked {
+            provisioned: self.provisioned_throughput,
+            on_demand: self.on_demand_throughput,
+            warm: self.warm_throughput,
+        };
         let updates = self.global_secondary_index_updates.unwrap_or_default();
+        let mut constraints = Constraints::default();
+        asked.check_shape("", &mut constraints);
         for (i, update) in updates.iter().enumerate() {
             let at = format!("globalSecondaryIndexUpdates.{}.member", i + 1);
             check_index_update(update, &at, &mut constraints);
         }
         constraints.finish()?;
         let table = TableName::new(self.table_name)?;
-        if let Some(units) = self.provisioned_throughput {
-            if self.billing_mode == Some(BillingMode::PayPerRequest) {
-                return Err(ValidationError::invalid_parameter(
-                    "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
-                ));
-            }
-            check_units(units, None)?;
-        }
-        let nothing = updates.is_empty()
+        let nothing = asked == Asked::default()
+            && updates.is_empty()
             && self.billing_mode.is_none()
-            && self.provisioned_throughput.is_none()
+            && self.sse_specification.is_none()
             && self.table_class.is_none()
             && self.deletion_protection_enabled.is_none();
         if nothing {
@@ -119,12 +97,23 @@ impl UpdateTableInput {
                  SSESpecification or ReplicaUpdates is required",
             ));
         }
+        if let Some(mode) = self.billing_mode {
+            asked.check(Of::Table, mode)?;
+        }
+        if self.billing_mode == Some(BillingMode::Provisioned) && asked.provisioned.is_none() {
+            return Err(ValidationError::invalid_parameter(
+                "ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
+            ));
+        }
+        one_update_each(&updates)?;
+        let encryption = self.sse_specification.map(Encryption::of).transpose()?;
         Ok(UpdateTable {
             table,
             definitions: self.attribute_definitions.unwrap_or_default(),
             billing_mode: self.billing_mode,
-            provisioned_throughput: self.provisioned_throughput,
+            asked,
             index_updates: updates,
+            encryption,
             table_class: self.table_class,
             deletion_protection_enabled: self.deletion_protection_enabled,
         })
@@ -138,34 +127,37 @@ setters! { UpdateTableInput {
     billing_mode: BillingMode => Some,
     /// Sets the capacity units.
     provisioned_throughput: ProvisionedThroughput => Some,
+    /// Sets the most on demand.
+    on_demand_throughput: OnDemandThroughput => Some,
+    /// Sets what is to be ready.
+    warm_throughput: WarmThroughput => Some,
     /// Sets all changes of global indexes.
     global_secondary_index_updates: Vec<GlobalSecondaryIndexUpdate> => Some,
+    /// Sets the encryption that is asked for.
+    sse_specification: SseSpecification => Some,
     /// Sets the class.
     table_class: TableClass => Some,
     /// Sets whether DeleteTable is refused.
     deletion_protection_enabled: bool => Some,
 }}
 
-fn check_index_update(
-    update: &GlobalSecondaryIndexUpdate,
-    at: &str,
-    constraints: &mut Constraints,
-) {
-    match update {
-        GlobalSecondaryIndexUpdate::Create(index) => {
-            check_global_shape(index, &format!("{at}.create"), constraints);
-        }
-        GlobalSecondaryIndexUpdate::Update {
-            index_name,
-            provisioned_throughput,
-        } => {
-            check_index_name(index_name, &format!("{at}.update.indexName"), constraints);
-            let under = format!("{at}.update.");
-            check_units_shape(Some(*provisioned_throughput), &under, constraints);
-        }
-        GlobalSecondaryIndexUpdate::Delete { index_name } => {
-            check_index_name(index_name, &format!("{at}.delete.indexName"), constraints);
-        }
+/// The encryption that an UpdateTable asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Encryption {
+    /// Under a key that nobody chose.
+    Off,
+    /// Under a KMS key: this one, or the database's default key.
+    Kms(Option<String>),
+}
+
+impl Encryption {
+    fn of(specification: SseSpecification) -> Result<Self, ValidationError> {
+        let enabled = specification.enabled == Some(true);
+        let key = specification.validate()?;
+        Ok(match enabled {
+            true => Encryption::Kms(key),
+            false => Encryption::Off,
+        })
     }
 }
 
@@ -174,16 +166,15 @@ fn check_index_update(
 pub struct UpdateTable {
     /// The table.
     pub table: TableName,
-    /// How throughput is charged from now on.
-    pub billing_mode: Option<BillingMode>,
-    /// Capacity units from now on.
-    pub provisioned_throughput: Option<ProvisionedThroughput>,
     /// The class from now on.
     pub table_class: Option<TableClass>,
     /// Whether DeleteTable is refused from now on.
     pub deletion_protection_enabled: Option<bool>,
+    billing_mode: Option<BillingMode>,
+    asked: Asked,
     definitions: Vec<AttributeDefinition>,
     index_updates: Vec<GlobalSecondaryIndexUpdate>,
+    encryption: Option<Encryption>,
 }
 
 /// What is to become of a table's global indexes.
@@ -193,8 +184,8 @@ pub struct IndexChanges {
     pub create: Option<IndexSchema>,
     /// To be removed.
     pub delete: Option<IndexName>,
-    /// To have other capacity units.
-    pub throughput: Vec<(IndexName, ProvisionedThroughput)>,
+    /// To be able to take something else.
+    pub throughput: Vec<(IndexName, Throughput)>,
 }
 
 /// Why indexes cannot be changed like this.
@@ -215,14 +206,51 @@ impl From<ValidationError> for IndexChangeError {
 }
 
 impl UpdateTable {
-    /// The changes of indexes, for a table of this schema that is charged like this from now on.
+    /// How a table is billed from now on, and what it is to be able to take.
+    ///
+    /// # Errors
+    /// AWS's messages: units that do not fit the mode, or are no others.
+    pub fn billing(
+        &self,
+        mode: BillingMode,
+        throughput: &Throughput,
+    ) -> Result<(BillingMode, Throughput), ValidationError> {
+        let next = self.billing_mode.unwrap_or(mode);
+        self.asked.check(Of::Table, next)?;
+        if next == mode {
+            self.asked.changes(throughput.provisioned, Of::Table)?;
+        }
+        Ok((next, throughput.with(self.asked, next)))
+    }
+
+    /// Whether a table under this KMS key, of this id, which may have been named otherwise when the table was made, stays as it is.
+    ///
+    /// # Errors
+    /// AWS's messages for what is already so; another key.
+    pub fn keeps_key(&self, named: Option<&str>, id: &str) -> Result<(), ValidationError> {
+        let refused = match &self.encryption {
+            None => return Ok(()),
+            // It is what is asked for already, and what DescribeTable tells.
+            Some(Encryption::Kms(None)) if named.is_none() => return Ok(()),
+            Some(Encryption::Off) if named.is_none() => "Table is already encrypted by default",
+            Some(Encryption::Kms(Some(key))) if key == id || named == Some(key.as_str()) => {
+                "Table is already encrypted by given KMSMasterKeyId"
+            }
+            Some(_) => {
+                "A table keeps the KMS key that it was made under, in this version of SealDB"
+            }
+        };
+        Err(ValidationError::invalid_parameter(refused))
+    }
+
+    /// The changes of indexes, for a table of this schema that was charged and is charged like this.
     ///
     /// # Errors
     /// AWS's messages.
     pub fn index_changes(
         &self,
         schema: &TableSchema,
-        billing: BillingMode,
+        (was, billing): (BillingMode, BillingMode),
     ) -> Result<IndexChanges, IndexChangeError> {
         let mut changes = IndexChanges::default();
         let global = |name: &str| {
@@ -232,10 +260,11 @@ impl UpdateTable {
         for update in &self.index_updates {
             match update {
                 GlobalSecondaryIndexUpdate::Create(index) => {
+                    let name = &index.index_name;
                     if schema
                         .indexes
                         .iter()
-                        .any(|other| other.name.as_str() == index.index_name)
+                        .any(|other| other.name.as_str() == name)
                     {
                         return Err(ValidationError::new(
                             "Attempting to create an index which already exists",
@@ -255,23 +284,65 @@ impl UpdateTable {
                         return Err(IndexChangeError::TooMany);
                     }
                 }
-                GlobalSecondaryIndexUpdate::Update {
-                    index_name,
-                    provisioned_throughput,
-                } => {
-                    let Some(index) = global(index_name) else {
-                        return Err(crate::ops::no_such_index(index_name).into());
+                GlobalSecondaryIndexUpdate::Update(update) => {
+                    let Some(index) = global(&update.index_name) else {
+                        return Err(crate::ops::no_such_index(&update.index_name).into());
                     };
-                    check_units(*provisioned_throughput, Some(&index.name))?;
-                    let change = (index.name.clone(), *provisioned_throughput);
-                    changes.throughput.push(change);
+                    let (asked, of) = (update.asked(), Of::Index(&index.name));
+                    asked.check(of, billing)?;
+                    if was == billing {
+                        asked.changes(index.throughput.provisioned, of)?;
+                    }
+                    let change = index.throughput.with(asked, billing);
+                    changes.throughput.push((index.name.clone(), change));
                 }
             }
         }
         if changes.create.is_some() && changes.delete.is_some() {
             return Err(IndexChangeError::TooMany);
         }
+        if was != billing {
+            self.rebill(schema, billing, &mut changes)?;
+        }
         Ok(changes)
+    }
+
+    /// Global indexes are billed as their table is.
+    fn rebill(
+        &self,
+        schema: &TableSchema,
+        billing: BillingMode,
+        changes: &mut IndexChanges,
+    ) -> Result<(), ValidationError> {
+        let mut lacking = Vec::new();
+        for index in &schema.indexes {
+            let named =
+                |update: &&GlobalSecondaryIndexUpdate| update.index_name() == index.name.as_str();
+            let update = self.index_updates.iter().find(named);
+            let provisioned = match update {
+                Some(GlobalSecondaryIndexUpdate::Update(update)) => update.provisioned_throughput,
+                Some(_) => continue,
+                None => None,
+            };
+            match billing {
+                _ if index.kind == IndexKind::Local => {}
+                BillingMode::Provisioned if provisioned.is_none() => {
+                    lacking.push(index.name.as_str());
+                }
+                _ if update.is_some() => {}
+                _ => {
+                    let change = index.throughput.with(Asked::default(), billing);
+                    changes.throughput.push((index.name.clone(), change));
+                }
+            }
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(ValidationError::invalid_parameter(format_args!(
+            "ProvisionedThroughput must be specified for index: {}",
+            lacking.join(",")
+        )))
     }
 
     fn new_index(
@@ -321,88 +392,4 @@ impl UpdateTableOutput {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::ops::CreateTableInput;
-    use crate::schema::ScalarType;
-
-    fn schema() -> TableSchema {
-        CreateTableInput::new("Airports")
-            .partition_key("pk", ScalarType::S)
-            .attribute("city", ScalarType::S)
-            .global_index(GlobalSecondaryIndex::new("by-city", &["city"], &[]))
-            .validate()
-            .unwrap()
-            .schema
-    }
-
-    fn changes(input: UpdateTableInput) -> Result<IndexChanges, IndexChangeError> {
-        let update = input.validate()?;
-        update.index_changes(&schema(), BillingMode::PayPerRequest)
-    }
-
-    fn create(name: &str, partition: &str) -> GlobalSecondaryIndexUpdate {
-        GlobalSecondaryIndexUpdate::Create(GlobalSecondaryIndex::new(name, &[partition], &[]))
-    }
-
-    fn delete(index_name: &str) -> GlobalSecondaryIndexUpdate {
-        GlobalSecondaryIndexUpdate::Delete {
-            index_name: index_name.into(),
-        }
-    }
-
-    #[test]
-    fn one_index_is_made_or_removed_at_a_time() {
-        let update = || UpdateTableInput::new("Airports");
-        let defined = vec![AttributeDefinition::new("code", ScalarType::N)];
-        let made = changes(
-            update()
-                .attribute_definitions(defined)
-                .index_update(create("by-code", "code")),
-        );
-        assert_eq!(made.unwrap().create.unwrap().name.as_str(), "by-code");
-        // The table's own attributes are known.
-        assert!(changes(update().index_update(create("again", "city"))).is_ok());
-        assert_eq!(
-            changes(update().index_update(delete("by-city")))
-                .unwrap()
-                .delete,
-            Some(IndexName::new("by-city").unwrap())
-        );
-        let two = update()
-            .index_update(create("one", "pk"))
-            .index_update(delete("by-city"));
-        assert_eq!(changes(two), Err(IndexChangeError::TooMany));
-        assert_eq!(
-            changes(update().index_update(delete("by-name"))),
-            Err(IndexChangeError::NotFound("by-name".into()))
-        );
-    }
-
-    #[test]
-    fn update_table_refuses_as_aws_does() {
-        let update = || UpdateTableInput::new("Airports");
-        let message = |input| match changes(input) {
-            Err(IndexChangeError::Invalid(error)) => error.to_string(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(
-            message(update()),
-            "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
-             SSESpecification or ReplicaUpdates is required"
-        );
-        assert_eq!(
-            message(update().index_update(create("by-city", "pk"))),
-            "Attempting to create an index which already exists"
-        );
-        assert!(
-            message(update().index_update(create("by-name", "name")))
-                .contains("Some index key attributes are not defined in AttributeDefinitions")
-        );
-        let other = vec![AttributeDefinition::new("city", ScalarType::B)];
-        let input = update().attribute_definitions(other);
-        assert!(message(input.index_update(create("new", "pk"))).contains("defined as S already"));
-    }
-}
+mod tests;
