@@ -1,9 +1,13 @@
 //! The grammar of the command line. What a command does stands in `commands/`, one file each.
 
+mod table;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+
+pub(crate) use table::{Class, IndexArgs, SettingArgs, TableCommand, TagArgs};
 
 /// Encrypted-at-rest, DynamoDB-like tables: the command line.
 #[derive(Debug, Parser)]
@@ -25,7 +29,8 @@ Examples:
   sealdb import airports airports.csv --number elevation,lat,lon
   sealdb query airports --pk IS --sk-begins-with BIR --limit 5
   sealdb scan airports --filter 'elevation > :e' --values '{\":e\": {\"N\": \"5000\"}}'
-  sealdb item put airports '{\"country\": \"XX\", \"icao\": \"XX01\", \"name\": \"Nowhere\"}'")]
+  sealdb item put airports '{\"country\": \"XX\", \"icao\": \"XX01\", \"name\": \"Nowhere\"}'
+  sealdb sql \"SELECT name FROM airports WHERE country = 'IS' AND elevation > 500\"")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -49,7 +54,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create, list, describe and delete tables.
+    /// Create, list, describe, update and delete tables; their tags and time to live.
     #[command(subcommand)]
     Table(TableCommand),
     /// Put, get, update and delete items, one, many or in a transaction.
@@ -59,6 +64,8 @@ pub(crate) enum Command {
     Query(QueryArgs),
     /// Read all items of a table.
     Scan(ScanArgs),
+    /// Carry out statements in PartiQL, DynamoDB's SQL.
+    Sql(SqlArgs),
     /// Load items from a file of JSON lines or CSV.
     Import(ImportArgs),
     /// Write all items of a table to a file of JSON lines or CSV.
@@ -86,46 +93,6 @@ pub(crate) enum Command {
     Completions {
         /// The shell.
         shell: Shell,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TableCommand {
-    /// Create a table, sealed under a key of its own.
-    Create {
-        /// Name of the table.
-        table: String,
-        /// Partition key: NAME:S, NAME:N or NAME:B.
-        #[arg(long, value_name = "NAME:TYPE")]
-        pk: String,
-        /// Sort key: NAME:S, NAME:N or NAME:B.
-        #[arg(long, value_name = "NAME:TYPE")]
-        sk: Option<String>,
-        /// KMS key that wraps the table's key: id or alias. Without it the server's default key.
-        #[arg(long, value_name = "KEY")]
-        kms_key: Option<String>,
-        /// Global index: its name, its partition key and maybe a sort key, and what it holds beside the keys (";keys-only" or
-        /// ";include=NAME,..."; without it everything). May be given several times.
-        #[arg(long, value_name = "NAME=KEY:TYPE[,KEY:TYPE][;...]")]
-        gsi: Vec<String>,
-        /// Local index, likewise: its name and its sort key.
-        #[arg(long, value_name = "NAME=KEY:TYPE[;...]")]
-        lsi: Vec<String>,
-    },
-    /// List tables.
-    List,
-    /// Describe a table: keys, size, item count, encryption.
-    Describe {
-        /// Name of the table.
-        table: String,
-    },
-    /// Delete a table, its items and its key. There is no way back.
-    Delete {
-        /// Name of the table.
-        table: String,
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
     },
 }
 
@@ -339,6 +306,30 @@ pub(crate) struct ReadArgs {
     pub(crate) projection: Option<String>,
     #[command(flatten)]
     pub(crate) placeholders: PlaceholderArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Names of tables and attributes that are words of SQL stand in double quotes, text in single ones.
+
+Examples:
+  sealdb sql \"SELECT * FROM airports WHERE country = 'IS' ORDER BY icao DESC\" --limit 3
+  sealdb sql 'SELECT * FROM \"airports\".\"by-name\" WHERE name = ?' --parameters '[{\"S\": \"Akureyri\"}]'
+  sealdb sql \"UPDATE airports SET elevation = 7 WHERE country = 'IS' AND icao = 'BIAR' RETURNING ALL NEW *\"
+  sealdb sql --transact \"INSERT INTO stock VALUE {'id': 'saw'}\" \"DELETE FROM orders WHERE id = 7\"")]
+pub(crate) struct SqlArgs {
+    /// The statement; "-" reads it from stdin. Of several each is carried out by itself, in their order.
+    #[arg(required = true, value_name = "STATEMENT")]
+    pub(crate) statements: Vec<String>,
+    /// What the question marks stand for, in DynamoDB's notation: [{"S": "x"}, {"N": "1"}]. For one statement.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) parameters: Option<String>,
+    /// All statements or none of them: each of one item, and all of them reading or all of them writing.
+    #[arg(long, conflicts_with_all = ["parameters", "limit"])]
+    pub(crate) transact: bool,
+    /// At most so many items. Without it all of them, page by page.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
 }
 
 /// Format of a file of items.

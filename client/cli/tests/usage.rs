@@ -26,6 +26,7 @@ fn help_names_every_command_and_each_has_its_own() {
         "item",
         "query",
         "scan",
+        "sql",
         "import",
         "export",
         "key",

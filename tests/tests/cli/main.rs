@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod alter;
 mod audit;
 mod closed;
 mod conditions;
@@ -16,4 +17,5 @@ mod indexes;
 mod items;
 mod keys;
 mod mistakes;
+mod sql;
 mod tables;

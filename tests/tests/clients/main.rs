@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sealdb_tests::server::{Home, Ran, Server, binary, run_within};
+use serde_json::{Value, json};
 
 /// A script may take so long on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -104,6 +105,18 @@ fn boto3_finds_dynamodb() {
 }
 
 #[test]
+fn boto3_looks_after_tables() {
+    let Some(python) = tool("aws/bin/python3") else {
+        return;
+    };
+    let home = Home::new();
+    let (server, address) = serve(&home, &["--dynamodb-plain-http"]);
+    let script = script("boto3_tables.py");
+    let ran = client(&python, &server, &address, &home, &[&script]);
+    assert_eq!(ran.ok().trim(), "all is well");
+}
+
+#[test]
 fn boto3_checks_the_certificate_of_tls() {
     let Some(python) = tool("aws/bin/python3") else {
         return;
@@ -131,54 +144,170 @@ fn the_javascript_client_finds_dynamodb() {
     assert_eq!(ran.ok().trim(), "all is well");
 }
 
-#[test]
-fn the_aws_command_line_finds_dynamodb() {
-    let Some(aws) = tool("aws/bin/aws") else {
-        return;
-    };
-    let home = Home::new();
-    let (server, address) = serve(&home, &["--dynamodb-plain-http"]);
-    let dynamodb = |args: &[&str]| {
-        let mut all = vec!["dynamodb"];
-        all.extend(args);
-        client(&aws, &server, &address, &home, &all)
-    };
-    let made = dynamodb(&[
-        "create-table",
-        "--table-name",
-        "airports",
-        "--attribute-definitions",
-        "AttributeName=country,AttributeType=S",
-        "AttributeName=icao,AttributeType=S",
-        "--key-schema",
-        "AttributeName=country,KeyType=HASH",
-        "AttributeName=icao,KeyType=RANGE",
-        "--billing-mode",
-        "PAY_PER_REQUEST",
-    ]);
-    assert_eq!(made.json()["TableDescription"]["TableName"], "airports");
-    dynamodb(&["wait", "table-exists", "--table-name", "airports"]).ok();
-    for icao in ["BIRK", "BIKF"] {
-        let item = format!("{{\"country\": {{\"S\": \"IS\"}}, \"icao\": {{\"S\": \"{icao}\"}}}}");
-        dynamodb(&["put-item", "--table-name", "airports", "--item", &item]).ok();
+/// The AWS CLI, and the server that it is led to.
+struct AwsCli {
+    aws: PathBuf,
+    home: Home,
+    server: Server,
+    address: String,
+}
+
+impl AwsCli {
+    fn new() -> Option<AwsCli> {
+        let aws = tool("aws/bin/aws")?;
+        let home = Home::new();
+        let (server, address) = serve(&home, &["--dynamodb-plain-http"]);
+        Some(AwsCli {
+            aws,
+            home,
+            server,
+            address,
+        })
     }
-    let found = dynamodb(&[
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let all = [&["dynamodb"], args].concat();
+        client(&self.aws, &self.server, &self.address, &self.home, &all)
+    }
+
+    /// The answer to one command, with options that are JSON.
+    fn json(&self, command: &str, options: &[(&str, Value)]) -> Value {
+        let mut args = vec![command.to_owned()];
+        for (name, value) in options {
+            args.push(format!("--{name}"));
+            args.push(match value {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            });
+        }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let answer = self.run(&args).ok();
+        match answer.trim() {
+            "" => Value::Null,
+            text => serde_json::from_str(text).unwrap(),
+        }
+    }
+
+    fn airports(&self) {
+        self.run(&[
+            "create-table",
+            "--table-name",
+            "airports",
+            "--attribute-definitions",
+            "AttributeName=country,AttributeType=S",
+            "AttributeName=icao,AttributeType=S",
+            "--key-schema",
+            "AttributeName=country,KeyType=HASH",
+            "AttributeName=icao,KeyType=RANGE",
+            "--billing-mode",
+            "PAY_PER_REQUEST",
+            "--tags",
+            "Key=owner,Value=me",
+        ])
+        .ok();
+        self.run(&["wait", "table-exists", "--table-name", "airports"])
+            .ok();
+    }
+}
+
+#[test]
+fn the_aws_command_line_reads_and_writes_items() {
+    let Some(aws) = AwsCli::new() else { return };
+    aws.airports();
+    let table = || ("table-name", json!("airports"));
+    for icao in ["BIRK", "BIKF"] {
+        let item = json!({"country": {"S": "IS"}, "icao": {"S": icao}});
+        aws.json("put-item", &[table(), ("item", item)]);
+    }
+    let values = ("expression-attribute-values", json!({":c": {"S": "IS"}}));
+    let condition = ("key-condition-expression", json!("country = :c"));
+    let found = aws.json(
         "query",
-        "--table-name",
-        "airports",
-        "--key-condition-expression",
-        "country = :c",
-        "--expression-attribute-values",
-        "{\":c\": {\"S\": \"IS\"}}",
-        "--page-size",
-        "1",
-    ]);
-    assert_eq!(found.json()["Count"], 2);
-    let missing = dynamodb(&["describe-table", "--table-name", "nowhere"]);
+        &[table(), condition, values, ("page-size", json!(1))],
+    );
+    assert_eq!(found["Count"], 2);
+    let key = json!({"country": {"S": "IS"}, "icao": {"S": "BIRK"}});
+    let updated = aws.json(
+        "update-item",
+        &[
+            table(),
+            ("key", key.clone()),
+            ("update-expression", json!("SET elevation = :e")),
+            ("expression-attribute-values", json!({":e": {"N": "48"}})),
+            ("return-values", json!("ALL_NEW")),
+            ("return-consumed-capacity", json!("TOTAL")),
+        ],
+    );
+    assert_eq!(updated["Attributes"]["elevation"], json!({"N": "48"}));
+    assert_eq!(updated["ConsumedCapacity"]["CapacityUnits"], 1.0);
+    let got = aws.json("get-item", &[table(), ("key", key.clone())]);
+    assert_eq!(got["Item"]["elevation"], json!({"N": "48"}));
+    let filter = ("filter-expression", json!("attribute_exists(elevation)"));
+    assert_eq!(aws.json("scan", &[table(), filter])["Count"], 1);
+
+    let other = json!({"country": {"S": "AT"}, "icao": {"S": "LOWW"}});
+    let writes = json!({"airports": [{"PutRequest": {"Item": other}}]});
+    let batch = aws.json("batch-write-item", &[("request-items", writes)]);
+    assert_eq!(batch["UnprocessedItems"], json!({}));
+    let keys = json!({"airports": {"Keys": [key, other]}});
+    let got = aws.json("batch-get-item", &[("request-items", keys)]);
+    assert_eq!(got["Responses"]["airports"].as_array().unwrap().len(), 2);
+    let actions = json!([
+        {"Delete": {"TableName": "airports", "Key": other}},
+        {"ConditionCheck": {"TableName": "airports", "Key": key, "ConditionExpression": "elevation = :e",
+            "ExpressionAttributeValues": {":e": {"N": "48"}}}}]);
+    aws.json("transact-write-items", &[("transact-items", actions)]);
+    let gets = json!([{"Get": {"TableName": "airports", "Key": other}}, {"Get": {"TableName": "airports", "Key": key}}]);
+    let got = aws.json("transact-get-items", &[("transact-items", gets)]);
+    assert_eq!(got["Responses"][0], json!({}));
+    assert_eq!(got["Responses"][1]["Item"]["elevation"], json!({"N": "48"}));
+    let statement = json!("SELECT icao FROM airports WHERE country = 'IS' AND elevation > 5");
+    let read = aws.json("execute-statement", &[("statement", statement)]);
+    assert_eq!(read["Items"], json!([{"icao": {"S": "BIRK"}}]));
+    let gone = aws.json(
+        "delete-item",
+        &[table(), ("key", key), ("return-values", json!("ALL_OLD"))],
+    );
+    assert_eq!(gone["Attributes"]["icao"], json!({"S": "BIRK"}));
+}
+
+#[test]
+fn the_aws_command_line_looks_after_tables() {
+    let Some(aws) = AwsCli::new() else { return };
+    aws.airports();
+    let table = || ("table-name", json!("airports"));
+    let described = aws.json("describe-table", &[table()])["Table"].take();
+    assert_eq!(described["TableStatus"], "ACTIVE");
+    let arn = ("resource-arn", described["TableArn"].clone());
+    let tags = aws.json("list-tags-of-resource", std::slice::from_ref(&arn));
+    assert_eq!(tags["Tags"], json!([{"Key": "owner", "Value": "me"}]));
+    let keys = ("tag-keys", json!(["owner"]));
+    aws.json("untag-resource", &[arn.clone(), keys]);
+    let tag = ("tags", json!([{"Key": "cost", "Value": "low"}]));
+    aws.json("tag-resource", &[arn.clone(), tag]);
+    let tags = aws.json("list-tags-of-resource", &[arn]);
+    assert_eq!(tags["Tags"], json!([{"Key": "cost", "Value": "low"}]));
+    let specification = json!({"Enabled": true, "AttributeName": "until"});
+    aws.json(
+        "update-time-to-live",
+        &[table(), ("time-to-live-specification", specification)],
+    );
+    let ttl = aws.json("describe-time-to-live", &[table()]);
+    assert_eq!(ttl["TimeToLiveDescription"]["AttributeName"], "until");
+    let class = ("table-class", json!("STANDARD_INFREQUENT_ACCESS"));
+    let updated = aws.json("update-table", &[table(), class]);
+    assert_eq!(updated["TableDescription"]["TableStatus"], "UPDATING");
+    let missing = aws.run(&["describe-table", "--table-name", "nowhere"]);
     assert!(
         missing.stderr.contains("ResourceNotFoundException"),
         "{}",
         missing.stderr
     );
-    dynamodb(&["delete-table", "--table-name", "airports"]).ok();
+    assert_eq!(
+        aws.json("list-tables", &[])["TableNames"],
+        json!(["airports"])
+    );
+    aws.json("delete-table", &[table()]);
+    aws.run(&["wait", "table-not-exists", "--table-name", "airports"])
+        .ok();
 }

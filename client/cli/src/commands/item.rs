@@ -230,7 +230,7 @@ fn argument(argument: String) -> Result<String, CliError> {
 }
 
 /// The text of a file, or of stdin for `-`, up to so many bytes.
-fn text_of(file: &Path, most: u64) -> Result<String, CliError> {
+pub(super) fn text_of(file: &Path, most: u64) -> Result<String, CliError> {
     let mut text = String::new();
     if file == Path::new("-") {
         std::io::stdin().take(most).read_to_string(&mut text)

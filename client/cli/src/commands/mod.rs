@@ -1,5 +1,6 @@
 //! What each command does, one file each.
 
+mod alter;
 mod audit;
 mod closed;
 mod credential;
@@ -10,6 +11,7 @@ mod import;
 mod item;
 mod key;
 mod query;
+mod sql;
 mod table;
 
 use clap::CommandFactory;
@@ -46,6 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
         Command::Item(command) => block_on(item::run(command, &global, output)),
         Command::Query(args) => block_on(query::query(args, &global, output)),
         Command::Scan(args) => block_on(query::scan(args, &global, output)),
+        Command::Sql(args) => block_on(sql::run(args, &global, output)),
         Command::Import(args) => block_on(import::run(args, &global, output)),
         Command::Export(args) => block_on(export::run(args, &global, output)),
     }

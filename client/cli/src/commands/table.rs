@@ -1,17 +1,19 @@
-//! `sealdb table`: create, list, describe, delete.
+//! `sealdb table`: create, list, describe, delete; what alters a table stands in `alter`.
 
 use std::io::{IsTerminal, Write};
 
+use sealdb_client::Client;
 use sealdb_model::ScalarType;
 use sealdb_model::ops::{
-    CreateTableInput, DeleteTableInput, DescribeTableInput, DescribeTableOutput,
+    BillingMode, CreateTableInput, DeleteTableInput, DescribeTableInput, DescribeTableOutput,
     GlobalSecondaryIndex, KeySchemaElement, ListTablesInput, LocalSecondaryIndex, Projection,
-    ProjectionType, SseSpecification, TableDescription,
+    ProjectionType, SseSpecification, TableClass, TableDescription,
 };
 use sealdb_proto::json_api;
 use serde_json::json;
 
-use crate::args::{Global, TableCommand};
+use crate::args::{Global, IndexArgs, TableCommand};
+use crate::commands::alter::{self, parse_tags};
 use crate::connect;
 use crate::error::CliError;
 use crate::output::{Output, bytes, counted};
@@ -28,85 +30,36 @@ pub(crate) async fn run(
             pk,
             sk,
             kms_key,
-            gsi,
-            lsi,
+            indexes,
+            class,
+            protect,
+            tag,
         } => {
-            let (partition, kind) = key_definition(&pk)?;
-            let mut input = CreateTableInput::new(&table).partition_key(&partition, kind);
-            if let Some(sk) = sk {
-                let (name, kind) = key_definition(&sk)?;
-                input = input.sort_key(name, kind);
-            }
-            for index in &gsi {
-                input = with_global_index(input, index_definition(index)?);
-            }
-            for index in &lsi {
-                input = with_local_index(input, &partition, index_definition(index)?)?;
-            }
-            if let Some(key) = kms_key {
-                input = input.sse_specification(SseSpecification::kms(key));
-            }
-            let created = connect::client(global)
-                .await?
-                .create_table(input)
-                .await?
-                .table_description;
-            if output.json {
-                return output.value(&as_json(&created));
-            }
-            output.done(&format!(
-                "created table {table}, sealed under a key of its own (wrapped by KMS key {})",
-                key_id(&created)
-            ))
+            let mut input = keyed(&table, &pk, sk.as_deref(), &indexes)?;
+            input.sse_specification = kms_key.map(SseSpecification::kms);
+            input.table_class = class.map(Into::into);
+            input.deletion_protection_enabled = protect;
+            input.tags = parse_tags(&tag)?;
+            create(&connect::client(global).await?, input, output).await
         }
-        TableCommand::List => {
-            let client = connect::client(global).await?;
-            let mut names = Vec::new();
-            let mut pages = client.list_tables_pages(ListTablesInput::new());
-            while let Some(page) = pages.next().await {
-                names.extend(page?.table_names);
-            }
-            if output.json {
-                return output.value(&json!({ "TableNames": names }));
-            }
-            if names.is_empty() {
-                return output.remark("no tables");
-            }
-            names.iter().try_for_each(|name| crate::output::print(name))
-        }
+        TableCommand::List => list(&connect::client(global).await?, output).await,
         TableCommand::Describe { table } => {
+            describe(&connect::client(global).await?, &table, output).await
+        }
+        TableCommand::Update { table, settings } => {
             let client = connect::client(global).await?;
-            let described = client
-                .describe_table(DescribeTableInput::new(&table))
-                .await?
-                .table;
-            let keys = Keys::from_description(&described)?;
-            let of = |(name, kind): &(String, sealdb_model::ScalarType)| {
-                format!("{name} ({})", kind.name())
-            };
-            let mut fields = vec![
-                ("Table", described.table_name.clone()),
-                ("Status", described.table_status.name().to_owned()),
-                ("Partition key", of(&keys.partition)),
-            ];
-            if let Some(sort) = &keys.sort {
-                fields.push(("Sort key", of(sort)));
-            }
-            fields.extend([
-                ("Items", described.item_count.to_string()),
-                (
-                    "Size",
-                    format!(
-                        "{} ({} bytes)",
-                        bytes(described.table_size_bytes),
-                        described.table_size_bytes
-                    ),
-                ),
-                ("Encryption", encryption(&described)),
-                ("Table id", described.table_id.clone()),
-            ]);
-            fields.extend(indexes(&described));
-            output.fields(&fields, &as_json(&described))
+            alter::update(&client, &table, settings, output).await
+        }
+        TableCommand::Ttl {
+            table,
+            enable,
+            disable,
+        } => {
+            let client = connect::client(global).await?;
+            alter::time_to_live(&client, &table, (enable, disable), output).await
+        }
+        TableCommand::Tags(args) => {
+            alter::tags(&connect::client(global).await?, args, output).await
         }
         TableCommand::Delete { table, yes } => {
             if !yes && !confirmed(&table)? {
@@ -123,6 +76,91 @@ pub(crate) async fn run(
             output.done(&format!("deleted table {table} and its key record"))
         }
     }
+}
+
+/// A new table with its key and its indexes.
+fn keyed(
+    table: &str,
+    pk: &str,
+    sk: Option<&str>,
+    indexes: &IndexArgs,
+) -> Result<CreateTableInput, CliError> {
+    let (partition, kind) = key_definition(pk)?;
+    let mut input = CreateTableInput::new(table).partition_key(&partition, kind);
+    if let Some(sk) = sk {
+        let (name, kind) = key_definition(sk)?;
+        input = input.sort_key(name, kind);
+    }
+    for index in &indexes.gsi {
+        input = with_global_index(input, index_definition(index)?);
+    }
+    for index in &indexes.lsi {
+        input = with_local_index(input, &partition, index_definition(index)?)?;
+    }
+    Ok(input)
+}
+
+async fn create(client: &Client, input: CreateTableInput, output: Output) -> Result<(), CliError> {
+    let table = input.table_name.clone();
+    let created = client.create_table(input).await?.table_description;
+    if output.json {
+        return output.value(&as_json(&created));
+    }
+    output.done(&format!(
+        "created table {table}, sealed under a key of its own (wrapped by KMS key {})",
+        key_id(&created)
+    ))
+}
+
+async fn list(client: &Client, output: Output) -> Result<(), CliError> {
+    let mut names = Vec::new();
+    let mut pages = client.list_tables_pages(ListTablesInput::new());
+    while let Some(page) = pages.next().await {
+        names.extend(page?.table_names);
+    }
+    if output.json {
+        return output.value(&json!({ "TableNames": names }));
+    }
+    if names.is_empty() {
+        return output.remark("no tables");
+    }
+    names.iter().try_for_each(|name| crate::output::print(name))
+}
+
+async fn describe(client: &Client, table: &str, output: Output) -> Result<(), CliError> {
+    let described = client
+        .describe_table(DescribeTableInput::new(table))
+        .await?
+        .table;
+    let keys = Keys::from_description(&described)?;
+    let of = |(name, kind): &(String, ScalarType)| format!("{name} ({})", kind.name());
+    let mut fields = vec![
+        ("Table", described.table_name.clone()),
+        ("Status", described.table_status.name().to_owned()),
+        ("Partition key", of(&keys.partition)),
+    ];
+    if let Some(sort) = &keys.sort {
+        fields.push(("Sort key", of(sort)));
+    }
+    fields.extend([
+        ("Items", described.item_count.to_string()),
+        (
+            "Size",
+            format!(
+                "{} ({} bytes)",
+                bytes(described.table_size_bytes),
+                described.table_size_bytes
+            ),
+        ),
+        ("Encryption", encryption(&described)),
+        ("Billing", billing(&described)),
+        ("Table id", described.table_id.clone()),
+    ]);
+    if described.deletion_protection_enabled {
+        fields.push(("Protected", "from deletion".to_owned()));
+    }
+    fields.extend(indexes(&described));
+    output.fields(&fields, &as_json(&described))
 }
 
 /// Deleting destroys the key: the name has to be typed. Without a terminal `--yes` is the only way.
@@ -161,6 +199,18 @@ fn encryption(table: &TableDescription) -> String {
     }
 }
 
+fn billing(table: &TableDescription) -> String {
+    let class = table.table_class.unwrap_or(TableClass::Standard);
+    let units = table.provisioned_throughput;
+    match table.billing_mode_summary.billing_mode {
+        BillingMode::PayPerRequest => format!("by request, {class}"),
+        BillingMode::Provisioned => format!(
+            "{} read and {} write units, {class}",
+            units.read_capacity_units, units.write_capacity_units
+        ),
+    }
+}
+
 /// Adds the type of a key attribute that no other key has named yet.
 fn with_attribute(input: CreateTableInput, name: &str, kind: ScalarType) -> CreateTableInput {
     let mut definitions = input.attribute_definitions.iter();
@@ -174,11 +224,14 @@ fn with_global_index(mut input: CreateTableInput, index: IndexDefinition) -> Cre
     for (name, kind) in &index.keys {
         input = with_attribute(input, name, *kind);
     }
+    input.global_index(global_index(index))
+}
+
+/// A global index as it is typed.
+pub(super) fn global_index(index: IndexDefinition) -> GlobalSecondaryIndex {
     let names: Vec<&str> = index.keys.iter().map(|(name, _)| name.as_str()).collect();
     let (partition, sort) = names.split_at(1);
-    input.global_index(
-        GlobalSecondaryIndex::new(index.name, partition, sort).projection(index.projection),
-    )
+    GlobalSecondaryIndex::new(index.name, partition, sort).projection(index.projection)
 }
 
 fn with_local_index(
@@ -225,7 +278,7 @@ fn counted_items(items: u64) -> String {
 }
 
 /// DynamoDB's JSON of a TableDescription.
-fn as_json(table: &TableDescription) -> serde_json::Value {
+pub(super) fn as_json(table: &TableDescription) -> serde_json::Value {
     let described = DescribeTableOutput::new(table.clone());
     serde_json::from_slice::<serde_json::Value>(&json_api::render(&described))
         .map(|mut value| value["Table"].take())
