@@ -54,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".sealdb.v1.TransactUpdate",
             ".sealdb.v1.TransactWriteItemsRequest",
             ".sealdb.v1.CancellationReason",
+            ".sealdb.v1.StreamRecord",
             ".sealdb.v1.ExecuteStatementRequest",
             ".sealdb.v1.ExecuteStatementResponse",
             ".sealdb.v1.BatchStatementRequest",

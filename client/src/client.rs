@@ -3,14 +3,16 @@
 use sealdb_model::ops::{
     BatchExecuteStatementInput, BatchExecuteStatementOutput, BatchGetItemInput, BatchGetItemOutput,
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
-    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, ExecuteStatementInput,
-    ExecuteStatementOutput, ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput,
-    GetItemOutput, ListTablesInput, ListTablesOutput, ListTagsOfResourceInput,
-    ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput, QueryOutput, ReturnValue,
-    ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput, TransactGetItemsOutput,
-    TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput, UpdateItemInput,
-    UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeStreamInput,
+    DescribeStreamOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
+    DescribeTimeToLiveOutput, ExecuteStatementInput, ExecuteStatementOutput,
+    ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput, GetItemOutput,
+    GetRecordsInput, GetRecordsOutput, GetShardIteratorInput, GetShardIteratorOutput,
+    ListStreamsInput, ListStreamsOutput, ListTablesInput, ListTablesOutput,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
+    QueryOutput, ReturnValue, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
+    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
+    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
     UpdateTimeToLiveOutput,
 };
 use sealdb_model::partiql::Statement;
@@ -110,7 +112,7 @@ operations! {
     /// Deletes a table with its items and its key.
     pub delete_table(DeleteTableInput) -> DeleteTableOutput,
         "DeleteTable", DeleteTableRequest -> DeleteTableResponse, |_| false;
-    /// Changes a table's settings, and its global indexes while it is in use.
+    /// Changes a table's settings, its stream, and its global indexes while it is in use.
     pub update_table(UpdateTableInput) -> UpdateTableOutput,
         "UpdateTable", UpdateTableRequest -> UpdateTableResponse, |_| false;
     /// Switches on or off that items expire.
@@ -169,6 +171,18 @@ operations! {
     execute_once(ExecuteTransactionInput) -> ExecuteTransactionOutput,
         "ExecuteTransaction", ExecuteTransactionRequest -> ExecuteTransactionResponse,
         |input| input.client_request_token.is_some();
+    /// Lists the streams of a table, or of all tables.
+    pub list_streams(ListStreamsInput) -> ListStreamsOutput,
+        "ListStreams", ListStreamsRequest -> ListStreamsResponse, |_| true;
+    /// Describes a stream.
+    pub describe_stream(DescribeStreamInput) -> DescribeStreamOutput,
+        "DescribeStream", DescribeStreamRequest -> DescribeStreamResponse, |_| true;
+    /// Gives a place in a stream to read from, for 15 minutes.
+    pub get_shard_iterator(GetShardIteratorInput) -> GetShardIteratorOutput,
+        "GetShardIterator", GetShardIteratorRequest -> GetShardIteratorResponse, |_| true;
+    /// Reads records of a stream, a page at a time; see [`Client::tail`].
+    pub get_records(GetRecordsInput) -> GetRecordsOutput,
+        "GetRecords", GetRecordsRequest -> GetRecordsResponse, |_| true;
     /// Reads items of one partition key, a page at a time; see [`Client::query_pages`].
     pub query(QueryInput) -> QueryOutput,
         "Query", QueryRequest -> QueryResponse, |_| true;

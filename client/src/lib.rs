@@ -36,6 +36,7 @@ mod endpoint;
 mod error;
 mod pages;
 mod retry;
+mod tail;
 mod tls;
 
 pub use batch::BatchWriteError;
@@ -48,3 +49,4 @@ pub use pages::{
 pub use retry::RetryPolicy;
 /// The model: values, items, and the inputs and outputs of the operations.
 pub use sealdb_model as model;
+pub use tail::{Tail, TailFrom};

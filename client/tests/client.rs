@@ -10,13 +10,13 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use sealdb_client::model::ops::{
     BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput, DescribeTableInput,
-    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ReturnValue, ScanInput, TransactPut,
-    TransactWriteItemsInput, UpdateItemInput,
+    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ReturnValue, ScanInput,
+    SequenceNumber, TransactPut, TransactWriteItemsInput, UpdateItemInput,
 };
 use sealdb_client::model::{AttributeValue, ErrorCode, Item, Map};
-use sealdb_client::{Client, Credential, Endpoint, Error, RetryPolicy, Trust};
+use sealdb_client::{Client, Credential, Endpoint, Error, RetryPolicy, Tail, TailFrom, Trust};
 use sealdb_proto::endpoint::{ENDPOINT_VERSION, EndpointFile, Secret, format_pin};
-use support::{ITEMS, Server, Step};
+use support::{ITEMS, STREAM, Server, Step};
 
 fn put() -> PutItemInput {
     PutItemInput::new(
@@ -408,6 +408,61 @@ async fn a_stream_goes_to_the_end_and_goes_on_where_it_broke() {
             .is_err(),
         "a stream without a last page"
     );
+}
+
+/// The numbers of the next records.
+async fn numbers(tail: &mut Tail, count: usize) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        let record = tail.next().await.unwrap().unwrap();
+        numbers.push(record.dynamodb.sequence_number.record);
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn a_tail_brings_each_record_once_through_broken_calls_and_old_iterators() {
+    let server = Server::start().await;
+    let client = Client::connect(server.endpoint()).await.unwrap();
+    let records = &server.state.records;
+    records.store(5, Ordering::SeqCst);
+    let pause = Duration::from_millis(1);
+    let tail = client.tail(STREAM, TailFrom::Oldest).await.unwrap();
+    let mut tail = tail.pause(pause);
+    server.state.script([
+        Step::Fail(ErrorCode::ThrottlingException),
+        Step::Cut,
+        Step::Fail(ErrorCode::ExpiredIteratorException),
+    ]);
+    assert_eq!(numbers(&mut tail, 5).await, [1, 2, 3, 4, 5]);
+    assert!(tail.try_next().await.unwrap().unwrap().is_none());
+
+    // From now on; its place is kept also where nothing has come yet.
+    let mut now = client.tail(STREAM, TailFrom::Now).await.unwrap();
+    records.store(8, Ordering::SeqCst);
+    server
+        .state
+        .script([Step::Fail(ErrorCode::ExpiredIteratorException)]);
+    assert_eq!(numbers(&mut now, 3).await, [6, 7, 8]);
+    // An error is told, and the place is kept.
+    server
+        .state
+        .script([Step::Fail(ErrorCode::TrimmedDataAccessException)]);
+    let error = tail.next().await.unwrap().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::TrimmedDataAccessException);
+    assert_eq!(numbers(&mut tail, 3).await, [6, 7, 8]);
+
+    let last = SequenceNumber {
+        commit: 1,
+        record: 7,
+    };
+    let mut after = client.tail(STREAM, TailFrom::After(last)).await.unwrap();
+    server.state.ended.store(true, Ordering::SeqCst);
+    assert_eq!(numbers(&mut after, 1).await, [8]);
+    for tail in [&mut after, &mut tail] {
+        assert!(tail.next().await.is_none(), "the stream has ended");
+        assert!(tail.next().await.is_none());
+    }
 }
 
 #[tokio::test]

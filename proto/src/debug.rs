@@ -14,9 +14,9 @@ use crate::v1::{
     GlobalSecondaryIndexDescription, GlobalSecondaryIndexUpdate, KeySchemaElement,
     KeysAndAttributes, ListValue, LocalSecondaryIndex, LocalSecondaryIndexDescription, MapValue,
     NumberSet, ParameterizedStatement, Projection, PutItemRequest, QueryRequest, ScanRequest,
-    StringSet, Tag, TimeToLiveSpecification, TransactDelete, TransactGet, TransactPut,
-    TransactUpdate, TransactWriteItemsRequest, UntagResourceRequest, UpdateGlobalSecondaryIndex,
-    UpdateItemRequest,
+    StreamRecord, StringSet, Tag, TimeToLiveSpecification, TransactDelete, TransactGet,
+    TransactPut, TransactUpdate, TransactWriteItemsRequest, UntagResourceRequest,
+    UpdateGlobalSecondaryIndex, UpdateItemRequest,
 };
 
 impl Debug for AttributeValue {
@@ -93,7 +93,7 @@ length_only! {
     TransactWriteItemsRequest CancellationReason ConsumedCapacity Projection LocalSecondaryIndex
     GlobalSecondaryIndex LocalSecondaryIndexDescription GlobalSecondaryIndexDescription Tag
     UntagResourceRequest TimeToLiveSpecification DescribeTimeToLiveResponse
-    UpdateGlobalSecondaryIndex GlobalSecondaryIndexUpdate ExecuteStatementRequest
+    UpdateGlobalSecondaryIndex GlobalSecondaryIndexUpdate StreamRecord ExecuteStatementRequest
     ExecuteStatementResponse BatchStatementRequest BatchStatementError ParameterizedStatement
     ExecuteTransactionRequest
 }

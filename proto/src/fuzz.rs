@@ -49,6 +49,10 @@ pub fn fuzz_protobuf(bytes: &[u8]) {
         ListTablesRequest => ListTablesInput;
         DeleteTableRequest => DeleteTableInput;
         UpdateTableRequest => UpdateTableInput;
+        ListStreamsRequest => ListStreamsInput;
+        DescribeStreamRequest => DescribeStreamInput;
+        GetShardIteratorRequest => GetShardIteratorInput;
+        GetRecordsRequest => GetRecordsInput;
         UpdateTimeToLiveRequest => UpdateTimeToLiveInput;
         DescribeTimeToLiveRequest => DescribeTimeToLiveInput;
         TagResourceRequest => TagResourceInput;
@@ -88,6 +92,9 @@ pub fn fuzz_protobuf(bytes: &[u8]) {
         ExecuteStatementResponse => ExecuteStatementOutput;
         BatchExecuteStatementResponse => BatchExecuteStatementOutput;
         ExecuteTransactionResponse => ExecuteTransactionOutput;
+        ListStreamsResponse => ListStreamsOutput;
+        DescribeStreamResponse => DescribeStreamOutput;
+        GetRecordsResponse => GetRecordsOutput;
         QueryResponse => QueryOutput;
         ScanResponse => ScanOutput;
         CancellationReason => CancellationReason;

@@ -149,6 +149,65 @@ async fn statements_read_and_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn streams_are_described_and_read() {
+    let (served, mut http) = served().await;
+    let mut table: serde_json::Value = serde_json::from_str(TABLE).unwrap();
+    let specification = json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"});
+    table["StreamSpecification"] = specification.clone();
+    let made = http.ok("CreateTable", &table.to_string()).await;
+    let made = &made["TableDescription"];
+    assert_eq!(made["StreamSpecification"], specification);
+    let arn = made["LatestStreamArn"].as_str().unwrap();
+    let put = json!({"TableName": "airports", "Item": {"pk": {"S": "IS"}, "sk": {"N": "1"}, "name": {"S": "Keflavik"}}});
+    http.ok("PutItem", &put.to_string()).await;
+
+    const TARGET: &str = "DynamoDBStreams_20120810";
+    let listed = http.ok(&format!("{TARGET}.ListStreams"), "{}").await;
+    assert_eq!(
+        listed,
+        json!({"Streams": [{"StreamArn": arn, "TableName": "airports", "StreamLabel": made["LatestStreamLabel"]}]})
+    );
+    let describe = json!({ "StreamArn": arn }).to_string();
+    let described = http
+        .ok(&format!("{TARGET}.DescribeStream"), &describe)
+        .await;
+    let shard = &described["StreamDescription"]["Shards"][0];
+    assert_eq!(described["StreamDescription"]["StreamStatus"], "ENABLED");
+    let oldest =
+        json!({"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"});
+    let iterator = http
+        .ok(&format!("{TARGET}.GetShardIterator"), &oldest.to_string())
+        .await;
+    let read = json!({"ShardIterator": iterator["ShardIterator"]}).to_string();
+    let page = http.ok(&format!("{TARGET}.GetRecords"), &read).await;
+    assert_eq!(page["Records"].as_array().unwrap().len(), 1);
+    let record = &page["Records"][0];
+    assert_eq!(record["eventName"], "INSERT");
+    assert_eq!(record["dynamodb"]["NewImage"], put["Item"]);
+    assert_eq!(record["dynamodb"]["StreamViewType"], "NEW_IMAGE");
+    let next = json!({"ShardIterator": page["NextShardIterator"]}).to_string();
+    let page = http.ok(&format!("{TARGET}.GetRecords"), &next).await;
+    assert_eq!(page["Records"], json!([]));
+
+    // Each service knows its own operations only.
+    let answer = http.call(&format!("{TARGET}.GetItem"), "{}").await;
+    assert!(answer.error().0.ends_with("#UnknownOperationException"));
+    let unknown = arn.replace("airports", "nowhere");
+    let describe = json!({ "StreamArn": unknown }).to_string();
+    let answer = http
+        .call(&format!("{TARGET}.DescribeStream"), &describe)
+        .await;
+    assert_eq!(
+        answer.error(),
+        (
+            "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException".to_owned(),
+            format!("Requested resource not found: Stream: {unknown} not found")
+        )
+    );
+    served.running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn indexes_are_made_described_and_read() {
     let (served, mut http) = served().await;
     let table = json!({"TableName": "airports", "BillingMode": "PAY_PER_REQUEST",

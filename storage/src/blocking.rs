@@ -11,14 +11,16 @@ use sealdb_crypto::Caller;
 use sealdb_model::ops::{
     BatchExecuteStatementInput, BatchExecuteStatementOutput, BatchGetItemInput, BatchGetItemOutput,
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
-    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, ExecuteStatementInput,
-    ExecuteStatementOutput, ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput,
-    GetItemOutput, ListTablesInput, ListTablesOutput, ListTagsOfResourceInput,
-    ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput,
-    ScanOutput, TagResourceInput, TransactGetItemsInput, TransactGetItemsOutput,
-    TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput, UpdateItemInput,
-    UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeStreamInput,
+    DescribeStreamOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
+    DescribeTimeToLiveOutput, ExecuteStatementInput, ExecuteStatementOutput,
+    ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput, GetItemOutput,
+    GetRecordsInput, GetRecordsOutput, GetShardIteratorInput, GetShardIteratorOutput,
+    ListStreamsInput, ListStreamsOutput, ListTablesInput, ListTablesOutput,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
+    QueryOutput, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
+    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
+    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
     UpdateTimeToLiveOutput,
 };
 
@@ -80,7 +82,7 @@ operations! {
     list_tables(ListTablesInput) -> ListTablesOutput => |core, input, _db| ops::tables::list_tables(core, input);
     /// Deletes a table, its items and its key record.
     delete_table(DeleteTableInput) -> DeleteTableOutput => |core, input, _db| ops::tables::delete_table(core, Via::Blocking, input).await;
-    /// Changes a table's settings and global indexes.
+    /// Changes a table's settings, stream and global indexes.
     update_table(UpdateTableInput) -> UpdateTableOutput => |core, input, _db| ops::update_table::update_table(core, Via::Blocking, input).await;
     /// Gives tags to a table.
     tag_resource(TagResourceInput) -> () => |core, input, _db| ops::update_table::tag_resource(core, Via::Blocking, input).await;
@@ -92,6 +94,14 @@ operations! {
     update_time_to_live(UpdateTimeToLiveInput) -> UpdateTimeToLiveOutput => |core, input, _db| ops::update_table::update_time_to_live(core, Via::Blocking, input).await;
     /// Describes a table's time to live.
     describe_time_to_live(DescribeTimeToLiveInput) -> DescribeTimeToLiveOutput => |core, input, _db| ops::update_table::describe_time_to_live(core, input);
+    /// Lists the streams of a table, or of all tables.
+    list_streams(ListStreamsInput) -> ListStreamsOutput => |core, input, _db| ops::streams::list_streams(core, input);
+    /// Describes a stream.
+    describe_stream(DescribeStreamInput) -> DescribeStreamOutput => |core, input, _db| ops::streams::describe_stream(core, Via::Blocking, input).await;
+    /// Gives a place in a stream to read from, for 15 minutes.
+    get_shard_iterator(GetShardIteratorInput) -> GetShardIteratorOutput => |core, input, _db| ops::streams::get_shard_iterator(core, Via::Blocking, input).await;
+    /// Reads records of a stream, up to 1000 and 1 MB.
+    get_records(GetRecordsInput) -> GetRecordsOutput => |core, input, _db| ops::streams::get_records(core, Via::Blocking, input).await;
     /// Puts an item in place of the one with the same key.
     put_item(PutItemInput) -> PutItemOutput => |core, input, _db| ops::put_item::put_item(core, Via::Blocking, input).await;
     /// Gets the item with a key.

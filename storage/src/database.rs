@@ -12,14 +12,16 @@ use sealdb_engine::{Engine, EngineError, FileEngine, FileOptions, SegmentSizes, 
 use sealdb_model::ops::{
     BatchExecuteStatementInput, BatchExecuteStatementOutput, BatchGetItemInput, BatchGetItemOutput,
     BatchWriteItemInput, BatchWriteItemOutput, CreateTableInput, CreateTableOutput,
-    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, DescribeTimeToLiveInput, DescribeTimeToLiveOutput, ExecuteStatementInput,
-    ExecuteStatementOutput, ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput,
-    GetItemOutput, ListTablesInput, ListTablesOutput, ListTagsOfResourceInput,
-    ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput, QueryOutput, ScanInput,
-    ScanOutput, TagResourceInput, TransactGetItemsInput, TransactGetItemsOutput,
-    TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput, UpdateItemInput,
-    UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
+    DeleteItemInput, DeleteItemOutput, DeleteTableInput, DeleteTableOutput, DescribeStreamInput,
+    DescribeStreamOutput, DescribeTableInput, DescribeTableOutput, DescribeTimeToLiveInput,
+    DescribeTimeToLiveOutput, ExecuteStatementInput, ExecuteStatementOutput,
+    ExecuteTransactionInput, ExecuteTransactionOutput, GetItemInput, GetItemOutput,
+    GetRecordsInput, GetRecordsOutput, GetShardIteratorInput, GetShardIteratorOutput,
+    ListStreamsInput, ListStreamsOutput, ListTablesInput, ListTablesOutput,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, PutItemInput, PutItemOutput, QueryInput,
+    QueryOutput, ScanInput, ScanOutput, TagResourceInput, TransactGetItemsInput,
+    TransactGetItemsOutput, TransactWriteItemsInput, TransactWriteItemsOutput, UntagResourceInput,
+    UpdateItemInput, UpdateItemOutput, UpdateTableInput, UpdateTableOutput, UpdateTimeToLiveInput,
     UpdateTimeToLiveOutput,
 };
 
@@ -346,7 +348,7 @@ impl Database {
         ops::tables::delete_table(&self.core, Via::Async, input).await
     }
 
-    /// Changes a table's settings and global indexes. A new index is CREATING until it is filled, which happens in the background
+    /// Changes a table's settings, stream and global indexes. A new index is CREATING until it is filled, which happens in the background
     /// and goes on after a restart.
     ///
     /// # Errors
@@ -402,6 +404,73 @@ impl Database {
         input: DescribeTimeToLiveInput,
     ) -> Result<DescribeTimeToLiveOutput, Error> {
         ops::update_table::describe_time_to_live(&self.core, input)
+    }
+
+    /// Lists the streams of a table, or of all tables: a stream tells what became of a table's items, in the order of commits.
+    ///
+    /// # Errors
+    /// See [`Error::code`]; ResourceNotFoundException.
+    pub async fn list_streams(&self, input: ListStreamsInput) -> Result<ListStreamsOutput, Error> {
+        ops::streams::list_streams(&self.core, input)
+    }
+
+    /// Describes a stream.
+    ///
+    /// # Errors
+    /// See [`Error::code`]; ResourceNotFoundException.
+    pub async fn describe_stream(
+        &self,
+        input: DescribeStreamInput,
+    ) -> Result<DescribeStreamOutput, Error> {
+        ops::streams::describe_stream(&self.core, Via::Async, input).await
+    }
+
+    /// Gives a place in a stream to read from, for 15 minutes.
+    ///
+    /// # Errors
+    /// See [`Error::code`]; ResourceNotFoundException, TrimmedDataAccessException.
+    pub async fn get_shard_iterator(
+        &self,
+        input: GetShardIteratorInput,
+    ) -> Result<GetShardIteratorOutput, Error> {
+        ops::streams::get_shard_iterator(&self.core, Via::Async, input).await
+    }
+
+    /// Reads records of a stream, up to 1000 and 1 MB. All of them are durable.
+    ///
+    /// ```
+    /// use sealdb::model::ops::{
+    ///     CreateTableInput, DescribeStreamInput, GetRecordsInput, GetShardIteratorInput, PutItemInput,
+    ///     ShardIteratorType, StreamSpecification, StreamViewType,
+    /// };
+    /// use sealdb::model::{Item, ScalarType};
+    /// # use sealdb::RootKeySource;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// # let root_key = RootKeySource::create_file(dir.join("root.key"))?;
+    /// # let db = sealdb::Database::builder(dir.join("data")).keyring(dir.join("keyring"), root_key).open_sync()?;
+    ///
+    /// let stream = StreamSpecification::enabled(StreamViewType::NewImage);
+    /// let films = CreateTableInput::new("films").partition_key("id", ScalarType::S);
+    /// let films = db.create_table(films.stream_specification(stream))?.table_description;
+    /// db.put_item(PutItemInput::new("films", Item::from([("id", "Alien")])))?;
+    ///
+    /// let arn = films.latest_stream_arn.expect("it has a stream");
+    /// let described = db.describe_stream(DescribeStreamInput::new(&arn))?.stream_description;
+    /// let shard = &described.shards[0].shard_id;
+    /// let oldest = GetShardIteratorInput::new(&arn, shard, ShardIteratorType::TrimHorizon);
+    /// let iterator = db.get_shard_iterator(oldest)?.shard_iterator;
+    /// let page = db.get_records(GetRecordsInput::new(iterator))?;
+    /// assert_eq!(page.records[0].dynamodb.new_image, Some(Item::from([("id", "Alien")])));
+    /// // page.next_shard_iterator leads on, for 15 minutes.
+    /// # db.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Error::code`]; ExpiredIteratorException, TrimmedDataAccessException.
+    pub async fn get_records(&self, input: GetRecordsInput) -> Result<GetRecordsOutput, Error> {
+        ops::streams::get_records(&self.core, Via::Async, input).await
     }
 
     /// Puts an item in place of the one with the same key. Durable when it returns.

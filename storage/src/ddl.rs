@@ -11,7 +11,7 @@ use sealdb_crypto::{
     Caller, EncryptionContext, Generation, KeyRecord, KeyRef, Moment, TableId, TreeId,
 };
 use sealdb_engine::SpaceId;
-use sealdb_model::ops::{BillingMode, TableClass, Throughput};
+use sealdb_model::ops::{BillingMode, StreamViewType, TableClass, Throughput};
 use sealdb_model::{TableName, TableSchema};
 
 use crate::catalog::definition::{Billing, Definition};
@@ -20,6 +20,7 @@ use crate::error::{ClosedReason, Error};
 use crate::keeper::ACCOUNT;
 use crate::options::Background;
 use crate::shared::Shared;
+use crate::stream::StreamDef;
 use crate::table::Table;
 use crate::trees::{Filled, Role, TreeDef};
 
@@ -32,6 +33,8 @@ pub(crate) struct NewTable {
     pub(crate) throughput: Throughput,
     pub(crate) class: Option<TableClass>,
     pub(crate) protected: bool,
+    /// What the records of its stream show, if it has one.
+    pub(crate) stream: Option<StreamViewType>,
     pub(crate) tags: BTreeMap<String, String>,
     /// The KMS key; `None` is the default key.
     pub(crate) key: Option<KeyRef>,
@@ -104,6 +107,10 @@ impl Shared {
         };
         for index in new.schema.indexes {
             definition.add_tree(space(), Role::Index(index));
+        }
+        if let Some(view) = new.stream {
+            let stream = self.new_stream(&definition, view, created_ms);
+            definition.add_tree(space(), Role::Stream(stream));
         }
         // There are no items that they could lack.
         let empty = TreeState::empty(Filled::All);
@@ -236,6 +243,27 @@ impl Shared {
         let window = u64::try_from(self.options.table_window.as_millis()).unwrap_or(u64::MAX);
         if window > 0 {
             table.set_updating(self.clock.wall_ms().saturating_add(window));
+        }
+    }
+
+    /// A stream that begins now, in a table of this definition.
+    pub(crate) fn new_stream(
+        &self,
+        definition: &Definition,
+        view: StreamViewType,
+        now_ms: u64,
+    ) -> StreamDef {
+        let others = definition
+            .derived
+            .iter()
+            .filter_map(|tree| tree.role.stream());
+        let newest = others.map(|stream| stream.enabled_ms).max();
+        StreamDef {
+            view,
+            // Streams of one table are told apart by it.
+            enabled_ms: newest.map_or(now_ms, |newest| now_ms.max(newest + 1)),
+            after: self.published.sequence(),
+            disabled_ms: None,
         }
     }
 

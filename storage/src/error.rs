@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sealdb_crypto::kms::IdentityMismatch;
 use sealdb_crypto::{AuditError, KeyRecordError, KeyringError, TableId};
 use sealdb_engine::EngineError;
-use sealdb_model::ops::{CONDITION_FAILED, CancellationReason};
+use sealdb_model::ops::{CONDITION_FAILED, CancellationReason, StreamArn};
 use sealdb_model::{ErrorCode, Item, TableName, ValidationError};
 
 use crate::tree::TreeError;
@@ -52,6 +52,22 @@ pub enum Error {
         /// Which index.
         index: String,
     },
+
+    /// There is no such stream.
+    #[error("Requested resource not found: Stream: {0} not found")]
+    StreamNotFound(StreamArn),
+    /// The stream has no such shard.
+    #[error("Requested resource not found: Shard does not exist")]
+    ShardNotFound,
+    /// The records that are asked for have been removed: they were too old.
+    #[error("The data you are trying to access has been trimmed")]
+    TrimmedDataAccess,
+    /// The iterator was given out too long ago.
+    #[error(
+        "The shard iterator has expired and can no longer be used to retrieve stream records. A shard iterator expires 15 minutes after it \
+         is retrieved using the GetShardIterator action."
+    )]
+    ExpiredIterator,
 
     /// The condition of a write was false. Nothing was written.
     #[error("{CONDITION_FAILED}")]
@@ -208,7 +224,11 @@ impl Error {
             Error::TransactionConflict => ErrorCode::TransactionConflictException,
             Error::TransactionInProgress => ErrorCode::TransactionInProgressException,
             Error::TableExists(_) | Error::TableInUse(..) => ErrorCode::ResourceInUseException,
-            Error::IndexNotFound { .. } => ErrorCode::ResourceNotFoundException,
+            Error::IndexNotFound { .. } | Error::StreamNotFound(_) | Error::ShardNotFound => {
+                ErrorCode::ResourceNotFoundException
+            }
+            Error::TrimmedDataAccess => ErrorCode::TrimmedDataAccessException,
+            Error::ExpiredIterator => ErrorCode::ExpiredIteratorException,
             Error::TooManyIndexChanges => ErrorCode::LimitExceededException,
             Error::Protected => ErrorCode::ValidationException,
             Error::TableInaccessible {

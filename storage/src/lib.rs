@@ -60,6 +60,7 @@ mod replay;
 mod root;
 mod shared;
 mod stats;
+mod stream;
 mod table;
 mod tend;
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::log::frame::{Outcome, Outcomes};
 use crate::log::reader::{LogReader, ReadSegment, open_part};
 use crate::shared::{CARRIED_SPACE, Shared, SystemSealers};
+use crate::stream::Recording;
 use crate::table::{Table, TableSealers, View};
 use crate::tree::{PagePtr, Tree, TreeIo};
 use crate::trees::{Extent, Filled, Load, RetiredByTree, Trees};
@@ -62,14 +63,19 @@ impl Replayed {
         if sequence <= self.sequence {
             return Ok(());
         }
+        self.trees.recording = Recording::of(sequence);
         for outcome in Outcomes::new(part) {
             let outcome =
                 outcome.map_err(|what| Error::malformed_part(table.id, sequence, what))?;
             let (trees, retired) = (&mut self.trees, &mut self.retired);
             let load: Load<'_> = &mut |io, need| load(io, need).map_err(TxnError::Fail);
             let changed = match outcome {
-                Outcome::Put { key, item } => trees.change(table, retired, key, Some(item), load),
-                Outcome::Delete { key } => trees.change(table, retired, key, None, load),
+                Outcome::Item(written) => trees.change(table, retired, written, load),
+                Outcome::Record { stream, at_ms } => {
+                    trees.recording.switch(stream, at_ms);
+                    Ok(())
+                }
+                Outcome::Trim { stream, key } => trees.trim(retired, stream, key, load),
                 Outcome::Fill { tree, key } => {
                     let until = match key {
                         [] => Filled::All,

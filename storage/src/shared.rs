@@ -238,6 +238,7 @@ impl Shared {
             .map(|table| (table.name.clone(), table.clone()))
             .collect();
         let counter = opened.head.counter;
+        let seat = Seat::new(sequence, parts.clock.clone());
         Arc::new(Shared {
             engine: parts.engine,
             sealing: parts.sealing,
@@ -263,7 +264,7 @@ impl Shared {
             pipeline: Pipeline::default(),
             queue: Queue::default(),
             orphans: Mutex::new(Vec::new()),
-            seat: Mutex::new(Seat::new(sequence)),
+            seat: Mutex::new(seat),
             published: opened.published,
             log: Mutex::new(opened.log),
             keeper: opened.keeper,

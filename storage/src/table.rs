@@ -21,6 +21,7 @@ use crate::catalog::record::{TableRecord, TreeState};
 use crate::error::{ClosedReason, Error};
 use crate::pins::{Pin, Pins};
 use crate::shared::Published;
+use crate::stream::Recording;
 use crate::tree::{Cell, Cursor, Need, PageCache, Tree, TreeIo, Value};
 use crate::trees::{Branch, Counters, Filled, RetiredByTree, TreeDef, Trees};
 
@@ -135,6 +136,7 @@ impl TableSealers {
             derived: derived
                 .map(|(def, state)| self.branch(def, state.clone()))
                 .collect(),
+            recording: Recording::default(),
         }
     }
 
@@ -146,7 +148,7 @@ impl TableSealers {
                 def: def.clone(),
                 ..old.swap_remove(at)
             },
-            None => self.branch(def, TreeState::empty(Filled::UpTo(Vec::new()))),
+            None => self.branch(def, TreeState::empty(def.role.filled_at_first())),
         };
         trees.derived = definition.derived.iter().map(branch).collect();
     }

@@ -5,6 +5,7 @@
 //! | a tree that was made later | pieces of [`PIECE`] items, each a commit; the pages are loaded before, outside of the writer's seat | goes on where the log says |
 //! | an index that is being removed | leaves the table's definition; its space goes with the next checkpoint | the same |
 //! | items whose time has come | deleted if they still are what their entry says, [`SWEEP`] at a time | the same |
+//! | records that are too old | removed from their stream, [`TRIM`] at a time; a stream that was disabled for as long goes as a whole | the same |
 //! | a table that is being created or deleted | serves requests, or is gone, after `Options::table_window` | the same; a created one serves at once |
 //!
 //! A table that is being updated needs nothing done: what was asked for is in its definition already.
@@ -21,9 +22,9 @@ use sealdb_model::ops::{OLDEST_EXPIRY, expiry};
 
 use crate::catalog::definition::Definition;
 use crate::checkpoint::load;
-use crate::commit::txn::Entry;
 use crate::error::Error;
 use crate::shared::Shared;
+use crate::stream::{StoredRecord, StreamDef, is_old};
 use crate::table::{Table, View};
 use crate::trees::{Filled, Role, decode};
 
@@ -31,6 +32,8 @@ use crate::trees::{Filled, Role, decode};
 const PIECE: usize = 64;
 /// Items that expire in one commit.
 const SWEEP: usize = 64;
+/// Records that are removed in one commit.
+const TRIM: usize = 256;
 /// How often the thread looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -91,8 +94,12 @@ impl Shared {
             } else if branch.filled != Filled::All {
                 self.fill_piece(table, id)?;
                 more = true;
-            } else if let Role::Expiry(attribute) = &def.role {
-                more |= self.expire(table, id, attribute)?;
+            } else {
+                more |= match &def.role {
+                    Role::Expiry(attribute) => self.expire(table, id, attribute)?,
+                    Role::Stream(stream) => self.trim(table, id, stream)?,
+                    Role::Items | Role::Index(_) => false,
+                };
             }
         }
         Ok(more)
@@ -151,16 +158,33 @@ impl Shared {
                     None => false,
                 };
                 if over {
-                    let entry = Entry {
-                        key: key.clone(),
-                        item: None,
-                    };
-                    txn.write(&target, &Arc::new(entry))?;
+                    txn.expire(&target, key)?;
                 }
             }
             Ok(())
         })?;
         Ok(more)
+    }
+
+    /// Removes records that are too old, or a stream that is over. True if there may be more.
+    fn trim(
+        self: &Arc<Self>,
+        table: &Arc<Table>,
+        tree: TreeId,
+        stream: &StreamDef,
+    ) -> Result<bool, Error> {
+        let now = self.clock.wall_ms();
+        if stream.is_over(now) {
+            self.remove_tree(table, tree)?;
+            return Ok(false);
+        }
+        let (old, upto) = too_old(table, tree, now)?;
+        if old == 0 {
+            return Ok(false);
+        }
+        let target = table.clone();
+        self.commit_blocking(move |txn| txn.trim(&target, tree, &upto))?;
+        Ok(old == TRIM)
     }
 }
 
@@ -187,6 +211,32 @@ fn due(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<Vec<Vec<u8>>, Error
         }
     }
     Ok(keys)
+}
+
+/// How many of the oldest records are too old, as far as they go in one commit, and the key of the last of them.
+fn too_old(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<(usize, Vec<u8>), Error> {
+    let (mut old, mut last) = (0, Vec::new());
+    let snapshot = table.read()?;
+    let mut trees = snapshot.trees().derived.iter();
+    let Some(branch) = trees.find(|branch| branch.def.id == tree) else {
+        return Ok((old, last));
+    };
+    let mut cursor = snapshot.cursor(branch, Bound::Unbounded, Bound::Unbounded, false, true);
+    while old < TRIM {
+        let Some(value) = cursor.next_blocking()? else {
+            break;
+        };
+        match StoredRecord::decode(&value).map_err(|what| Error::malformed("stream", what))? {
+            // What is trimmed already.
+            None => {}
+            Some(record) if is_old(record.at_ms, now) => {
+                old += 1;
+                last = cursor.key().to_vec();
+            }
+            Some(_) => break,
+        }
+    }
+    Ok((old, last))
 }
 
 /// Loads what filling the next piece of a tree will need.

@@ -1,14 +1,16 @@
 //! The trees of a table: its items, and whatever the items imply elsewhere.
 //!
-//! A table is a list of trees. The first holds the items; each of the others holds, for every item, at most one entry that follows from
-//! the item alone. One that is made later is filled in pieces ([`Trees::fill`]), in the order of the items' keys: it holds what the
-//! items up to some key imply, and changes of items beyond it do not concern it yet. So the log tells of items only: whoever applies an outcome, in the writer's seat or at replay, brings all
-//! trees up to date with [`Trees::change`], and none can differ from what the items imply.
+//! A table is a list of trees. The first holds the items; each of the others but a stream holds, for every item, at most one entry that
+//! follows from the item alone. One that is made later is filled in pieces ([`Trees::fill`]), in the order of the items' keys: it
+//! holds what the items up to some key imply, and changes of items beyond it do not concern it yet. So the log tells of items only:
+//! whoever applies an outcome, in the writer's seat or at replay, brings all trees up to date with [`Trees::change`], and none can
+//! differ from what the items imply. A stream holds a record of each change; see `stream`.
 //!
 //! | role | key of an entry | value |
 //! |---|---|---|
 //! | items | keyed hash of the partition key 8 ‖ its length 2 ‖ itself ‖ sort key | the item |
 //! | times of expiry | time, seconds since 1970 8 ‖ keyed hash of the item's key above 16 | the item's key |
+//! | stream | sequence of the group 8 ‖ which record in it 4 | a record; see `stream` |
 //! | index | keyed hash of the index's partition key 16 ‖ its sort key, self-delimiting ‖ keyed hash of the item's key above 16 | the item as far as it is projected |
 //!
 //! The hashes are SipHash-2-4 under the table's own key. Those of 128 bits stand for what they are made from: that two of the
@@ -22,13 +24,15 @@ use std::sync::Arc;
 use sealdb_crypto::TreeId;
 use sealdb_engine::SpaceId;
 use sealdb_model::codec::{decode_item, encode_item, encoded_item_size};
-use sealdb_model::ops::{EntryKey, backfilling_index, expiry, no_such_index};
+use sealdb_model::ops::{EntryKey, SequenceNumber, backfilling_index, expiry, no_such_index};
 use sealdb_model::{AttributeName, IndexKeyBytes, IndexName, IndexSchema, Item, KeyBytes};
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher128};
 
 use crate::commit::txn::TxnError;
 use crate::error::Error;
+use crate::log::frame::Written;
+use crate::stream::{Recording, StreamDef, record_key};
 use crate::table::Table;
 use crate::tree::{Need, Retired, Tree, TreeIo, Value};
 
@@ -41,6 +45,8 @@ pub(crate) enum Role {
     Index(IndexSchema),
     /// When items expire, by this attribute.
     Expiry(AttributeName),
+    /// What became of the items.
+    Stream(StreamDef),
 }
 
 impl Role {
@@ -48,7 +54,16 @@ impl Role {
     pub(crate) fn index(&self) -> Option<&IndexSchema> {
         match self {
             Role::Index(index) => Some(index),
-            Role::Items | Role::Expiry(_) => None,
+            Role::Items | Role::Expiry(_) | Role::Stream(_) => None,
+        }
+    }
+
+    /// How far a tree of this kind is filled when it is made beside items that there are.
+    pub(crate) fn filled_at_first(&self) -> Filled {
+        match self {
+            // What became of the items before is no part of it.
+            Role::Stream(_) => Filled::All,
+            Role::Items | Role::Index(_) | Role::Expiry(_) => Filled::UpTo(Vec::new()),
         }
     }
 
@@ -58,7 +73,7 @@ impl Role {
             Role::Items | Role::Index(_) => encoded_item_size(value)
                 .map(|size| size as u64)
                 .map_err(|error| Error::corrupt(format!("a stored item: {error}"))),
-            Role::Expiry(_) => Ok(value.len() as u64),
+            Role::Expiry(_) | Role::Stream(_) => Ok(value.len() as u64),
         }
     }
 
@@ -123,6 +138,7 @@ pub(crate) struct Branch {
 pub(crate) struct Trees {
     pub(crate) items: Branch,
     pub(crate) derived: Vec<Branch>,
+    pub(crate) recording: Recording,
 }
 
 /// Places that a table's trees gave up, by tree.
@@ -216,6 +232,13 @@ impl Table {
         out
     }
 
+    /// What tells a record of a stream from all others.
+    pub(crate) fn event_id(&self, stream: TreeId, number: SequenceNumber) -> String {
+        let mut bytes = stream.get().to_be_bytes().to_vec();
+        bytes.extend_from_slice(&record_key(number));
+        format!("{:032x}", u128::from_be_bytes(self.hash(&bytes)))
+    }
+
     fn hash(&self, bytes: &[u8]) -> [u8; 16] {
         let mut hasher = SipHasher128::new_with_key(&self.hash_key);
         hasher.write(bytes);
@@ -233,7 +256,7 @@ impl Table {
         item: &Item,
     ) -> Result<Option<Implied>, Error> {
         let index = match role {
-            Role::Items => return Ok(None),
+            Role::Items | Role::Stream(_) => return Ok(None),
             Role::Expiry(attribute) => {
                 let entry = |at: u64| (self.expiry_key(at, stored_key), stored_key.to_vec());
                 return Ok(expiry(item, attribute).map(entry));
@@ -298,18 +321,26 @@ impl Trees {
         &mut self,
         table: &Table,
         retired: &mut RetiredByTree,
-        key: &[u8],
-        item: Option<&[u8]>,
+        written: Written<'_>,
         load: Load<'_>,
     ) -> Result<(), TxnError> {
+        let Written { key, item, .. } = written;
         let old = self.items.change(retired, key, item, load)?;
         if self.derived.is_empty() {
             return Ok(());
         }
+        self.record(table, retired, old.as_deref(), written, load)?;
+        let concerned = |branch: &&mut Branch| {
+            let def = &branch.def;
+            !def.leaving && def.role.stream().is_none() && branch.filled.covers(key)
+        };
+        let mut concerned = self.derived.iter_mut().filter(concerned).peekable();
+        if concerned.peek().is_none() {
+            return Ok(());
+        }
         let old = old.as_deref().map(decode).transpose()?;
         let new = item.map(decode).transpose()?;
-        let concerned = |branch: &&mut Branch| !branch.def.leaving && branch.filled.covers(key);
-        for branch in self.derived.iter_mut().filter(concerned) {
+        for branch in concerned {
             let implied = |item: &Option<Item>| match item {
                 Some(item) => table.implied(&branch.def.role, key, item),
                 None => Ok(None),
@@ -424,7 +455,7 @@ pub(crate) fn decode(item: &[u8]) -> Result<Item, Error> {
 
 impl Branch {
     /// Puts or removes one entry, and keeps the counters exact. Gives the old value. On an error nothing has changed.
-    fn change(
+    pub(crate) fn change(
         &mut self,
         retired: &mut RetiredByTree,
         key: &[u8],

@@ -207,6 +207,67 @@ def statements(table):
     assert all("Error" not in answer for answer in answers["Responses"])
 
 
+def streams():
+    table = make("watched", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+    described = client.describe_table(TableName="watched")["Table"]
+    assert described["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    arn = described["LatestStreamArn"]
+    assert arn.endswith("/stream/" + described["LatestStreamLabel"]), arn
+    table.put_item(Item={"pk": "a", "sk": 1, "name": "one"})
+    table.put_item(Item={"pk": "a", "sk": 1, "name": "one"})
+    table.update_item(Key={"pk": "a", "sk": 1}, UpdateExpression="SET #n = :n", ExpressionAttributeNames={"#n": "name"},
+                      ExpressionAttributeValues={":n": "two"})
+    table.delete_item(Key={"pk": "a", "sk": 1})
+
+    watcher = boto3.client("dynamodbstreams")
+    listed = watcher.list_streams(TableName="watched")["Streams"]
+    assert listed == [{"StreamArn": arn, "TableName": "watched", "StreamLabel": described["LatestStreamLabel"]}], listed
+    stream = watcher.describe_stream(StreamArn=arn)["StreamDescription"]
+    assert stream["StreamStatus"] == "ENABLED" and stream["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+    assert stream["KeySchema"] == described["KeySchema"] and stream["TableName"] == "watched"
+    [shard] = stream["Shards"]
+    assert len(shard["SequenceNumberRange"]["StartingSequenceNumber"]) == 21
+
+    def iterator(kind, **more):
+        found = watcher.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType=kind, **more)
+        return found["ShardIterator"]
+
+    first = watcher.get_records(ShardIterator=iterator("TRIM_HORIZON"), Limit=2)
+    rest = watcher.get_records(ShardIterator=first["NextShardIterator"])
+    records = first["Records"] + rest["Records"]
+    assert [record["eventName"] for record in records] == ["INSERT", "MODIFY", "REMOVE"]
+    insert, modify, remove = (record["dynamodb"] for record in records)
+    key = {"pk": {"S": "a"}, "sk": {"N": "1"}}
+    one, two = ({**key, "name": {"S": name}} for name in ("one", "two"))
+    assert insert["Keys"] == key and insert["NewImage"] == one and "OldImage" not in insert
+    assert modify["OldImage"] == one and modify["NewImage"] == two
+    assert remove["OldImage"] == two and "NewImage" not in remove
+    # Names and values of the key, and of the item: 2 + 1 + 2 + 2, and 4 + 3 more.
+    assert insert["SizeBytes"] == 7 + 14, insert["SizeBytes"]
+    assert insert["ApproximateCreationDateTime"].microsecond == 0
+    for record in records:
+        assert record["eventSource"] == "aws:dynamodb" and record["eventVersion"] == "1.1" and record["awsRegion"]
+        assert "userIdentity" not in record and record["dynamodb"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
+    assert numbers == sorted(numbers) and len(set(numbers)) == 3 and all(len(number) == 21 for number in numbers)
+    after = watcher.get_records(ShardIterator=iterator("AFTER_SEQUENCE_NUMBER", SequenceNumber=numbers[0]))
+    assert after["Records"] == records[1:]
+    latest = iterator("LATEST")
+    assert watcher.get_records(ShardIterator=latest)["Records"] == []
+    table.put_item(Item={"pk": "b", "sk": 2})
+    [record] = watcher.get_records(ShardIterator=latest)["Records"]
+    assert record["dynamodb"]["Keys"] == {"pk": {"S": "b"}, "sk": {"N": "2"}}
+
+    message = refused("ValidationException", watcher.get_records, ShardIterator="nonsense")
+    assert message == "Invalid ShardIterator", message
+    unknown = arn.replace("watched", "nowhere")
+    message = refused("ResourceNotFoundException", watcher.describe_stream, StreamArn=unknown)
+    assert message == f"Requested resource not found: Stream: {unknown} not found", message
+    message = refused("ValidationException", make, "bad", StreamSpecification={"StreamEnabled": True})
+    assert message.endswith("Table is being created with a stream enabled, UpdateViewType is required"), message
+    table.delete()
+
+
 def errors(table):
     message = refused("ValidationException", table.put_item, Item={"pk": "only"})
     assert message == "One or more parameter values were invalid: Missing the key sk in the item", message
@@ -233,5 +294,6 @@ expressions(airports)
 transactions(airports)
 indexes()
 statements(airports)
+streams()
 errors(airports)
 print("all is well")

@@ -1,5 +1,6 @@
 //! The grammar of the command line. What a command does stands in `commands/`, one file each.
 
+mod stream;
 mod table;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+pub(crate) use stream::{StreamCommand, TailArgs, View};
 pub(crate) use table::{Class, IndexArgs, SettingArgs, TableCommand, TagArgs};
 
 /// Encrypted-at-rest, DynamoDB-like tables: the command line.
@@ -60,6 +62,9 @@ pub(crate) enum Command {
     /// Put, get, update and delete items, one, many or in a transaction.
     #[command(subcommand)]
     Item(ItemCommand),
+    /// Follow what becomes of a table's items; enable, disable and list streams.
+    #[command(subcommand)]
+    Stream(StreamCommand),
     /// Read the items of one partition key, in the order of the sort key.
     Query(QueryArgs),
     /// Read all items of a table.

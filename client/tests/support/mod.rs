@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,8 +12,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 use sealdb_client::model::ops::{
-    BatchGetItemInput, BatchGetItemOutput, ListTablesInput, ListTablesOutput, QueryInput,
-    QueryOutput, WriteRequest,
+    BatchGetItemInput, BatchGetItemOutput, DescribeStreamOutput, GetRecordsInput, GetRecordsOutput,
+    GetShardIteratorInput, GetShardIteratorOutput, ListTablesInput, ListTablesOutput,
+    OperationType, QueryInput, QueryOutput, Record, SequenceNumber, Shard, ShardIterator,
+    ShardIteratorType, StreamArn, StreamDescription, StreamRecord, StreamViewType, WriteRequest,
 };
 use sealdb_client::model::{AttributeValue, ErrorCode, Item, Map};
 use sealdb_client::{Credential, Endpoint, RetryPolicy, Trust};
@@ -57,6 +59,10 @@ pub(crate) struct State {
     pub(crate) batch_room: Mutex<usize>,
     /// Tokens of the transactions that were carried out.
     pub(crate) tokens: Mutex<Vec<String>>,
+    /// How many records the stream has.
+    pub(crate) records: AtomicUsize,
+    /// The stream takes no more of them.
+    pub(crate) ended: AtomicBool,
     /// Items of the last PutItem.
     pub(crate) item: Mutex<Option<v1::MapValue>>,
 }
@@ -283,8 +289,102 @@ fn page(input: &QueryInput) -> QueryOutput {
     }
 }
 
+/// The one stream that there is.
+pub(crate) const STREAM: &str =
+    "arn:aws:dynamodb:us-east-1:000000000000:table/films/stream/2015-05-20T20:51:10.252";
+const SHARD: &str = "shardId-00000001432155070252-00000001";
+
+/// The record with this number, from 1.
+fn record(number: u32) -> Record {
+    Record {
+        event_id: number.to_string(),
+        event_name: OperationType::Insert,
+        dynamodb: StreamRecord {
+            approximate_creation_date_time: 0,
+            keys: Map::from([("n", i64::from(number))]),
+            new_image: None,
+            old_image: None,
+            sequence_number: SequenceNumber {
+                commit: 1,
+                record: number,
+            },
+            stream_view_type: StreamViewType::KeysOnly,
+        },
+        user_identity: None,
+    }
+}
+
+fn iterator(record: u32) -> String {
+    let iterator = ShardIterator {
+        stream: StreamArn::parse(STREAM).unwrap(),
+        from: SequenceNumber { commit: 1, record },
+        issued_ms: 0,
+    };
+    iterator.to_string()
+}
+
 #[tonic::async_trait]
 impl SealDb for Service {
+    async fn list_streams(
+        &self,
+        request: Request<v1::ListStreamsRequest>,
+    ) -> Result<Response<v1::ListStreamsResponse>, Status> {
+        self.arrive("ListStreams", request).await?;
+        Ok(Response::new(v1::ListStreamsResponse::default()))
+    }
+
+    async fn describe_stream(
+        &self,
+        request: Request<v1::DescribeStreamRequest>,
+    ) -> Result<Response<v1::DescribeStreamResponse>, Status> {
+        self.arrive("DescribeStream", request).await?;
+        let arn = StreamArn::parse(STREAM).unwrap();
+        let mut stream = StreamDescription::new(arn, StreamViewType::KeysOnly);
+        stream.shards.push(Shard {
+            shard_id: SHARD.to_owned(),
+            starting_sequence_number: SequenceNumber::first_of(1).to_string(),
+            ending_sequence_number: None,
+        });
+        Ok(Response::new(DescribeStreamOutput::new(stream).into()))
+    }
+
+    async fn get_shard_iterator(
+        &self,
+        request: Request<v1::GetShardIteratorRequest>,
+    ) -> Result<Response<v1::GetShardIteratorResponse>, Status> {
+        let request = self.arrive("GetShardIterator", request).await?;
+        let input = GetShardIteratorInput::try_from(request)?;
+        assert_eq!((&*input.stream_arn, &*input.shard_id), (STREAM, SHARD));
+        let number = input.sequence_number.as_deref();
+        let number = number.map(|number| SequenceNumber::parse(number).unwrap().record);
+        let newest = u32::try_from(self.0.records.load(Ordering::SeqCst)).unwrap();
+        let from = match (input.shard_iterator_type, number) {
+            (ShardIteratorType::TrimHorizon, None) => 1,
+            (ShardIteratorType::Latest, None) => newest + 1,
+            (ShardIteratorType::AtSequenceNumber, Some(number)) => number,
+            (ShardIteratorType::AfterSequenceNumber, Some(number)) => number + 1,
+            other => panic!("{other:?}"),
+        };
+        let output = GetShardIteratorOutput::new(iterator(from));
+        Ok(Response::new(output.into()))
+    }
+
+    /// Two records a page.
+    async fn get_records(
+        &self,
+        request: Request<v1::GetRecordsRequest>,
+    ) -> Result<Response<v1::GetRecordsResponse>, Status> {
+        let input = GetRecordsInput::try_from(self.arrive("GetRecords", request).await?)?;
+        let from = ShardIterator::parse(&input.shard_iterator).unwrap().from;
+        let newest = u32::try_from(self.0.records.load(Ordering::SeqCst)).unwrap();
+        let end = newest.min(from.record + 1);
+        let records: Vec<Record> = (from.record..=end).map(record).collect();
+        let over = end == newest && self.0.ended.load(Ordering::SeqCst);
+        let next = from.record + u32::try_from(records.len()).unwrap();
+        let output = GetRecordsOutput::new(records, (!over).then(|| iterator(next)));
+        Ok(Response::new(output.into()))
+    }
+
     async fn create_table(
         &self,
         request: Request<v1::CreateTableRequest>,

@@ -13,6 +13,7 @@ mod field;
 mod items;
 mod parameter;
 mod partiql;
+mod streams;
 mod tables;
 mod transactions;
 mod value;

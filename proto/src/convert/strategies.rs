@@ -82,6 +82,110 @@ fn scalar_type() -> impl Strategy<Value = ScalarType> {
     choice(&[ScalarType::S, ScalarType::N, ScalarType::B])
 }
 
+pub(crate) fn stream_specification() -> impl Strategy<Value = ops::StreamSpecification> {
+    (any::<bool>(), option::of(choice(ops::StreamViewType::ALL))).prop_map(
+        |(stream_enabled, stream_view_type)| ops::StreamSpecification {
+            stream_enabled,
+            stream_view_type,
+        },
+    )
+}
+
+fn stream_arn() -> impl Strategy<Value = ops::StreamArn> {
+    ("[a-zA-Z0-9_.-]{3,20}", "[0-9T:.-]{1,23}").prop_map(|(table, label)| ops::StreamArn {
+        table: sealdb_model::TableName::new(table).expect("a name of these characters"),
+        label,
+    })
+}
+
+pub(crate) fn list_streams_input() -> impl Strategy<Value = ops::ListStreamsInput> {
+    with!(Just(ops::ListStreamsInput::new());
+        table_name: any::<Option<String>>(),
+        limit: any::<Option<i32>>(),
+        exclusive_start_stream_arn: any::<Option<String>>())
+}
+
+pub(crate) fn list_streams_output() -> impl Strategy<Value = ops::ListStreamsOutput> {
+    (vec(stream_arn(), 0..4), any::<Option<String>>())
+        .prop_map(|(streams, last)| ops::ListStreamsOutput::new(streams, last))
+}
+
+pub(crate) fn describe_stream_input() -> impl Strategy<Value = ops::DescribeStreamInput> {
+    let filter = any::<String>().prop_map(|shard_id| ops::ShardFilter {
+        filter_type: ops::ShardFilterType::ChildShards,
+        shard_id,
+    });
+    with!(any::<String>().prop_map(ops::DescribeStreamInput::new);
+        limit: any::<Option<i32>>(),
+        exclusive_start_shard_id: any::<Option<String>>(),
+        shard_filter: option::of(filter))
+}
+
+pub(crate) fn describe_stream_output() -> impl Strategy<Value = ops::DescribeStreamOutput> {
+    let shard =
+        any::<(String, String, Option<String>)>().prop_map(|(id, starting, ending)| ops::Shard {
+            shard_id: id,
+            starting_sequence_number: starting,
+            ending_sequence_number: ending,
+        });
+    let stream = (stream_arn(), choice(ops::StreamViewType::ALL))
+        .prop_map(|(arn, view)| ops::StreamDescription::new(arn, view));
+    with!(stream;
+        stream_status: choice(ops::StreamStatus::ALL),
+        creation_request_date_time: any::<u64>(),
+        key_schema: key_schema(),
+        shards: vec(shard, 0..3))
+    .prop_map(ops::DescribeStreamOutput::new)
+}
+
+pub(crate) fn get_shard_iterator_input() -> impl Strategy<Value = ops::GetShardIteratorInput> {
+    let parts = (
+        any::<(String, String)>(),
+        choice(ops::ShardIteratorType::ALL),
+    );
+    let input =
+        parts.prop_map(|((arn, shard), kind)| ops::GetShardIteratorInput::new(arn, shard, kind));
+    with!(input; sequence_number: any::<Option<String>>())
+}
+
+pub(crate) fn get_records_input() -> impl Strategy<Value = ops::GetRecordsInput> {
+    with!(any::<String>().prop_map(ops::GetRecordsInput::new); limit: any::<Option<i32>>())
+}
+
+pub(crate) fn get_records_output() -> impl Strategy<Value = ops::GetRecordsOutput> {
+    let change = (
+        any::<u64>(),
+        map(),
+        option::of(map()),
+        option::of(map()),
+        (0..100_000_000_000_000u64, 0..1_000_000u32),
+        choice(ops::StreamViewType::ALL),
+    )
+        .prop_map(|(at, keys, new_image, old_image, (commit, record), view)| {
+            ops::StreamRecord {
+                approximate_creation_date_time: at,
+                keys,
+                new_image,
+                old_image,
+                sequence_number: ops::SequenceNumber { commit, record },
+                stream_view_type: view,
+            }
+        });
+    let record = (
+        any::<(String, bool)>(),
+        choice(ops::OperationType::ALL),
+        change,
+    )
+        .prop_map(|((event_id, expired), event_name, dynamodb)| ops::Record {
+            event_id,
+            event_name,
+            dynamodb,
+            user_identity: expired.then_some(ops::Identity::TIME_TO_LIVE),
+        });
+    (vec(record, 0..4), any::<Option<String>>())
+        .prop_map(|(records, next)| ops::GetRecordsOutput::new(records, next))
+}
+
 fn definitions() -> impl Strategy<Value = Vec<ops::AttributeDefinition>> {
     vec(
         (any::<String>(), scalar_type())
@@ -153,6 +257,7 @@ pub(crate) fn update_table_input() -> impl Strategy<Value = ops::UpdateTableInpu
         billing_mode: option::of(choice(ops::BillingMode::ALL)),
         provisioned_throughput: option::of(throughput()),
         global_secondary_index_updates: option::of(vec(update, 1..3)),
+        stream_specification: option::of(stream_specification()),
         table_class: option::of(choice(ops::TableClass::ALL)),
         deletion_protection_enabled: any::<Option<bool>>(),
         on_demand_throughput: option::of(on_demand()),
@@ -249,6 +354,7 @@ pub(crate) fn create_table_input() -> impl Strategy<Value = ops::CreateTableInpu
     with!(input;
         local_secondary_indexes: option::of(vec(local_index(), 1..3)),
         global_secondary_indexes: option::of(vec(global_index(), 1..3)),
+        stream_specification: option::of(stream_specification()),
         table_class: option::of(choice(ops::TableClass::ALL)),
         on_demand_throughput: option::of(on_demand()),
         warm_throughput: option::of(warm()),
@@ -313,6 +419,9 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
         global_secondary_indexes: vec(global_description(), 0..3),
         on_demand_throughput: option::of(on_demand()),
         warm_throughput: option::of(warm()),
+        stream_specification: option::of(stream_specification()),
+        latest_stream_label: any::<Option<String>>(),
+        latest_stream_arn: any::<Option<String>>(),
         table_class: option::of(choice(ops::TableClass::ALL)))
 }
 

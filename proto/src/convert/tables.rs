@@ -176,6 +176,9 @@ impl From<ops::TableDescription> for v1::TableDescription {
                 .last_update_to_pay_per_request_date_time,
             on_demand_throughput: table.on_demand_throughput.to_wire(),
             warm_throughput: table.warm_throughput.to_wire(),
+            stream_specification: table.stream_specification.to_wire(),
+            latest_stream_label: table.latest_stream_label,
+            latest_stream_arn: table.latest_stream_arn,
         }
     }
 }
@@ -211,6 +214,10 @@ impl TryFrom<v1::TableDescription> for ops::TableDescription {
         model.global_secondary_indexes =
             Field::from_wire(table.global_secondary_indexes, "global_secondary_indexes")?;
         model.table_class = Field::from_wire(table.table_class, "table_class")?;
+        model.stream_specification =
+            Field::from_wire(table.stream_specification, "stream_specification")?;
+        model.latest_stream_label = table.latest_stream_label;
+        model.latest_stream_arn = table.latest_stream_arn;
         Ok(model)
     }
 }
@@ -220,7 +227,7 @@ same_fields!(
     new(table_name: String),
     key_schema, attribute_definitions, billing_mode, provisioned_throughput, sse_specification,
     deletion_protection_enabled, local_secondary_indexes, global_secondary_indexes,
-    table_class, tags, on_demand_throughput, warm_throughput
+    table_class, tags, on_demand_throughput, warm_throughput, stream_specification
 );
 same_fields!(
     ops::CreateTableOutput, v1::CreateTableResponse,
@@ -301,7 +308,8 @@ same_fields!(
     ops::UpdateTableInput, v1::UpdateTableRequest,
     new(table_name: String),
     attribute_definitions, billing_mode, provisioned_throughput, global_secondary_index_updates,
-    table_class, deletion_protection_enabled, on_demand_throughput, warm_throughput, sse_specification
+    table_class, deletion_protection_enabled, on_demand_throughput, warm_throughput, sse_specification,
+    stream_specification
 );
 same_fields!(
     ops::UpdateTableOutput, v1::UpdateTableResponse,

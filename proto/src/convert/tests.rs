@@ -61,6 +61,14 @@ identity! {
             input
         });
     list_tags_of_resource_response: ListTagsOfResourceResponse, any_::tags_output();
+    list_streams_request: ListStreamsRequest, any_::list_streams_input();
+    list_streams_response: ListStreamsResponse, any_::list_streams_output();
+    describe_stream_request: DescribeStreamRequest, any_::describe_stream_input();
+    describe_stream_response: DescribeStreamResponse, any_::describe_stream_output();
+    get_shard_iterator_request: GetShardIteratorRequest, any_::get_shard_iterator_input();
+    get_shard_iterator_response: GetShardIteratorResponse, any::<String>().prop_map(ops::GetShardIteratorOutput::new);
+    get_records_request: GetRecordsRequest, any_::get_records_input();
+    get_records_response: GetRecordsResponse, any_::get_records_output();
     put_item_request: PutItemRequest, requests::put_item_input();
     put_item_response: PutItemResponse, requests::put_item_output();
     get_item_request: GetItemRequest, requests::get_item_input();
@@ -104,6 +112,23 @@ proptest! {
             *byte ^= 1 << bit;
         }
         crate::fuzz_protobuf(&bytes);
+    }
+}
+
+/// A record that shows this item.
+fn record(item: &Item) -> ops::Record {
+    ops::Record {
+        event_id: "id".into(),
+        event_name: ops::OperationType::Insert,
+        dynamodb: ops::StreamRecord {
+            approximate_creation_date_time: 0,
+            keys: Map::new(),
+            new_image: Some(item.clone()),
+            old_image: None,
+            sequence_number: ops::SequenceNumber::first_of(1),
+            stream_view_type: ops::StreamViewType::NewImage,
+        },
+        user_identity: None,
     }
 }
 
@@ -157,6 +182,7 @@ fn depth_32_passes_and_33_is_refused_by_us_in_every_message() {
                         .request_items,
                 ),
                 ops::QueryOutput::new(vec![Item::new(), item.clone()], 2, 2, None),
+                ops::GetRecordsOutput::new(vec![record(item)], None),
             )
         };
         let (good, bad) = (each(&good), each(&bad));
@@ -165,6 +191,7 @@ fn depth_32_passes_and_33_is_refused_by_us_in_every_message() {
         check::<v1::BatchWriteItemRequest, _>(good.2, bad.2);
         check::<v1::BatchWriteItemResponse, _>(good.3, bad.3);
         check::<v1::QueryResponse, _>(good.4, bad.4);
+        check::<v1::GetRecordsResponse, _>(good.5, bad.5);
     }
 }
 

@@ -32,6 +32,7 @@ mod partiql;
 mod reader;
 mod reads;
 mod shape;
+mod streams;
 mod tables;
 mod tags;
 mod throughput;
@@ -197,6 +198,10 @@ pub fn fuzz_json_request(body: &[u8]) {
     one::<ops::ExecuteStatementInput>(body);
     one::<ops::BatchExecuteStatementInput>(body);
     one::<ops::ExecuteTransactionInput>(body);
+    one::<ops::ListStreamsInput>(body);
+    one::<ops::DescribeStreamInput>(body);
+    one::<ops::GetShardIteratorInput>(body);
+    one::<ops::GetRecordsInput>(body);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use sealdb_model::ops::{
     AttributeDefinition, BillingMode, BillingModeSummary, CreateTableInput, CreateTableOutput,
     DeleteTableInput, DeleteTableOutput, DescribeTableInput, DescribeTableOutput, KeySchemaElement,
     KeyType, ListTablesInput, ListTablesOutput, SseDescription, SseSpecification, SseType,
-    TableClass, TableDescription,
+    TableClass, TableDescription, table_arn,
 };
 use sealdb_model::{ScalarType, ValidationError};
 
@@ -13,6 +13,7 @@ use super::indexes::{
     GLOBAL_INDEXES, LOCAL_INDEXES, global_index, local_index, write_global, write_local,
 };
 use super::shape::{BOOLEAN, KEY_NAME, NAME, Shape, Structure, TABLE, TEXT, optional, required};
+use super::streams::{STREAM_SPECIFICATION, stream_specification, write_stream_specification};
 use super::tags::TAGS;
 use super::throughput::{
     ON_DEMAND_THROUGHPUT, PROVISIONED_THROUGHPUT, WARM_THROUGHPUT, write_on_demand,
@@ -74,7 +75,7 @@ impl Request for CreateTableInput {
             required("KeySchema", &KEY_SCHEMA),
             optional("LocalSecondaryIndexes", &LOCAL_INDEXES),
             optional("GlobalSecondaryIndexes", &GLOBAL_INDEXES),
-            optional("StreamSpecification", &OPAQUE),
+            optional("StreamSpecification", &STREAM_SPECIFICATION),
             optional("SSESpecification", &SSE_SPECIFICATION),
             optional("Tags", &TAGS),
             optional("TableClass", &TABLE_CLASS),
@@ -103,6 +104,7 @@ impl Request for CreateTableInput {
             list(fields, "LocalSecondaryIndexes").map(|given| given.map(local_index).collect());
         input.global_secondary_indexes =
             list(fields, "GlobalSecondaryIndexes").map(|given| given.map(global_index).collect());
+        input.stream_specification = stream_specification(fields);
         input.sse_specification = sse_specification(fields);
         input.table_class = fields.one_of("TableClass", TableClass::from_name);
         input.tags = fields.tags();
@@ -265,6 +267,15 @@ fn description(table: &TableDescription, status: &str, out: &mut Object<'_>) {
             write_global(out, index, &arn);
         });
     }
+    if let Some(stream) = table.stream_specification {
+        write_stream_specification(out, stream);
+    }
+    if let Some(label) = &table.latest_stream_label {
+        out.text("LatestStreamLabel", label);
+    }
+    if let Some(arn) = &table.latest_stream_arn {
+        out.text("LatestStreamArn", arn);
+    }
     if let Some(sse) = &table.sse_description {
         out.object("SSEDescription", |out| encryption(sse, out));
     }
@@ -272,11 +283,6 @@ fn description(table: &TableDescription, status: &str, out: &mut Object<'_>) {
         "DeletionProtectionEnabled",
         table.deletion_protection_enabled,
     );
-}
-
-/// Region and account are nobody's: names of tables are all that tells them apart here.
-fn table_arn(name: &str) -> String {
-    format!("arn:aws:dynamodb:us-east-1:000000000000:table/{name}")
 }
 
 pub(super) fn write_key_schema(out: &mut Object<'_>, elements: &[KeySchemaElement]) {

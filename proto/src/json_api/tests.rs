@@ -324,3 +324,73 @@ fn answers_are_what_the_service_gives() {
         r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"no"}"#
     );
 }
+
+#[test]
+fn a_record_has_the_services_members() {
+    use sealdb_model::ops::{self, GetRecordsOutput};
+    let change = |at: u64| ops::StreamRecord {
+        approximate_creation_date_time: at,
+        keys: Map::from([("id", 1)]),
+        new_image: None,
+        old_image: Some(Map::from([
+            ("id", AttributeValue::from(1)),
+            ("t", "x".into()),
+        ])),
+        sequence_number: ops::SequenceNumber {
+            commit: 17,
+            record: 2,
+        },
+        stream_view_type: ops::StreamViewType::OldImage,
+    };
+    let record = ops::Record {
+        event_id: "0af1".into(),
+        event_name: ops::OperationType::Remove,
+        dynamodb: change(1_432_155_070_999),
+        user_identity: Some(ops::Identity::TIME_TO_LIVE),
+    };
+    let body = render(&GetRecordsOutput::new(vec![record], Some("next".into())));
+    assert_eq!(
+        String::from_utf8(body).unwrap(),
+        r#"{"NextShardIterator":"next","Records":[{"awsRegion":"us-east-1","dynamodb":{"#
+            .to_owned()
+            + r#""ApproximateCreationDateTime":1432155070,"Keys":{"id":{"N":"1"}},"#
+            + r#""OldImage":{"id":{"N":"1"},"t":{"S":"x"}},"SequenceNumber":"100000000000017000002","#
+            + r#""SizeBytes":10,"StreamViewType":"OLD_IMAGE"},"eventID":"0af1","eventName":"REMOVE","#
+            + r#""eventSource":"aws:dynamodb","eventVersion":"1.1","#
+            + r#""userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}}]}"#
+    );
+}
+
+#[test]
+fn requests_about_streams_are_read_and_checked() {
+    use sealdb_model::ops::{
+        GetRecordsInput, GetShardIteratorInput, ShardIteratorType, StreamSpecification,
+        StreamViewType,
+    };
+    let table = r#"{"TableName": "abc", "KeySchema": [{"AttributeName": "a", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "a", "AttributeType": "S"}], "StreamSpecification": "#;
+    let view = r#"{"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"}}"#;
+    let input = read::<CreateTableInput>(&format!("{table}{view}")).unwrap();
+    assert_eq!(
+        input.stream_specification,
+        Some(StreamSpecification::enabled(StreamViewType::KeysOnly))
+    );
+    assert_eq!(
+        validation::<CreateTableInput>(&format!("{table}{{\"StreamViewType\": \"ALL\"}}}}")),
+        "2 validation errors detected: Value null at 'streamSpecification.streamEnabled' failed to satisfy constraint: Member must \
+         not be null; Value 'ALL' at 'streamSpecification.streamViewType' failed to satisfy constraint: Member must satisfy enum \
+         value set: [NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY]"
+    );
+    let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/abc/stream/2015-05-20T20:51:10.252";
+    let body = format!(
+        r#"{{"StreamArn": "{arn}", "ShardId": "shardId-00000001432155070252-00000001", "ShardIteratorType": "LATEST"}}"#
+    );
+    let input = read::<GetShardIteratorInput>(&body).unwrap();
+    assert_eq!(input.shard_iterator_type, ShardIteratorType::Latest);
+    assert_eq!(input.stream_arn, arn);
+    assert_eq!(
+        validation::<GetRecordsInput>(r#"{"ShardIterator": "x", "Limit": 1001}"#),
+        "1 validation error detected: Value '1001' at 'limit' failed to satisfy constraint: Member must have value less than or \
+         equal to 1000"
+    );
+}

@@ -9,8 +9,9 @@ use sealdb_model::ops::{
 use super::fields::Fields;
 use super::indexes::{GLOBAL_INDEX, global_index};
 use super::shape::{BOOLEAN, NAME, Shape, Structure, TABLE, TEXT, optional, required};
+use super::streams::{STREAM_SPECIFICATION, stream_specification};
 use super::tables::{
-    ATTRIBUTE_DEFINITIONS, BILLING_MODE, OPAQUE, OPAQUE_LIST, SSE_SPECIFICATION, TABLE_CLASS,
+    ATTRIBUTE_DEFINITIONS, BILLING_MODE, OPAQUE_LIST, SSE_SPECIFICATION, TABLE_CLASS,
     attribute_definitions, changing, sse_specification,
 };
 use super::throughput::{ON_DEMAND_THROUGHPUT, PROVISIONED_THROUGHPUT, WARM_THROUGHPUT};
@@ -49,7 +50,7 @@ impl Request for UpdateTableInput {
             optional("BillingMode", &BILLING_MODE),
             PROVISIONED_THROUGHPUT,
             optional("GlobalSecondaryIndexUpdates", &INDEX_UPDATES),
-            optional("StreamSpecification", &OPAQUE),
+            optional("StreamSpecification", &STREAM_SPECIFICATION),
             optional("SSESpecification", &SSE_SPECIFICATION),
             optional("ReplicaUpdates", &OPAQUE_LIST),
             optional("TableClass", &TABLE_CLASS),
@@ -69,6 +70,7 @@ impl Request for UpdateTableInput {
         input.provisioned_throughput = fields.provisioned_throughput();
         input.on_demand_throughput = fields.on_demand_throughput();
         input.warm_throughput = fields.warm_throughput();
+        input.stream_specification = stream_specification(fields);
         input.sse_specification = sse_specification(fields);
         input.table_class = fields.one_of("TableClass", TableClass::from_name);
         input.deletion_protection_enabled = fields.flag("DeletionProtectionEnabled");

@@ -3,8 +3,9 @@
 use sealdb::crypto::Caller;
 use sealdb::model::ops::{
     BatchExecuteStatementInput, BatchGetItemInput, BatchWriteItemInput, CreateTableInput,
-    DeleteItemInput, DeleteTableInput, DescribeTableInput, DescribeTimeToLiveInput,
-    ExecuteStatementInput, ExecuteTransactionInput, GetItemInput, ListTablesInput,
+    DeleteItemInput, DeleteTableInput, DescribeStreamInput, DescribeTableInput,
+    DescribeTimeToLiveInput, ExecuteStatementInput, ExecuteTransactionInput, GetItemInput,
+    GetRecordsInput, GetShardIteratorInput, ListStreamsInput, ListTablesInput,
     ListTagsOfResourceInput, PutItemInput, QueryInput, ScanInput, TagResourceInput,
     TransactGetItemsInput, TransactWriteItemsInput, UntagResourceInput, UpdateItemInput,
     UpdateTableInput, UpdateTimeToLiveInput,
@@ -99,6 +100,11 @@ operations! {
         UpdateItem, update_item, UpdateItemInput;
         UpdateTable, update_table, UpdateTableInput;
         UpdateTimeToLive, update_time_to_live, UpdateTimeToLiveInput;
+    "DynamoDBStreams_20120810":
+        DescribeStream, describe_stream, DescribeStreamInput;
+        GetRecords, get_records, GetRecordsInput;
+        GetShardIterator, get_shard_iterator, GetShardIteratorInput;
+        ListStreams, list_streams, ListStreamsInput;
     }
     account {
         DescribeContinuousBackups, continuous_backups, TableQuestion;
@@ -178,6 +184,7 @@ mod tests {
             "DynamoDB_20111205.GetItem",
             "DynamoDB_20120810.getItem",
             "DynamoDBStreams_20120810.GetItem",
+            "DynamoDB_20120810.GetRecords",
             "DynamoDB_20120810.GetItem ",
         ] {
             assert_eq!(Operation::find(unknown), None, "{unknown}");

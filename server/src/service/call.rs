@@ -61,6 +61,37 @@ names_resource!(
     ListTagsOfResourceRequest
 );
 
+/// Streams have the names of their tables in their ARNs, and iterators begin with those.
+macro_rules! names_stream {
+    ($($request:ident.$field:ident),*) => {
+        $(impl NamesTable for v1::$request {
+            fn table(&self) -> &str {
+                table_of_stream(&self.$field)
+            }
+        })*
+    };
+}
+
+names_stream!(
+    DescribeStreamRequest.stream_arn,
+    GetShardIteratorRequest.stream_arn,
+    GetRecordsRequest.shard_iterator
+);
+
+/// The table that an ARN of a stream names.
+fn table_of_stream(arn: &str) -> &str {
+    let resource = arn.split_once(":table/").map(|(_, resource)| resource);
+    resource
+        .and_then(|resource| resource.split_once('/'))
+        .map_or("", |(table, _)| table)
+}
+
+impl NamesTable for v1::ListStreamsRequest {
+    fn table(&self) -> &str {
+        self.table_name.as_deref().unwrap_or_default()
+    }
+}
+
 /// Not at all, or within a statement that nobody has read yet.
 macro_rules! names_none {
     ($($request:ident),*) => {

@@ -11,15 +11,17 @@ use sealdb_proto::v1::{
     BatchExecuteStatementRequest, BatchExecuteStatementResponse, BatchGetItemRequest,
     BatchGetItemResponse, BatchWriteItemRequest, BatchWriteItemResponse, CreateTableRequest,
     CreateTableResponse, DeleteItemRequest, DeleteItemResponse, DeleteTableRequest,
-    DeleteTableResponse, DescribeTableRequest, DescribeTableResponse, DescribeTimeToLiveRequest,
-    DescribeTimeToLiveResponse, ExecuteStatementRequest, ExecuteStatementResponse,
-    ExecuteTransactionRequest, ExecuteTransactionResponse, GetItemRequest, GetItemResponse,
-    ListTablesRequest, ListTablesResponse, ListTagsOfResourceRequest, ListTagsOfResourceResponse,
-    PutItemRequest, PutItemResponse, QueryRequest, QueryResponse, ScanRequest, ScanResponse,
-    TagResourceRequest, TagResourceResponse, TransactGetItemsRequest, TransactGetItemsResponse,
-    TransactWriteItemsRequest, TransactWriteItemsResponse, UntagResourceRequest,
-    UntagResourceResponse, UpdateItemRequest, UpdateItemResponse, UpdateTableRequest,
-    UpdateTableResponse, UpdateTimeToLiveRequest, UpdateTimeToLiveResponse,
+    DeleteTableResponse, DescribeStreamRequest, DescribeStreamResponse, DescribeTableRequest,
+    DescribeTableResponse, DescribeTimeToLiveRequest, DescribeTimeToLiveResponse,
+    ExecuteStatementRequest, ExecuteStatementResponse, ExecuteTransactionRequest,
+    ExecuteTransactionResponse, GetItemRequest, GetItemResponse, GetRecordsRequest,
+    GetRecordsResponse, GetShardIteratorRequest, GetShardIteratorResponse, ListStreamsRequest,
+    ListStreamsResponse, ListTablesRequest, ListTablesResponse, ListTagsOfResourceRequest,
+    ListTagsOfResourceResponse, PutItemRequest, PutItemResponse, QueryRequest, QueryResponse,
+    ScanRequest, ScanResponse, TagResourceRequest, TagResourceResponse, TransactGetItemsRequest,
+    TransactGetItemsResponse, TransactWriteItemsRequest, TransactWriteItemsResponse,
+    UntagResourceRequest, UntagResourceResponse, UpdateItemRequest, UpdateItemResponse,
+    UpdateTableRequest, UpdateTableResponse, UpdateTimeToLiveRequest, UpdateTimeToLiveResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -120,6 +122,10 @@ operations! {
         execute_statement, "ExecuteStatement", ExecuteStatementRequest, ExecuteStatementResponse;
         batch_execute_statement, "BatchExecuteStatement", BatchExecuteStatementRequest, BatchExecuteStatementResponse;
         execute_transaction, "ExecuteTransaction", ExecuteTransactionRequest, ExecuteTransactionResponse;
+        list_streams, "ListStreams", ListStreamsRequest, ListStreamsResponse;
+        describe_stream, "DescribeStream", DescribeStreamRequest, DescribeStreamResponse;
+        get_shard_iterator, "GetShardIterator", GetShardIteratorRequest, GetShardIteratorResponse;
+        get_records, "GetRecords", GetRecordsRequest, GetRecordsResponse;
         query, "Query", QueryRequest, QueryResponse;
         scan, "Scan", ScanRequest, ScanResponse;
     }

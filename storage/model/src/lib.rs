@@ -15,6 +15,7 @@ pub mod expr;
 pub mod fuzzing;
 #[cfg(test)]
 mod generate;
+mod hexadecimal;
 mod index;
 mod key;
 mod map;

@@ -19,9 +19,10 @@
 //! | 4 | tree id |
 //! | 8 | space |
 //! | 1 | 1 if it is being removed |
-//! | 1 | what it holds: 0 the items, 1 a local index, 2 a global index, 3 times of expiry |
+//! | 1 | what it holds: 0 the items, 1 a local index, 2 a global index, 3 times of expiry, 4 records of a stream |
 //! | index | of an index |
 //! | 2 + n | of times of expiry: the attribute |
+//! | stream | of a stream |
 //!
 //! An index:
 //!
@@ -42,6 +43,15 @@
 //! | 8 + 8 | the most on demand; 0 if there is no limit |
 //! | 8 + 8 | what is to be ready; 0 if nothing was asked for |
 //!
+//! A stream:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | what its records show: 0 keys, 1 the new item, 2 the old one, 3 both |
+//! | 8 | when it was enabled, milliseconds since 1970 |
+//! | 8 | its records are of groups after this sequence |
+//! | 1 + 8 | 1 if it is disabled; since when, milliseconds since 1970 |
+//!
 //! An attribute is its name (2 + n) and its type (`S`, `N`, `B`).
 
 #![deny(clippy::indexing_slicing)]
@@ -52,14 +62,15 @@ use std::sync::Arc;
 use sealdb_crypto::TreeId;
 use sealdb_engine::SpaceId;
 use sealdb_model::ops::{
-    BillingMode, BillingModeSummary, OnDemandThroughput, ProvisionedThroughput, TableClass,
-    Throughput, WarmThroughput,
+    BillingMode, BillingModeSummary, OnDemandThroughput, ProvisionedThroughput, StreamViewType,
+    TableClass, Throughput, WarmThroughput,
 };
 use sealdb_model::{
     AttributeName, IndexKey, IndexKind, IndexName, IndexProjection, IndexSchema, KeyAttribute,
     ScalarType,
 };
 
+use crate::stream::StreamDef;
 use crate::trees::{Role, TreeDef};
 use crate::wire::{Malformed, Reader, Write};
 
@@ -134,8 +145,7 @@ impl Definition {
             Some(TableClass::StandardInfrequentAccess) => 2,
         });
         out.put_u8(u8::from(self.protected));
-        out.put_u8(u8::from(self.deleting.is_some()));
-        out.put_u64(self.deleting.unwrap_or_default());
+        put_since(out, self.deleting);
         out.put_u16(u16::try_from(self.tags.len()).expect("a table has at most 50 tags"));
         for (key, value) in &self.tags {
             out.put_short_bytes(key.as_bytes());
@@ -166,11 +176,7 @@ impl Definition {
                 _ => return Err(Malformed("table class")),
             },
             protected: flag(r, "protection")?,
-            deleting: match (flag(r, "deletion")?, r.u64("time of deletion")?) {
-                (true, since) => Some(since),
-                (false, 0) => None,
-                (false, _) => return Err(Malformed("time of deletion")),
-            },
+            deleting: read_since(r, "time of deletion")?,
             tags: read_tags(r)?,
             next_tree: r.u32("next tree")?,
             items: read_tree(r)?,
@@ -210,6 +216,20 @@ impl Definition {
     }
 }
 
+/// Since when it is so, if it is.
+fn put_since(out: &mut Vec<u8>, since: Option<u64>) {
+    out.put_u8(u8::from(since.is_some()));
+    out.put_u64(since.unwrap_or_default());
+}
+
+fn read_since(r: &mut Reader<'_>, what: &'static str) -> Result<Option<u64>, Malformed> {
+    match (flag(r, what)?, r.u64(what)?) {
+        (true, since) => Ok(Some(since)),
+        (false, 0) => Ok(None),
+        (false, _) => Err(Malformed(what)),
+    }
+}
+
 fn read_tags(r: &mut Reader<'_>) -> Result<BTreeMap<String, String>, Malformed> {
     let count = r.u16("count of tags")?;
     let mut tags = BTreeMap::new();
@@ -240,6 +260,10 @@ fn put_tree(out: &mut Vec<u8>, tree: &TreeDef) {
             out.put_u8(EXPIRY);
             out.put_short_bytes(attribute.as_str().as_bytes());
         }
+        Role::Stream(stream) => {
+            out.put_u8(STREAM);
+            put_stream(out, stream);
+        }
     }
 }
 
@@ -256,6 +280,7 @@ fn read_tree(r: &mut Reader<'_>) -> Result<Arc<TreeDef>, Malformed> {
                 let name = AttributeName::new(r.text("expiry attribute")?);
                 Role::Expiry(name.map_err(|_| Malformed("expiry attribute"))?)
             }
+            STREAM => Role::Stream(read_stream(r)?),
             _ => return Err(Malformed("what a tree holds")),
         },
     }))
@@ -344,10 +369,38 @@ const ITEMS: u8 = 0;
 const LOCAL_INDEX: u8 = 1;
 const GLOBAL_INDEX: u8 = 2;
 const EXPIRY: u8 = 3;
+const STREAM: u8 = 4;
 
 const KEYS_ONLY: u8 = 0;
 const ALL: u8 = 1;
 const INCLUDE: u8 = 2;
+
+fn put_stream(out: &mut Vec<u8>, stream: &StreamDef) {
+    out.put_u8(match stream.view {
+        StreamViewType::KeysOnly => 0,
+        StreamViewType::NewImage => 1,
+        StreamViewType::OldImage => 2,
+        StreamViewType::NewAndOldImages => 3,
+    });
+    out.put_u64(stream.enabled_ms);
+    out.put_u64(stream.after);
+    put_since(out, stream.disabled_ms);
+}
+
+fn read_stream(r: &mut Reader<'_>) -> Result<StreamDef, Malformed> {
+    Ok(StreamDef {
+        view: match r.u8("view of a stream")? {
+            0 => StreamViewType::KeysOnly,
+            1 => StreamViewType::NewImage,
+            2 => StreamViewType::OldImage,
+            3 => StreamViewType::NewAndOldImages,
+            _ => return Err(Malformed("view of a stream")),
+        },
+        enabled_ms: r.u64("time of a stream")?,
+        after: r.u64("start of a stream")?,
+        disabled_ms: read_since(r, "end of a stream")?,
+    })
+}
 
 fn put_index(out: &mut Vec<u8>, index: &IndexSchema) {
     out.put_short_bytes(index.name.as_str().as_bytes());
@@ -415,7 +468,7 @@ pub(super) mod tests {
 
     pub(in crate::catalog) fn definition() -> impl Strategy<Value = Definition> {
         let expiry = attribute().prop_map(|attribute| Role::Expiry(attribute.name));
-        let derived = prop_oneof![index(), expiry];
+        let derived = prop_oneof![index(), expiry, stream()];
         (
             (any::<(bool, u64)>(), throughput()),
             any::<(Option<bool>, bool, Option<u64>, u32)>(),
@@ -476,6 +529,20 @@ pub(super) mod tests {
                 role,
             })
         })
+    }
+
+    fn stream() -> impl Strategy<Value = Role> {
+        let view = proptest::sample::select(StreamViewType::ALL);
+        (view, any::<(u64, u64, Option<u64>)>()).prop_map(
+            |(view, (enabled_ms, after, disabled_ms))| {
+                Role::Stream(StreamDef {
+                    view,
+                    enabled_ms,
+                    after,
+                    disabled_ms,
+                })
+            },
+        )
     }
 
     fn index() -> BoxedStrategy<Role> {

@@ -137,7 +137,7 @@ impl TableRecord {
             .zip(std::mem::take(&mut self.derived))
             .collect();
         let state = |tree: &Arc<TreeDef>| {
-            let empty = || TreeState::empty(Filled::UpTo(Vec::new()));
+            let empty = || TreeState::empty(tree.role.filled_at_first());
             states.remove(&tree.id).unwrap_or_else(empty)
         };
         self.derived = self.definition.derived.iter().map(state).collect();

@@ -10,10 +10,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sealdb_crypto::{Sealer, TableId};
+use sealdb_crypto::{Clock, Sealer, TableId};
+use sealdb_model::ops::SequenceNumber;
 
 use super::queue::Pending;
-use super::txn::{Change, Effect, Entry, Txn, TxnError, What, need};
+use super::txn::{Change, Effect, Txn, TxnError, What, need};
 use crate::catalog::definition::Definition;
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
@@ -23,10 +24,11 @@ use crate::table::{OpenView, Table};
 use crate::trees::{Extent, Filled, Load, RetiredByTree, Trees};
 
 /// The open group, and what of it has been applied.
-#[derive(Default)]
 pub(crate) struct Seat {
     group: OpenGroup,
     txn: Txn,
+    /// For the time of records.
+    clock: Arc<dyn Clock>,
     /// Sequence of the last group that was closed.
     pub(crate) closed_sequence: u64,
 }
@@ -98,17 +100,21 @@ pub(super) enum Applied<R> {
 }
 
 impl Seat {
-    pub(crate) fn new(closed_sequence: u64) -> Self {
+    pub(crate) fn new(closed_sequence: u64, clock: Arc<dyn Clock>) -> Self {
         Seat {
+            group: OpenGroup::default(),
+            txn: Txn::default(),
+            clock,
             closed_sequence,
-            ..Seat::default()
         }
     }
 
     /// Whether the open group takes no more mutations.
     pub(super) fn is_full(&self, shared: &Shared) -> bool {
+        // Each change may leave a record, and the mutation that is let in at last has at most 100 of them.
+        let most = SequenceNumber::MAX_RECORDS - 100;
         self.group.bytes >= shared.options.group_bytes
-            || self.group.mutations >= shared.options.group_mutations
+            || self.group.mutations >= shared.options.group_mutations.min(most)
     }
 
     /// Whether nobody waits for the open group.
@@ -207,19 +213,20 @@ impl Seat {
         };
         let before = working.before.is_none().then(|| open.trees.clone());
         let load: Load<'_> = &mut |io, missing| Err(need(io, missing));
-        let retired = &mut working.retired;
-        let len = working.part.len();
-        match &change.what {
-            What::Entry(entry) => {
-                let Entry { key, item } = &**entry;
-                let item = item.as_deref();
-                open.trees.change(table, retired, key, item, load)?;
-                let outcome = match item {
-                    Some(item) => Outcome::Put { key, item },
-                    None => Outcome::Delete { key },
-                };
-                outcome.encode(&mut working.part);
+        let (retired, part) = (&mut working.retired, &mut working.part);
+        let len = part.len();
+        if let Some(written) = change.what.written() {
+            let recording = open
+                .trees
+                .record_now(self.closed_sequence + 1, &*self.clock);
+            open.trees.change(table, retired, written, load)?;
+            if let Some(recording) = recording {
+                recording.encode(part);
             }
+            Outcome::Item(written).encode(part);
+        }
+        match &change.what {
+            What::Entry(_) | What::Expire(_) => {}
             // Nothing that anybody could read changes: nothing for the log.
             What::Rewrite(space, key) => open.trees.rewrite(*space, retired, key, load)?,
             What::Fill(tree, most) => {
@@ -230,7 +237,12 @@ impl Seat {
                     Some(Filled::UpTo(key)) => key,
                     Some(Filled::All) => &[],
                 };
-                Outcome::Fill { tree: *tree, key }.encode(&mut working.part);
+                Outcome::Fill { tree: *tree, key }.encode(part);
+            }
+            What::Trim(stream, key) => {
+                open.trees.trim(retired, *stream, key, load)?;
+                let stream = *stream;
+                Outcome::Trim { stream, key }.encode(part);
             }
         }
         if before.is_some() {

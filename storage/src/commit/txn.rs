@@ -11,6 +11,7 @@ use sealdb_engine::SpaceId;
 use crate::catalog::definition::Definition;
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
+use crate::log::frame::Written;
 use crate::table::Table;
 use crate::tokens::{Token, TokenId, Tokens};
 use crate::tree::{Cell, Need, PageHold, TreeIo, Value};
@@ -84,10 +85,33 @@ pub(super) struct Change {
 pub(super) enum What {
     /// An item, put or deleted.
     Entry(Arc<Entry>),
+    /// An item, deleted because its time had come.
+    Expire(Vec<u8>),
     /// An entry of the tree in a space, written again as it is.
     Rewrite(SpaceId, Vec<u8>),
     /// A tree, filled from so many more items.
     Fill(TreeId, usize),
+    /// A stream, without its records up to this key.
+    Trim(TreeId, Vec<u8>),
+}
+
+impl What {
+    /// What becomes of an item, if that is what changes.
+    pub(super) fn written(&self) -> Option<Written<'_>> {
+        match self {
+            What::Entry(entry) => Some(Written {
+                key: &entry.key,
+                item: entry.item.as_deref(),
+                expired: false,
+            }),
+            What::Expire(key) => Some(Written {
+                key,
+                item: None,
+                expired: true,
+            }),
+            What::Rewrite(..) | What::Fill(..) | What::Trim(..) => None,
+        }
+    }
 }
 
 /// What happens in memory when a system outcome is published.
@@ -167,6 +191,27 @@ impl Txn {
     /// As [`Txn::get`].
     pub(crate) fn write(&mut self, table: &Arc<Table>, entry: &Arc<Entry>) -> Result<(), TxnError> {
         self.change(table, What::Entry(entry.clone()))
+    }
+
+    /// Deletes an item whose time has come. The mutation has not written it otherwise.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub(crate) fn expire(&mut self, table: &Arc<Table>, key: &[u8]) -> Result<(), TxnError> {
+        self.change(table, What::Expire(key.to_vec()))
+    }
+
+    /// Removes a stream's records up to this key.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub(crate) fn trim(
+        &mut self,
+        table: &Arc<Table>,
+        stream: TreeId,
+        upto: &[u8],
+    ) -> Result<(), TxnError> {
+        self.change(table, What::Trim(stream, upto.to_vec()))
     }
 
     /// Writes an entry of one of a table's trees again as it is, so that its page moves.

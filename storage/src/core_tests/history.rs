@@ -10,7 +10,8 @@ use sealdb_engine::{CrashEngine, SegmentSizes, Survival};
 use sealdb_model::{Item, codec};
 
 use super::indexes::{assert_indexes_follow, later};
-use super::{World, entry, item, new_table, stored};
+use super::streams::{Change, changes, with_stream};
+use super::{World, entry, item, stored};
 use crate::core::Core;
 use crate::error::Error;
 use crate::options::Durability;
@@ -39,6 +40,8 @@ type Rows = BTreeMap<(String, String), Item>;
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Model {
     tables: BTreeMap<String, Rows>,
+    /// What the stream of each table tells.
+    changes: BTreeMap<String, Vec<Change>>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,17 +59,23 @@ impl Model {
             Step::Change(changes) => {
                 for (table, key, item) in changes {
                     let rows = self.tables.get_mut(table).unwrap();
-                    match item {
+                    let old = match item {
                         Some(item) => rows.insert(key.clone(), item.clone()),
                         None => rows.remove(key),
                     };
+                    if old != *item {
+                        let changes = self.changes.get_mut(table).unwrap();
+                        changes.push((old, item.clone()));
+                    }
                 }
             }
             Step::Create(name) => {
                 self.tables.insert(name.clone(), Rows::new());
+                self.changes.insert(name.clone(), Vec::new());
             }
             Step::Drop(name) => {
                 self.tables.remove(name);
+                self.changes.remove(name);
             }
             Step::Alter(_) => {}
         }
@@ -91,7 +100,7 @@ fn run_step(core: &Core, step: &Step) -> Result<(), Error> {
             })
         }
         Step::Create(name) => core
-            .create_table_blocking(new_table(name), &Caller::database())
+            .create_table_blocking(with_stream(name), &Caller::database())
             .map(|_| ()),
         Step::Drop(name) => core.delete_table_blocking(name).map(|_| ()),
         Step::Alter(name) => core
@@ -139,6 +148,10 @@ fn contents(core: &Core, expected: &Model) -> Result<Model, Error> {
             model
                 .tables
                 .insert(name.to_string(), rows.unwrap_or_default());
+            let changes = expected.changes.get(name.as_str()).cloned();
+            model
+                .changes
+                .insert(name.to_string(), changes.unwrap_or_default());
             continue;
         }
         let rows = rows_of(table)?;
@@ -151,6 +164,7 @@ fn contents(core: &Core, expected: &Model) -> Result<Model, Error> {
         );
         assert_eq!(table.counters().size_bytes, size as u64, "bytes of {name}");
         model.tables.insert(name.to_string(), rows);
+        model.changes.insert(name.to_string(), changes(table)?);
     }
     Ok(model)
 }
@@ -388,6 +402,12 @@ fn difference(found: &Model, model: &Model) -> String {
         }
         for key in other.keys().filter(|key| !rows.contains_key(key)) {
             out += &format!("; {name} {key:?} should not be there");
+        }
+        let (found, expected) = (found.changes.get(name), model.changes.get(name));
+        if found != expected {
+            let count = |changes: Option<&Vec<Change>>| changes.map_or(0, Vec::len);
+            let (found, expected) = (count(found), count(expected));
+            out += &format!("; {name} has {found} records, expected {expected}, or they differ");
         }
     }
     out

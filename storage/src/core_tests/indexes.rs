@@ -10,9 +10,10 @@ use sealdb_model::{IndexKey, IndexName, IndexProjection, IndexSchema, Item, code
 use super::{World, get, item, new_table, put, reopened, sizes, stored};
 use crate::core::Core;
 use crate::error::Error;
+use crate::log::frame::Written;
 use crate::table::{Snapshot, Table};
 use crate::tools::check_parts;
-use crate::trees::{Counters, RetiredByTree, Role};
+use crate::trees::{Branch, Counters, RetiredByTree, Role};
 
 /// What an index of [`new_table`], or the one that is made later, holds of an item.
 fn implied(index: &str, item: &Item) -> Option<Item> {
@@ -43,10 +44,16 @@ pub(super) fn later() -> Role {
     })
 }
 
+/// The trees that are indexes.
+fn index_trees(snapshot: &Snapshot) -> impl Iterator<Item = &Branch> {
+    let derived = snapshot.trees().derived.iter();
+    derived.filter(|branch| branch.def.role.index().is_some())
+}
+
 /// The entries of each index, in its order.
 fn entries(table: &Table, snapshot: &Snapshot) -> Result<Vec<Vec<Item>>, Error> {
     let mut indexes = Vec::new();
-    for branch in &snapshot.trees().derived {
+    for branch in index_trees(snapshot) {
         let mut cursor = snapshot.cursor(branch, Unbounded, Unbounded, false, true);
         let mut items = Vec::new();
         while let Some(value) = cursor.next_blocking()? {
@@ -80,7 +87,7 @@ pub(super) fn assert_indexes_follow<'i>(
 ) -> Result<(), Error> {
     let snapshot = table.read()?;
     let entries = entries(table, &snapshot)?;
-    for (branch, found) in snapshot.trees().derived.iter().zip(entries) {
+    for (branch, found) in index_trees(&snapshot).zip(entries) {
         let name = branch.def.role.index().unwrap().name.as_str();
         let covered = |item: &&Item| branch.filled.covers(&stored(table, item).0);
         let covered = items.clone().filter(covered);
@@ -244,10 +251,15 @@ fn check_finds_an_index_that_differs_from_the_items() {
         let open = working.open.as_mut().unwrap();
         let kept = open.trees.derived.clone();
         let (key, _) = stored(&table, &item("a", "2", ""));
+        let deleted = Written {
+            key: &key,
+            item: None,
+            expired: false,
+        };
         let mut retired = RetiredByTree::default();
         let changed = open
             .trees
-            .change(&table, &mut retired, &key, None, &mut |_, _| Ok(()));
+            .change(&table, &mut retired, deleted, &mut |_, _| Ok(()));
         assert!(changed.is_ok());
         open.trees.derived = kept;
     }

@@ -8,6 +8,7 @@ mod indexes;
 mod keys;
 mod opening;
 mod panics;
+mod streams;
 mod threads;
 
 use std::sync::Arc;
@@ -128,6 +129,7 @@ pub(crate) fn new_table(name: &str) -> NewTable {
         throughput: Throughput::default(),
         class: None,
         protected: false,
+        stream: None,
         tags: std::collections::BTreeMap::new(),
         key: None,
     }

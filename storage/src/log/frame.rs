@@ -24,8 +24,17 @@
 //! | 16 + 4 + 16 + 8 | table id, length of its part block, its tag, its checksum |
 //! | 16 + 8 | segment id and sequence that the part was sealed at |
 //!
-//! Plaintext of a table's part: outcomes in order, each `1 ‖ key ‖ item` (put), `2 ‖ key` (delete), lengths of 32 bits before both, or
-//! `3 ‖ tree id 4 ‖ key` (a tree was filled up to this key, or wholly if it is empty).
+//! Plaintext of a table's part: outcomes in order. Keys and items have their lengths before them, in 32 bits:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | `1` ‖ key ‖ item | put |
+//! | `2` ‖ key | deleted |
+//! | `3` ‖ tree id 4 ‖ key | a tree was filled up to this key, or wholly if it is empty |
+//! | `4` ‖ key | deleted, because the item's time had come |
+//! | `5` ‖ tree id 4 ‖ milliseconds since 1970 8 | what follows leaves records in this stream, as of this time; tree 0: in none, as at the start |
+//! | `6` ‖ tree id 4 ‖ key | a stream lost its records up to this key |
+//!
 //! The system's part (table id zero) holds catalog outcomes; see `catalog::record`.
 //!
 //! The checksum is over the sealed block: it tells a torn part from a whole one without the table's key, which may not be at hand. Its
@@ -212,36 +221,64 @@ impl Frame {
     }
 }
 
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written<'a> {
+    /// As it is stored.
+    pub(crate) key: &'a [u8],
+    /// What stands under the key now, if anything does.
+    pub(crate) item: Option<&'a [u8]>,
+    /// Nothing does, because the item's time had come.
+    pub(crate) expired: bool,
+}
+
 /// One outcome in a table's part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome<'a> {
-    /// The item under this key is now this.
-    Put { key: &'a [u8], item: &'a [u8] },
-    /// There is no item under this key any more.
-    Delete { key: &'a [u8] },
+    /// An item was put or deleted.
+    Item(Written<'a>),
     /// A tree was filled from the items up to this key; empty: from all.
     Fill { tree: TreeId, key: &'a [u8] },
+    /// What follows in the part leaves records in this stream, as of this time; `None`: in none.
+    Record { stream: Option<TreeId>, at_ms: u64 },
+    /// A stream lost its records up to this key.
+    Trim { stream: TreeId, key: &'a [u8] },
 }
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const FILL: u8 = 3;
+const EXPIRE: u8 = 4;
+const RECORD: u8 = 5;
+const TRIM: u8 = 6;
 
 impl Outcome<'_> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Outcome::Put { key, item } => {
-                out.put_u8(PUT);
+            Outcome::Item(Written { key, item, expired }) => {
+                out.put_u8(match (item, expired) {
+                    (Some(_), _) => PUT,
+                    (None, false) => DELETE,
+                    (None, true) => EXPIRE,
+                });
                 out.put_long_bytes(key);
-                out.put_long_bytes(item);
-            }
-            Outcome::Delete { key } => {
-                out.put_u8(DELETE);
-                out.put_long_bytes(key);
+                if let Some(item) = item {
+                    out.put_long_bytes(item);
+                }
             }
             Outcome::Fill { tree, key } => {
                 out.put_u8(FILL);
                 out.put_u32(tree.get());
+                out.put_long_bytes(key);
+            }
+            Outcome::Record { stream, at_ms } => {
+                out.put_u8(RECORD);
+                out.put_u32(stream.map_or(0, TreeId::get));
+                out.put_u64(*at_ms);
+            }
+            Outcome::Trim { stream, key } => {
+                out.put_u8(TRIM);
+                out.put_u32(stream.get());
                 out.put_long_bytes(key);
             }
         }
@@ -262,16 +299,31 @@ impl<'a> Outcomes<'a> {
 
     fn step(&mut self) -> Result<Outcome<'a>, Malformed> {
         match self.reader.u8("outcome")? {
-            PUT => Ok(Outcome::Put {
+            PUT => Ok(Outcome::Item(Written {
                 key: self.reader.long_bytes("key of a put")?,
-                item: self.reader.long_bytes("item of a put")?,
-            }),
-            DELETE => Ok(Outcome::Delete {
+                item: Some(self.reader.long_bytes("item of a put")?),
+                expired: false,
+            })),
+            kind @ (DELETE | EXPIRE) => Ok(Outcome::Item(Written {
                 key: self.reader.long_bytes("key of a delete")?,
-            }),
+                item: None,
+                expired: kind == EXPIRE,
+            })),
             FILL => Ok(Outcome::Fill {
                 tree: TreeId::new(self.reader.u32("tree")?),
                 key: self.reader.long_bytes("key")?,
+            }),
+            RECORD => Ok(Outcome::Record {
+                // Tree 0 is that of the items.
+                stream: match self.reader.u32("stream")? {
+                    0 => None,
+                    id => Some(TreeId::new(id)),
+                },
+                at_ms: self.reader.u64("time")?,
+            }),
+            TRIM => Ok(Outcome::Trim {
+                stream: TreeId::new(self.reader.u32("stream")?),
+                key: self.reader.long_bytes("key of a record")?,
             }),
             _ => Err(Malformed("kind of an outcome")),
         }
@@ -375,8 +427,17 @@ mod tests {
         }
 
         #[test]
-        fn a_part_survives(ops in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..40), proptest::collection::vec(any::<u8>(), 0..200)), 0..20)) {
-            let ops: Vec<_> = ops.iter().map(|(put, key, item)| if *put { Outcome::Put { key, item } } else { Outcome::Delete { key } }).collect();
+        fn a_part_survives(ops in proptest::collection::vec((0u8..6, any::<(u32, u64)>(), proptest::collection::vec(any::<u8>(), 0..40), proptest::collection::vec(any::<u8>(), 0..200)), 0..20)) {
+            let ops: Vec<_> = ops.iter().map(|(kind, (tree, at_ms), key, item)| {
+                let (tree, at_ms) = (TreeId::new(*tree), *at_ms);
+                match kind {
+                    0 => Outcome::Item(Written { key, item: Some(item), expired: false }),
+                    1 | 2 => Outcome::Item(Written { key, item: None, expired: *kind == 2 }),
+                    3 => Outcome::Fill { tree, key },
+                    4 => Outcome::Record { stream: (tree.get() != 0).then_some(tree), at_ms },
+                    _ => Outcome::Trim { stream: tree, key },
+                }
+            }).collect();
             let mut bytes = Vec::new();
             for op in &ops {
                 op.encode(&mut bytes);

@@ -14,6 +14,7 @@ mod page;
 pub(crate) mod put_item;
 pub(crate) mod query;
 pub(crate) mod scan;
+pub(crate) mod streams;
 pub(crate) mod tables;
 mod told;
 pub(crate) mod transact_get_items;

@@ -6,8 +6,8 @@ use sealdb_crypto::{Caller, KeyRef};
 use sealdb_model::ValidationError;
 use sealdb_model::ops::{
     CreateTableInput, CreateTableOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, IndexStatus, ListTablesInput, ListTablesOutput, SseDescription,
-    TableDescription, TableStatus,
+    DescribeTableOutput, IndexStatus, ListTablesInput, ListTablesOutput, SseDescription, StreamArn,
+    StreamSpecification, TableDescription, TableStatus,
 };
 
 use super::Via;
@@ -33,6 +33,7 @@ pub(crate) async fn create_table(
         throughput: create.throughput,
         class: create.table_class,
         protected: create.deletion_protection_enabled,
+        stream: create.stream,
         tags: create.tags,
         key: key.map_err(|error| ValidationError::new(format!("KMSMasterKeyId: {error}")))?,
     };
@@ -109,6 +110,22 @@ pub(super) fn describe(core: &Core, table: &Table) -> TableDescription {
     description.set_throughput(billing.summary(), &billing.throughput, &schema);
     description.table_class = definition.class;
     description.deletion_protection_enabled = definition.protected;
+    let mut streams = definition
+        .derived
+        .iter()
+        .filter_map(|tree| tree.role.stream());
+    // They stand in the order in which they were made.
+    if let Some(stream) = streams.next_back() {
+        let arn = StreamArn {
+            table: table.name.clone(),
+            label: stream.label(),
+        };
+        description.latest_stream_arn = Some(arn.to_string());
+        description.latest_stream_label = Some(arn.label);
+        let enabled = stream.disabled_ms.is_none();
+        description.stream_specification =
+            enabled.then(|| StreamSpecification::enabled(stream.view));
+    }
     for index in &mut description.local_secondary_indexes {
         let (counters, _) = table.index_state(&index.index_name);
         (index.item_count, index.index_size_bytes) = (counters.item_count, counters.size_bytes);

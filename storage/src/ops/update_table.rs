@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sealdb_model::ops::{
     DescribeTimeToLiveInput, DescribeTimeToLiveOutput, IndexChangeError, IndexChanges,
-    ListTagsOfResourceInput, ListTagsOfResourceOutput, Resource, TagResourceInput,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, Resource, StreamChange, TagResourceInput,
     TimeToLiveStatus, UntagResourceInput, UpdateTable, UpdateTableInput, UpdateTableOutput,
     UpdateTimeToLiveInput, UpdateTimeToLiveOutput, too_many_tags,
 };
@@ -79,7 +79,7 @@ fn redefined(
     for (name, throughput) in throughput {
         replace(&mut definition, &name, |tree| match &mut tree.role {
             Role::Index(index) => index.throughput = throughput,
-            Role::Items | Role::Expiry(_) => {}
+            Role::Items | Role::Expiry(_) | Role::Stream(_) => {}
         });
     }
     if let Some(name) = delete {
@@ -88,7 +88,38 @@ fn redefined(
     if let Some(index) = create {
         definition.add_tree(shared.new_space(), Role::Index(index));
     }
+    if let Some(change) = update.stream {
+        switch_stream(shared, table, &mut definition, change)?;
+    }
     Ok(definition)
+}
+
+/// A new stream begins, or the one that there is takes no more records.
+fn switch_stream(
+    shared: &Shared,
+    table: &Table,
+    definition: &mut Definition,
+    change: StreamChange,
+) -> Result<(), Error> {
+    let now = shared.clock.wall_ms();
+    let enabled = definition.derived.iter_mut().find(|tree| {
+        let stream = tree.role.stream();
+        stream.is_some_and(|stream| stream.disabled_ms.is_none())
+    });
+    change.fits(&table.name, enabled.is_some())?;
+    match (change, enabled) {
+        (StreamChange::Enable(view), _) => {
+            let stream = shared.new_stream(definition, view, now);
+            definition.add_tree(shared.new_space(), Role::Stream(stream));
+        }
+        (StreamChange::Disable, Some(tree)) => {
+            if let Role::Stream(stream) = &mut Arc::make_mut(tree).role {
+                stream.disabled_ms = Some(now);
+            }
+        }
+        (StreamChange::Disable, None) => {}
+    }
+    Ok(())
 }
 
 fn keeps_key(update: &UpdateTable, table: &Table) -> Result<(), Error> {

@@ -18,4 +18,5 @@ mod items;
 mod keys;
 mod mistakes;
 mod sql;
+mod streams;
 mod tables;

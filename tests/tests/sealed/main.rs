@@ -5,4 +5,5 @@
 mod canary;
 mod deletion;
 mod remains;
+mod stream_pages;
 mod tamper;

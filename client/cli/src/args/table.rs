@@ -2,6 +2,8 @@
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
+use crate::args::View;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum TableCommand {
     /// Create a table, sealed under a key of its own.
@@ -28,6 +30,9 @@ pub(crate) enum TableCommand {
         /// Tag of the table. May be given several times.
         #[arg(long, value_name = "KEY=VALUE")]
         tag: Vec<String>,
+        /// With a stream, and what its records show.
+        #[arg(long, value_name = "VIEW")]
+        stream: Option<View>,
     },
     /// List tables.
     List,

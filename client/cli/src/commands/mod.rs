@@ -12,6 +12,7 @@ mod item;
 mod key;
 mod query;
 mod sql;
+mod stream;
 mod table;
 
 use clap::CommandFactory;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
         // Talk to a server.
         Command::Table(command) => block_on(table::run(command, &global, output)),
         Command::Item(command) => block_on(item::run(command, &global, output)),
+        Command::Stream(command) => block_on(stream::run(command, &global, output)),
         Command::Query(args) => block_on(query::query(args, &global, output)),
         Command::Scan(args) => block_on(query::scan(args, &global, output)),
         Command::Sql(args) => block_on(sql::run(args, &global, output)),

@@ -7,7 +7,7 @@ use sealdb_model::ScalarType;
 use sealdb_model::ops::{
     BillingMode, CreateTableInput, DeleteTableInput, DescribeTableInput, DescribeTableOutput,
     GlobalSecondaryIndex, KeySchemaElement, ListTablesInput, LocalSecondaryIndex, Projection,
-    ProjectionType, SseSpecification, TableClass, TableDescription,
+    ProjectionType, SseSpecification, StreamSpecification, TableClass, TableDescription,
 };
 use sealdb_proto::json_api;
 use serde_json::json;
@@ -34,12 +34,15 @@ pub(crate) async fn run(
             class,
             protect,
             tag,
+            stream,
         } => {
             let mut input = keyed(&table, &pk, sk.as_deref(), &indexes)?;
             input.sse_specification = kms_key.map(SseSpecification::kms);
             input.table_class = class.map(Into::into);
             input.deletion_protection_enabled = protect;
             input.tags = parse_tags(&tag)?;
+            input.stream_specification =
+                stream.map(|view| StreamSpecification::enabled(view.into()));
             create(&connect::client(global).await?, input, output).await
         }
         TableCommand::List => list(&connect::client(global).await?, output).await,
@@ -160,6 +163,7 @@ async fn describe(client: &Client, table: &str, output: Output) -> Result<(), Cl
         fields.push(("Protected", "from deletion".to_owned()));
     }
     fields.extend(indexes(&described));
+    fields.extend(stream(&described).map(|text| ("Stream", text)));
     output.fields(&fields, &as_json(&described))
 }
 
@@ -271,6 +275,18 @@ fn indexes(table: &TableDescription) -> Vec<(&'static str, String)> {
         ("Global index", format!("{text}, {}", index.index_status))
     });
     local.chain(global).collect()
+}
+
+/// The table's latest stream.
+fn stream(table: &TableDescription) -> Option<String> {
+    let arn = table.latest_stream_arn.as_ref()?;
+    let view = table
+        .stream_specification
+        .and_then(|stream| stream.stream_view_type);
+    Some(match view {
+        Some(view) => format!("{view}, {arn}"),
+        None => format!("disabled, {arn}"),
+    })
 }
 
 fn counted_items(items: u64) -> String {

@@ -8,8 +8,8 @@ use crate::names::{AttributeName, MAX_KEY_NAME, TableName, shortened};
 use crate::ops::secondary_index::{self, GlobalSecondaryIndex, LocalSecondaryIndex};
 use crate::ops::throughput::{Asked, Of};
 use crate::ops::{
-    BillingMode, OnDemandThroughput, ProvisionedThroughput, TableClass, TableDescription, Tag,
-    Throughput, WarmThroughput, setters, tags, wire_enum,
+    BillingMode, OnDemandThroughput, ProvisionedThroughput, StreamSpecification, StreamViewType,
+    TableClass, TableDescription, Tag, Throughput, WarmThroughput, setters, tags, wire_enum,
 };
 use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 
@@ -169,6 +169,8 @@ pub struct CreateTableInput {
     pub local_secondary_indexes: Option<Vec<LocalSecondaryIndex>>,
     /// Global indexes.
     pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndex>>,
+    /// The stream that is asked for.
+    pub stream_specification: Option<StreamSpecification>,
     /// The encryption that is asked for.
     pub sse_specification: Option<SseSpecification>,
     /// The class; reported only.
@@ -192,6 +194,7 @@ impl CreateTableInput {
             warm_throughput: None,
             local_secondary_indexes: None,
             global_secondary_indexes: None,
+            stream_specification: None,
             sse_specification: None,
             table_class: None,
             tags: Vec::new(),
@@ -279,12 +282,15 @@ impl CreateTableInput {
         )?;
         let schema = TableSchema { key, indexes };
         definitions.all_used(&schema)?;
+        let stream = self.stream_specification;
+        let stream = stream.map(StreamSpecification::for_new_table).transpose()?;
         Ok(CreateTable {
             table,
             schema,
             billing_mode,
             throughput: Throughput::default().with(asked, billing_mode),
             table_class: self.table_class,
+            stream: stream.flatten(),
             tags: tags::checked(self.tags)?,
             kms_key: self.sse_specification.unwrap_or_default().validate()?,
             deletion_protection_enabled: self.deletion_protection_enabled,
@@ -309,6 +315,8 @@ setters! { CreateTableInput {
     local_secondary_indexes: Vec<LocalSecondaryIndex> => Some,
     /// Sets all global indexes.
     global_secondary_indexes: Vec<GlobalSecondaryIndex> => Some,
+    /// Sets the stream that is asked for.
+    stream_specification: StreamSpecification => Some,
     /// Sets the encryption that is asked for.
     sse_specification: SseSpecification => Some,
     /// Sets the class.
@@ -477,6 +485,8 @@ pub struct CreateTable {
     pub throughput: Throughput,
     /// The class, if one is asked for.
     pub table_class: Option<TableClass>,
+    /// What the records of its stream show, if it is to have one.
+    pub stream: Option<StreamViewType>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// The KMS key that is asked for. `None`: the database's default key.

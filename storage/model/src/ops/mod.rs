@@ -16,19 +16,25 @@ mod capacity;
 mod create_table;
 mod delete_item;
 mod delete_table;
+mod describe_stream;
 mod describe_table;
 mod execute_statement;
 mod execute_transaction;
 mod get_item;
+mod get_records;
+mod get_shard_iterator;
 mod index_read;
 mod index_update;
 mod legacy;
+mod list_streams;
 mod list_tables;
 mod put_item;
 mod query;
 mod read;
 mod scan;
 mod secondary_index;
+mod shard_iterator;
+mod stream;
 mod table_description;
 mod tags;
 mod throughput;
@@ -63,6 +69,10 @@ pub use create_table::{
 };
 pub use delete_item::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 pub use delete_table::{DeleteTable, DeleteTableInput, DeleteTableOutput};
+pub use describe_stream::{
+    DescribeStream, DescribeStreamInput, DescribeStreamOutput, Shard, ShardFilter, ShardFilterType,
+    StreamDescription,
+};
 pub use describe_table::{DescribeTable, DescribeTableInput, DescribeTableOutput};
 pub use execute_statement::{
     ExecuteStatement, ExecuteStatementInput, ExecuteStatementOutput, MAX_NEXT_TOKEN, MAX_STATEMENT,
@@ -72,12 +82,20 @@ pub use execute_transaction::{
     ParameterizedStatement,
 };
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
+pub use get_records::{
+    GetRecords, GetRecordsInput, GetRecordsOutput, Identity, MAX_RECORDS_PER_PAGE, OperationType,
+    Record, StreamRecord,
+};
+pub use get_shard_iterator::{
+    Begin, GetShardIterator, GetShardIteratorInput, GetShardIteratorOutput, ShardIteratorType,
+};
 pub use index_read::{EntryKey, IndexPlan, backfilling_index, no_such_index};
 pub use index_update::{GlobalSecondaryIndexUpdate, UpdateGlobalSecondaryIndex};
 pub use legacy::{
     AttributeAction, AttributeValueUpdate, ComparisonOperator, Condition, ConditionalOperator,
     ExpectedAttributeValue,
 };
+pub use list_streams::{ListStreams, ListStreamsInput, ListStreamsOutput, MAX_STREAMS_PER_PAGE};
 pub use list_tables::{ListTables, ListTablesInput, ListTablesOutput, MAX_TABLES_PER_PAGE};
 pub use put_item::{PutItem, PutItemInput, PutItemOutput};
 pub use query::{Query, QueryInput, QueryOutput, QueryPlan};
@@ -87,6 +105,11 @@ pub use secondary_index::{
     GlobalSecondaryIndex, GlobalSecondaryIndexDescription, IndexStatus, LocalSecondaryIndex,
     LocalSecondaryIndexDescription, MAX_GLOBAL_INDEXES, MAX_LOCAL_INDEXES, Projection,
     ProjectionType,
+};
+pub use shard_iterator::{SHARD_ITERATOR_LIFE_MS, ShardIterator};
+pub use stream::{
+    STREAM_RETENTION_MS, SequenceNumber, StreamArn, StreamChange, StreamSpecification,
+    StreamStatus, StreamViewType, table_arn,
 };
 pub use table_description::{
     BillingMode, BillingModeSummary, SseDescription, SseStatus, TableClass, TableDescription,

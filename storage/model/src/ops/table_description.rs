@@ -3,8 +3,8 @@
 use crate::index::IndexKind;
 use crate::ops::{
     AttributeDefinition, GlobalSecondaryIndexDescription, KeySchemaElement, KeyType,
-    LocalSecondaryIndexDescription, OnDemandThroughput, ProvisionedThroughput, SseType, Throughput,
-    WarmThroughput, wire_enum,
+    LocalSecondaryIndexDescription, OnDemandThroughput, ProvisionedThroughput, SseType,
+    StreamSpecification, Throughput, WarmThroughput, wire_enum,
 };
 use crate::schema::TableSchema;
 
@@ -134,6 +134,12 @@ pub struct TableDescription {
     pub global_secondary_indexes: Vec<GlobalSecondaryIndexDescription>,
     /// Its class, if one was asked for; else it is STANDARD.
     pub table_class: Option<TableClass>,
+    /// Its stream, if it has one that takes records.
+    pub stream_specification: Option<StreamSpecification>,
+    /// The label of its latest stream, also of one that was disabled and can still be read.
+    pub latest_stream_label: Option<String>,
+    /// The ARN of that stream.
+    pub latest_stream_arn: Option<String>,
     /// Its encryption.
     pub sse_description: Option<SseDescription>,
     /// Whether DeleteTable is refused.
@@ -209,6 +215,9 @@ impl TableDescription {
             local_secondary_indexes: Vec::new(),
             global_secondary_indexes: Vec::new(),
             table_class: None,
+            stream_specification: None,
+            latest_stream_label: None,
+            latest_stream_arn: None,
             sse_description: None,
             deletion_protection_enabled: false,
         }

@@ -1,4 +1,5 @@
-//! UpdateTable: billing, throughput, table class, deletion protection, and global indexes made or removed while the table is in use.
+//! UpdateTable: billing, throughput, table class, deletion protection, the stream, and global indexes made or removed while the table is
+//! in use.
 
 use crate::error::{Constraints, ValidationError};
 use crate::index::{IndexKind, IndexSchema};
@@ -9,8 +10,8 @@ use crate::ops::secondary_index::{add, global_index};
 use crate::ops::throughput::{Asked, Of};
 use crate::ops::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, GlobalSecondaryIndexUpdate,
-    OnDemandThroughput, ProvisionedThroughput, SseSpecification, TableClass, TableDescription,
-    Throughput, WarmThroughput, setters,
+    OnDemandThroughput, ProvisionedThroughput, SseSpecification, StreamChange, StreamSpecification,
+    TableClass, TableDescription, Throughput, WarmThroughput, setters,
 };
 use crate::schema::TableSchema;
 
@@ -32,6 +33,8 @@ pub struct UpdateTableInput {
     pub warm_throughput: Option<WarmThroughput>,
     /// Changes of global indexes.
     pub global_secondary_index_updates: Option<Vec<GlobalSecondaryIndexUpdate>>,
+    /// Whether the table has a stream.
+    pub stream_specification: Option<StreamSpecification>,
     /// The encryption that is asked for. Tables keep the KMS key that they have: another one is refused.
     pub sse_specification: Option<SseSpecification>,
     /// The table's class.
@@ -51,6 +54,7 @@ impl UpdateTableInput {
             on_demand_throughput: None,
             warm_throughput: None,
             global_secondary_index_updates: None,
+            stream_specification: None,
             sse_specification: None,
             table_class: None,
             deletion_protection_enabled: None,
@@ -85,8 +89,14 @@ impl UpdateTableInput {
         }
         constraints.finish()?;
         let table = TableName::new(self.table_name)?;
+        let stream = self.stream_specification;
+        let stream = stream.map(StreamSpecification::for_table).transpose()?;
+        if stream.is_some() {
+            alone(asked.provisioned.is_some(), &updates)?;
+        }
         let nothing = asked == Asked::default()
             && updates.is_empty()
+            && stream.is_none()
             && self.billing_mode.is_none()
             && self.sse_specification.is_none()
             && self.table_class.is_none()
@@ -113,6 +123,7 @@ impl UpdateTableInput {
             billing_mode: self.billing_mode,
             asked,
             index_updates: updates,
+            stream,
             encryption,
             table_class: self.table_class,
             deletion_protection_enabled: self.deletion_protection_enabled,
@@ -133,6 +144,8 @@ setters! { UpdateTableInput {
     warm_throughput: WarmThroughput => Some,
     /// Sets all changes of global indexes.
     global_secondary_index_updates: Vec<GlobalSecondaryIndexUpdate> => Some,
+    /// Sets whether the table has a stream.
+    stream_specification: StreamSpecification => Some,
     /// Sets the encryption that is asked for.
     sse_specification: SseSpecification => Some,
     /// Sets the class.
@@ -140,6 +153,25 @@ setters! { UpdateTableInput {
     /// Sets whether DeleteTable is refused.
     deletion_protection_enabled: bool => Some,
 }}
+
+/// A stream is not switched together with other things.
+fn alone(throughput: bool, updates: &[GlobalSecondaryIndexUpdate]) -> Result<(), ValidationError> {
+    let indexes = updates.iter().any(|update| match update {
+        GlobalSecondaryIndexUpdate::Create(_) | GlobalSecondaryIndexUpdate::Delete { .. } => true,
+        GlobalSecondaryIndexUpdate::Update(_) => false,
+    });
+    if throughput {
+        return Err(ValidationError::invalid_parameter(
+            "You cannot modify stream status while updating table IOPS",
+        ));
+    }
+    if indexes {
+        return Err(ValidationError::invalid_parameter(
+            "You cannot create or delete index while changing stream status",
+        ));
+    }
+    Ok(())
+}
 
 /// The encryption that an UpdateTable asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +198,8 @@ impl Encryption {
 pub struct UpdateTable {
     /// The table.
     pub table: TableName,
+    /// What is to become of the stream.
+    pub stream: Option<StreamChange>,
     /// The class from now on.
     pub table_class: Option<TableClass>,
     /// Whether DeleteTable is refused from now on.

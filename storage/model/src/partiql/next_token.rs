@@ -3,10 +3,9 @@
 //! It is the hexadecimal form of: 8 bytes fingerprint of the request ‖ 4 bytes number of the read, both big-endian ‖ the key to go
 //! on after as an item in its stored form, if there is one. It holds nothing that its caller was not told.
 
-use std::fmt::Write;
-
 use crate::codec::{decode_item, encode_item};
 use crate::error::ValidationError;
+use crate::hexadecimal::{from_hexadecimal, to_hexadecimal};
 use crate::map::Map;
 use crate::value::AttributeValue;
 
@@ -27,13 +26,7 @@ impl NextToken {
             encode_item(key, &mut bytes)
                 .map_err(|error| ValidationError::new(error.to_string()))?;
         }
-        Ok(bytes
-            .iter()
-            .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            }))
+        Ok(to_hexadecimal(&bytes))
     }
 
     /// Reads a token that the request of this fingerprint was given.
@@ -57,17 +50,6 @@ impl NextToken {
             after,
         })
     }
-}
-
-fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
-            _ => None,
-        })
-        .collect()
 }
 
 /// What a request's tokens are told from another's by: FNV-1a of its [`identity`]. A caller who forges one only begins elsewhere.

@@ -9,7 +9,7 @@ use sealdb_model::codec;
 use super::{Check, Places, TableState};
 use crate::catalog::record::{CarriedPart, SystemOutcome};
 use crate::error::Error;
-use crate::log::frame::{Outcome, Outcomes};
+use crate::log::frame::{Outcome, Outcomes, Written};
 use crate::log::reader::{LogReader, ReadSegment, Record, open_part};
 use crate::recovery::ChosenRoot;
 use crate::shared::CARRIED_SPACE;
@@ -193,7 +193,10 @@ impl Check<'_> {
 /// Reads the outcomes of a part.
 fn decode_part(plain: &[u8]) -> Result<(), &'static str> {
     for outcome in Outcomes::new(plain) {
-        if let Outcome::Put { item, .. } = outcome.map_err(|what| what.0)? {
+        if let Outcome::Item(Written {
+            item: Some(item), ..
+        }) = outcome.map_err(|what| what.0)?
+        {
             codec::decode_item(item).map_err(|_| "an item that does not decode")?;
         }
     }

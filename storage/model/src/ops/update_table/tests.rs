@@ -78,6 +78,19 @@ fn update_table_refuses_as_aws_does() {
         message(update().index_update(create("by-name", "name")))
             .contains("Some index key attributes are not defined in AttributeDefinitions")
     );
+    let stream = || update().stream_specification(StreamSpecification::disabled());
+    assert_eq!(
+        message(stream().index_update(delete("by-city"))),
+        "One or more parameter values were invalid: You cannot create or delete index while changing stream status"
+    );
+    let units = ProvisionedThroughput {
+        read_capacity_units: 1,
+        write_capacity_units: 1,
+    };
+    assert_eq!(
+        message(stream().provisioned_throughput(units)),
+        "One or more parameter values were invalid: You cannot modify stream status while updating table IOPS"
+    );
     let other = vec![AttributeDefinition::new("city", ScalarType::B)];
     let input = update().attribute_definitions(other);
     assert!(message(input.index_update(create("new", "pk"))).contains("defined as S already"));
