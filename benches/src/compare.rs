@@ -289,13 +289,18 @@ impl Bench {
         )];
         about.extend(self.about);
         let memory = usage::memory(None)?;
+        let name = match items.indexed {
+            true => format!("{}, two indexes", items.size),
+            false => items.size.to_string(),
+        };
         Ok(Section {
-            name: items.size.to_string(),
+            name,
             about,
             settings: json!({
                 "items": items.count,
                 "item_bytes": items.size.mean(),
                 "size": items.size.to_string(),
+                "indexed": items.indexed,
                 "seconds": self.plan.time.as_secs_f64(),
                 "options": format!("{options:?}"),
                 "bare_sync_bytes": self.bare.bytes(),

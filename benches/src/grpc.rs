@@ -29,14 +29,13 @@ use crate::size::ItemSize;
 use crate::store::{Failure, Items, Settings, Store, TABLE};
 
 /// Connections at once, a call each.
-const CONNECTIONS: usize = 32;
+pub(crate) const CONNECTIONS: usize = 32;
 /// Bare syncs beside a round of puts.
-const SYNCS: usize = 20;
+pub(crate) const SYNCS: usize = 20;
 
 struct Peer {
     served: Served,
-    clients: Vec<Client>,
-    random: Random,
+    clients: Clients,
 }
 
 /// One of the two operations.
@@ -82,28 +81,18 @@ pub fn run(
         store.fill()?;
         store.db.close()?;
         let served = Served::start(&dir, kind, settings.options.cache_bytes)?;
-        let clients = runtime.block_on(async {
-            let mut clients = Vec::new();
-            for _ in 0..CONNECTIONS {
-                clients.push(served.client().await?);
-            }
-            Ok::<_, Failure>(clients)
-        })?;
-        peers.push(Peer {
-            served,
-            clients,
-            random: Random(1),
-        });
+        let clients = Clients::connect(&runtime, &served, settings.items)?;
+        peers.push(Peer { served, clients });
     }
     let mut bench = Bench {
-        items: settings.items,
         peers,
         runtime,
         bare: Bare::create(dir.path(), 4096)?,
     };
     progress("warming");
     for at in 0..KINDS.len() {
-        bench.gets(at, Span::Calls(2 * settings.items.count))?;
+        let warm = Span::Calls(2 * settings.items.count);
+        bench.sample(at, GET, warm)?;
     }
     progress("gets");
     let mut rows = bench.compare(GET, time / 2)?;
@@ -141,7 +130,6 @@ pub fn run(
 }
 
 struct Bench {
-    items: Items,
     peers: Vec<Peer>,
     runtime: Runtime,
     bare: Bare,
@@ -169,11 +157,7 @@ impl Bench {
             for turn in 0..KINDS.len() {
                 let at = (rounds + turn) % KINDS.len();
                 let (used, answered) = self.server_side(at, operation)?;
-                let span = Span::Time(window);
-                let sample = match operation.call {
-                    "GetItem" => self.gets(at, span)?,
-                    _ => self.puts(at, span)?,
-                };
+                let sample = self.sample(at, operation, Span::Time(window))?;
                 let (used_then, answered_then) = self.server_side(at, operation)?;
                 let count = sample.latencies.len() as f64;
                 server.push(at, (used_then - used).as_nanos() as f64 / count);
@@ -212,50 +196,108 @@ impl Bench {
         Ok((peer.served.cpu()?, peer.served.answered(operation.call)?))
     }
 
-    fn gets(&mut self, at: usize, span: Span) -> Result<Sample, Failure> {
-        self.drive(at, span, |client, items, mut random, until| async move {
-            let mut out = latencies();
-            while until.another() {
-                let input = GetItemInput::new(TABLE, items.key(random.below(items.count)));
-                let begun = Instant::now();
-                let output = client.get_item(input).await?;
-                out.record(nanos(begun.elapsed()))?;
-                if output.item.is_none_or(|item| item.len() != 3) {
-                    return Err("an answer was not what was stored".into());
-                }
+    fn sample(&mut self, at: usize, operation: Operation, span: Span) -> Result<Sample, Failure> {
+        let peer = self.peers.get_mut(at).ok_or("there is no such server")?;
+        match operation.call {
+            "GetItem" => peer.clients.gets(&self.runtime, span),
+            _ => peer.clients.puts(&self.runtime, span),
+        }
+    }
+}
+
+/// Clients of one server, each with a connection of its own.
+pub(crate) struct Clients {
+    clients: Vec<Client>,
+    items: Items,
+    random: Random,
+}
+
+impl Clients {
+    /// [`CONNECTIONS`] of them.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub(crate) fn connect(
+        runtime: &Runtime,
+        served: &Served,
+        items: Items,
+    ) -> Result<Self, Failure> {
+        let clients = runtime.block_on(async {
+            let mut clients = Vec::new();
+            for _ in 0..CONNECTIONS {
+                clients.push(served.client().await?);
             }
-            Ok(out)
+            Ok::<_, Failure>(clients)
+        })?;
+        Ok(Self {
+            clients,
+            items,
+            random: Random(1),
         })
     }
 
-    fn puts(&mut self, at: usize, span: Span) -> Result<Sample, Failure> {
-        self.drive(at, span, |client, items, mut random, until| async move {
-            let mut out = latencies();
-            while until.another() {
-                let number = random.below(items.count);
-                let input = PutItemInput::new(TABLE, items.item(number, random.below(u64::MAX)));
-                let begun = Instant::now();
-                client.put_item(input).await?;
-                out.record(nanos(begun.elapsed()))?;
-            }
-            Ok(out)
-        })
+    /// Gets of random items.
+    ///
+    /// # Errors
+    /// Those of the server, or a missing item.
+    pub(crate) fn gets(&mut self, runtime: &Runtime, span: Span) -> Result<Sample, Failure> {
+        self.drive(
+            runtime,
+            span,
+            |client, items, mut random, until| async move {
+                let mut out = latencies();
+                while until.another() {
+                    let input = GetItemInput::new(TABLE, items.key(random.below(items.count)));
+                    let begun = Instant::now();
+                    let output = client.get_item(input).await?;
+                    out.record(nanos(begun.elapsed()))?;
+                    if output
+                        .item
+                        .is_none_or(|item| item.len() != items.attributes())
+                    {
+                        return Err("an answer was not what was stored".into());
+                    }
+                }
+                Ok(out)
+            },
+        )
+    }
+
+    /// Puts in place of random items.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub(crate) fn puts(&mut self, runtime: &Runtime, span: Span) -> Result<Sample, Failure> {
+        self.drive(
+            runtime,
+            span,
+            |client, items, mut random, until| async move {
+                let mut out = latencies();
+                while until.another() {
+                    let number = random.below(items.count);
+                    let input =
+                        PutItemInput::new(TABLE, items.item(number, random.below(u64::MAX)));
+                    let begun = Instant::now();
+                    client.put_item(input).await?;
+                    out.record(nanos(begun.elapsed()))?;
+                }
+                Ok(out)
+            },
+        )
     }
 
     fn drive<F>(
         &mut self,
-        at: usize,
+        runtime: &Runtime,
         span: Span,
         work: impl Fn(Client, Items, Random, Arc<Until>) -> F,
     ) -> Result<Sample, Failure>
     where
         F: Future<Output = Result<Latencies, Failure>> + Send + 'static,
     {
-        let peer = self.peers.get_mut(at).ok_or("there is no such server")?;
-        let items = self.items;
-        let driven = drive(&self.runtime, CONNECTIONS, span, |number, until| {
-            let client = peer.clients[number].clone();
-            work(client, items, peer.random.split(), until)
+        let driven = drive(runtime, self.clients.len(), span, |number, until| {
+            let client = self.clients[number].clone();
+            work(client, self.items, self.random.split(), until)
         })?;
         Ok(driven.together())
     }

@@ -11,6 +11,7 @@
 //! | [`rows`], [`targets`] | the quantities that come out, and what they have to reach |
 //! | [`process`] | processes that the harness starts |
 //! | [`serve`], [`grpc`] | servers in processes of their own, and the same comparison over gRPC |
+//! | [`http`], [`requests`] | a client of the DynamoDB protocol, and requests in a second beside others that speak it |
 //! | [`peers`] | other databases beside SealDB, all in processes of their own |
 //! | [`long`] | what takes minutes |
 //! | [`report`], [`html`] | the table for people, the JSON for programs, and the plots |
@@ -22,6 +23,7 @@
 pub mod compare;
 pub mod grpc;
 pub mod html;
+pub mod http;
 pub mod load;
 pub mod long;
 pub mod machine;
@@ -30,6 +32,7 @@ pub mod peers;
 pub mod process;
 mod reads;
 pub mod report;
+pub mod requests;
 pub mod rows;
 pub mod serve;
 pub mod store;

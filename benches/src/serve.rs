@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sealdb_client::{Client, Endpoint};
 use sealdb_server::Config;
+use sealdb_server::config::FirstCredential;
 
 use crate::compare::runtime;
 use crate::process::{Over, Process, again};
@@ -20,6 +21,11 @@ use crate::usage::{self, Memory};
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// The access key of DynamoDB's protocol; others that are measured know every key.
+pub const ACCESS_KEY_ID: &str = "SEALDBBENCH";
+/// Its secret.
+pub const SECRET: &str = "known-to-everybody";
 
 /// Serves until the standard input ends.
 ///
@@ -30,6 +36,12 @@ pub fn serve(over: &Over) -> Result<(), Failure> {
     config.keyring = over.dir.join("keyring");
     config.run_dir = over.dir.join("run");
     config.listen = LOOPBACK;
+    config.dynamodb = Some(LOOPBACK);
+    config.dynamodb_plain_http = true;
+    config.first_credential = Some(FirstCredential {
+        access_key_id: ACCESS_KEY_ID.to_owned(),
+        secret: SECRET.to_owned().into(),
+    });
     config.metrics = Some(LOOPBACK);
     config.publish_endpoint = false;
     runtime()?.block_on(async {
@@ -38,9 +50,11 @@ pub fn serve(over: &Over) -> Result<(), Failure> {
             .await?;
         let running = sealdb_server::server::start_over(config, &database).await?;
         let metrics = running.metrics_address.ok_or("no metrics are served")?;
+        let dynamodb = running.dynamodb_address.ok_or("no JSON is served")?;
         {
             let mut stdout = std::io::stdout().lock();
-            writeln!(stdout, "{metrics} {}", running.endpoint_file.display())?;
+            let endpoint = running.endpoint_file.display();
+            writeln!(stdout, "{metrics} {dynamodb} {endpoint}")?;
             stdout.flush()?;
         }
         tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
@@ -52,6 +66,7 @@ pub fn serve(over: &Over) -> Result<(), Failure> {
 pub struct Served {
     process: Process,
     metrics: SocketAddr,
+    dynamodb: SocketAddr,
     endpoint_file: PathBuf,
 }
 
@@ -72,12 +87,28 @@ impl Served {
     pub fn start(dir: &Path, kind: Kind, cache_bytes: usize) -> Result<Self, Failure> {
         let mut process = Process::start(again("serve", dir, kind, cache_bytes)?)?;
         let line = process.line()?;
-        let (metrics, endpoint) = line.split_once(' ').ok_or("the server says nonsense")?;
+        let mut words = line.splitn(3, ' ');
+        let (Some(metrics), Some(dynamodb), Some(endpoint)) =
+            (words.next(), words.next(), words.next())
+        else {
+            return Err(format!("the server says: {line}").into());
+        };
         Ok(Self {
             metrics: metrics.parse()?,
+            dynamodb: dynamodb.parse()?,
             endpoint_file: PathBuf::from(endpoint),
             process,
         })
+    }
+
+    /// Where it speaks DynamoDB's protocol, in plain HTTP.
+    pub fn dynamodb(&self) -> SocketAddr {
+        self.dynamodb
+    }
+
+    /// The process's number in the system.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// A connection of its own.

@@ -80,6 +80,21 @@ fn one_size_and_grpc_are_measured_and_judged() {
 }
 
 #[test]
+fn requests_go_through_both_doors_and_are_judged() {
+    // The other servers are not part of this workspace: nobody else answers here.
+    let (text, json) = bench(&["--only", "requests", "--items", "200", "--seconds", "1"]);
+    for door in ["JSON", "gRPC"] {
+        for operation in ["GetItem", "PutItem"] {
+            let row = row(&json, 0, &format!("sealdb {door}: {operation} calls/s"));
+            assert!(row["sealed"].as_f64().unwrap() > 10.0, "{row}");
+            assert!(row["goals"][0]["reached"].is_boolean(), "{row}");
+        }
+    }
+    assert!(text.contains("GetItem: CPU of the server"), "{text}");
+    assert!(text.contains("dynalite: is not there"), "{text}");
+}
+
+#[test]
 fn what_takes_long_runs_small_in_its_processes() {
     let (text, json) = bench(&[
         "--only",

@@ -95,6 +95,7 @@ impl Session {
             items: Items {
                 count: 0,
                 size: opening.size,
+                indexed: false,
             },
             random: Random(1),
         }

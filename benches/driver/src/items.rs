@@ -1,10 +1,12 @@
 //! The items that every store holds.
 //!
-//! Items have a partition key, a sort key and one string that fills them up to their size by AWS's rules. [`PER_PARTITION`] items
-//! share a partition key, so that queries have something to walk. Everything is made from the item's number.
+//! Items have a partition key, a sort key, what indexes are by, if there are any, and one string that fills them up to their size by AWS's
+//! rules. [`PER_PARTITION`] items share a partition key, so that queries have something to walk. Everything is made from the item's number.
 
 use sealdb_model::codec::{CodecError, decode_item, encode_item};
-use sealdb_model::ops::{BatchWriteItemInput, CreateTableInput};
+use sealdb_model::ops::{
+    BatchWriteItemInput, CreateTableInput, GlobalSecondaryIndex, Projection, ProjectionType,
+};
 use sealdb_model::{AttributeValue, Item, ScalarType};
 
 use crate::size::ItemSize;
@@ -15,31 +17,61 @@ pub const TABLE: &str = "items";
 pub const PER_PARTITION: u64 = 100;
 /// Requests of one BatchWriteItem.
 pub const BATCH: u64 = 25;
-/// Attributes of each item.
-pub const ATTRIBUTES: usize = 3;
 /// Names and keys of an item: pk 2 + 9, sk 2 + 3, v 1.
 const OVERHEAD: usize = 17;
+/// The same of what indexes are by: g 1 + 3, u 1 + 16.
+const INDEX_OVERHEAD: usize = 21;
+/// Items are divided into so many groups, by which indexes find them.
+const GROUPS: u64 = 1000;
 
-/// The items of a store: how many, and how large.
+/// The items of a store: how many, how large, and whether there are indexes of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Items {
     /// How many. Whole partitions.
     pub count: u64,
     /// How large.
     pub size: ItemSize,
+    /// Whether their table has two indexes, so that a put changes three trees: `by-group` holds the keys alone and stays as it is,
+    /// `by-update` holds all of the items and has each put's at another place.
+    pub indexed: bool,
 }
 
 impl Items {
     /// At least so many items, in whole partitions.
     pub fn new(count: u64, size: ItemSize) -> Self {
         let count = count.max(1).next_multiple_of(PER_PARTITION);
-        Self { count, size }
+        Self {
+            count,
+            size,
+            indexed: false,
+        }
+    }
+
+    /// The same with two indexes.
+    pub fn indexed(self) -> Self {
+        Self {
+            indexed: true,
+            ..self
+        }
+    }
+
+    /// Attributes of each item.
+    pub fn attributes(&self) -> usize {
+        if self.indexed { 5 } else { 3 }
     }
 
     /// The item of this number; `version` changes its string, but not its size.
     pub fn item(&self, number: u64, version: u64) -> Item {
         let mut item = self.key(number);
-        let filler = self.size.of(number).saturating_sub(OVERHEAD);
+        let mut overhead = OVERHEAD;
+        if self.indexed {
+            let mut group = String::new();
+            push_padded(&mut group, number % GROUPS, 3);
+            item.insert("g", group);
+            item.insert("u", format!("{version:016x}"));
+            overhead += INDEX_OVERHEAD;
+        }
+        let filler = self.size.of(number).saturating_sub(overhead);
         let mut text = String::with_capacity(filler.max(16));
         text.push_str(&format!("{version:016x}"));
         text.truncate(filler);
@@ -70,9 +102,18 @@ impl Items {
 
     /// What makes the table.
     pub fn table(&self) -> CreateTableInput {
-        CreateTableInput::new(TABLE)
+        let table = CreateTableInput::new(TABLE)
             .partition_key("pk", ScalarType::S)
-            .sort_key("sk", ScalarType::S)
+            .sort_key("sk", ScalarType::S);
+        if !self.indexed {
+            return table;
+        }
+        let keys = Projection::new(ProjectionType::KeysOnly);
+        table
+            .attribute("g", ScalarType::S)
+            .attribute("u", ScalarType::S)
+            .global_index(GlobalSecondaryIndex::new("by-group", &["g"], &["sk"]).projection(keys))
+            .global_index(GlobalSecondaryIndex::new("by-update", &["g"], &["u"]))
     }
 }
 
@@ -161,10 +202,13 @@ mod tests {
         let items = Items::new(150, ItemSize::Fixed(100));
         assert_eq!(items.count, 200);
         assert_eq!(item_size(&items.item(7, 3)), 100);
-        assert_eq!(items.item(7, 3).len(), ATTRIBUTES);
+        assert_eq!(items.item(7, 3).len(), items.attributes());
         assert_ne!(items.item(7, 3), items.item(7, 4));
         let log = Items::new(1, ItemSize::LogUniform);
         assert_eq!(item_size(&log.item(9, 1)), log.size.of(9));
+        let indexed = items.indexed();
+        assert_eq!(item_size(&indexed.item(7, 3)), 100);
+        assert_eq!(indexed.item(7, 3).len(), indexed.attributes());
     }
 
     #[test]

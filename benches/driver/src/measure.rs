@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
-use crate::items::{ATTRIBUTES, Items};
+use crate::items::Items;
 use crate::latency::{Latencies, latencies, nanos};
 use crate::peer::Client;
 use crate::random::Random;
@@ -27,7 +27,7 @@ pub(crate) fn get(
     let found = client.get(number)?;
     let took = begun.elapsed();
     match found {
-        Some(item) if item.len() == ATTRIBUTES => Ok(took),
+        Some(item) if item.len() == items.attributes() => Ok(took),
         _ => Err(format!("item {number} is not what was stored").into()),
     }
 }

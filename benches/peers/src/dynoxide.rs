@@ -40,13 +40,7 @@ impl Dynoxide {
     }
 
     fn open(opening: &Opening, encrypted: bool) -> Result<Self, Failure> {
-        let file = opening.dir.join("items.db");
-        let library = give_cache(&file, encrypted, opening.cache_bytes)?;
-        let path = file.to_str().ok_or("its path has to be UTF-8")?;
-        let db = match encrypted {
-            true => Database::new_encrypted(path, KEY)?,
-            false => Database::new(path)?,
-        };
+        let (db, about) = database(opening, encrypted)?;
         db.create_table(serde_json::from_value(serde_json::json!({
             "TableName": TABLE,
             "KeySchema": [
@@ -59,22 +53,37 @@ impl Dynoxide {
             ],
             "BillingMode": "PAY_PER_REQUEST",
         }))?)?;
-        let settings = format!(
-            "{} over {library}, WAL, synchronous = FULL, cache of {} MiB",
-            if encrypted {
-                "encrypted"
-            } else {
-                "without a key"
-            },
-            mib(opening)
-        );
         Ok(Self {
             db,
-            file,
+            file: opening.dir.join(FILE),
             encrypted,
-            about: about("dynoxide-rs", &settings),
+            about,
         })
     }
+}
+
+/// Its file.
+const FILE: &str = "items.db";
+
+/// A new database without tables, and what it is.
+pub(crate) fn database(opening: &Opening, encrypted: bool) -> Result<(Database, String), Failure> {
+    let file = opening.dir.join(FILE);
+    let library = give_cache(&file, encrypted, opening.cache_bytes)?;
+    let path = file.to_str().ok_or("its path has to be UTF-8")?;
+    let db = match encrypted {
+        true => Database::new_encrypted(path, KEY)?,
+        false => Database::new(path)?,
+    };
+    let key = if encrypted {
+        "encrypted"
+    } else {
+        "without a key"
+    };
+    let settings = format!(
+        "{key} over {library}, WAL, synchronous = FULL, cache of {} MiB",
+        mib(opening)
+    );
+    Ok((db, about("dynoxide-rs", &settings)))
 }
 
 /// Writes the size of the cache into the new database's head, as dynoxide has no setting for it and would have 2 MB: SQLite takes it

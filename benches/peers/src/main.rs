@@ -1,4 +1,5 @@
-//! `sealdb-peers NAME`: a database that SealDB is measured beside, as a process that speaks the driver's protocol.
+//! `sealdb-peers NAME`: a database that SealDB is measured beside, as a process that speaks the driver's protocol; `sealdb-peers http`, as
+//! one that serves it in its own way.
 //!
 //! How each is set up, and why that is fair, stands in README.md.
 
@@ -12,6 +13,7 @@ use sealdb_bench_driver::{Failure, child};
 mod bytes;
 mod dynoxide;
 mod fjall;
+mod http;
 mod redb;
 mod sqlcipher;
 mod sqlite;
@@ -21,7 +23,7 @@ mod sqlite;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match run(std::env::args().nth(1).as_deref()) {
+    match run(std::env::args().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "sealdb-peers: {error}");
@@ -30,8 +32,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(name: Option<&str>) -> Result<(), Failure> {
-    child::run(|opening| open(name.unwrap_or_default(), opening))
+fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let name = arguments.next().unwrap_or_default();
+    match &*name {
+        "http" => http::serve(arguments),
+        name => child::run(|opening| open(name, opening)),
+    }
 }
 
 fn open(name: &str, opening: &Opening) -> Result<Box<dyn Peer>, Failure> {

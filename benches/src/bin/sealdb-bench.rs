@@ -11,6 +11,7 @@ use sealdb_benches::compare::{self, Plan, Section};
 use sealdb_benches::long::{self, Context, Long};
 use sealdb_benches::machine::Machine;
 use sealdb_benches::process::Over;
+use sealdb_benches::requests::{self, Others};
 use sealdb_benches::size::ItemSize;
 use sealdb_benches::store::{Failure, Items, Kind, Settings};
 use sealdb_benches::{grpc, html, peers, report, serve};
@@ -103,11 +104,12 @@ enum Child {
     },
 }
 
-/// Names of the two parts of the usual run, and of that with other databases.
+/// Names of the two parts of the usual run, and of those with other databases.
 const SIZES: &str = "sizes";
 const GRPC: &str = "grpc";
 const PEERS: &str = "peers";
-const NAMES: [&str; 3] = [SIZES, GRPC, PEERS];
+const REQUESTS: &str = "requests";
+const NAMES: [&str; 4] = [SIZES, GRPC, PEERS, REQUESTS];
 
 impl Args {
     /// Seconds of rounds for each size.
@@ -147,6 +149,11 @@ impl Args {
         }
         let wanted = |long: &&Long| self.long || self.only.iter().any(|only| only == long.name);
         Ok(long::ALL.iter().filter(wanted).copied().collect())
+    }
+
+    /// Whether requests through servers are wanted: not in the usual run.
+    fn requests(&self) -> bool {
+        self.long || self.only.iter().any(|only| only == REQUESTS)
     }
 
     fn plans(&self) -> Vec<Plan> {
@@ -207,6 +214,10 @@ fn list() -> Result<(), Failure> {
         (SIZES, "sealed against plain, embedded, for each of --sizes"),
         (GRPC, "sealed against plain over gRPC"),
         (PEERS, "SealDB beside other databases, for each of --sizes"),
+        (
+            REQUESTS,
+            "requests in a second through JSON and gRPC, beside other servers",
+        ),
     ];
     let long = long::ALL.iter().map(|long| (long.name, long.what));
     for (name, what) in usual.into_iter().chain(long) {
@@ -250,6 +261,15 @@ fn measure(args: &Args) -> Result<(), Failure> {
             show(&section)?;
             sections.push(section);
         }
+    }
+    if args.requests() {
+        let items = args.items.unwrap_or(10_000);
+        let time = Duration::from_secs_f64(args.seconds());
+        let others = Others::look(args.cache << 20)?;
+        let mut say = |step: &str| progress(REQUESTS, step);
+        let section = requests::run(&dir, items, time, &others, args.cache << 20, &mut say)?;
+        show(&section)?;
+        sections.push(section);
     }
     for long in longs {
         let section = long.run(&mut Context {

@@ -69,7 +69,10 @@ pub fn gets_of(
         count,
         || GetItemInput::new(TABLE, items.key(number())),
         |input| store.db.get_item(input),
-        |output| output.item.as_ref().is_some_and(|item| item.len() == 3),
+        |output| {
+            let item = output.item.as_ref();
+            item.is_some_and(|item| item.len() == items.attributes())
+        },
     )
 }
 

@@ -21,6 +21,7 @@ use crate::store::{Failure, Items, Kind, Settings, Store};
 mod beside;
 #[cfg(feature = "sled")]
 mod engines;
+mod indexes;
 mod load;
 mod memory;
 mod restart;
@@ -40,7 +41,14 @@ pub struct Long {
     pub name: &'static str,
     /// What it does.
     pub what: &'static str,
-    run: fn(&mut Context<'_>) -> Result<Vec<Row>, Failure>,
+    run: Run,
+}
+
+/// How a measurement gives what came out.
+#[derive(Clone, Copy)]
+enum Run {
+    Rows(fn(&mut Context<'_>) -> Result<Vec<Row>, Failure>),
+    Section(fn(&mut Context<'_>) -> Result<Section, Failure>),
 }
 
 /// All of them, in the order in which they run.
@@ -48,53 +56,58 @@ pub const ALL: &[Long] = &[
     Long {
         name: "stored",
         what: "bytes of pages in use for each byte of items, after load and checkpoint",
-        run: stored::run,
+        run: Run::Rows(stored::run),
     },
     Long {
         name: "load",
         what: "load by BatchWriteItem of 25 with 4 writers, every commit durable, embedded and over gRPC",
-        run: load::run,
+        run: Run::Rows(load::run),
     },
     Long {
         name: "written",
         what: "random durable puts of 32 clients into an empty table: bytes written and disk taken",
-        run: written::run,
+        run: Run::Rows(written::run),
     },
     Long {
         name: "stalls",
         what: "durable puts while checkpoints run, beside a bare write + fdatasync loop with the same background writes",
-        run: stalls::run,
+        run: Run::Rows(stalls::run),
     },
     Long {
         name: "scan",
         what: "scans of few and of ten times as many items: time and memory",
-        run: scan::run,
+        run: Run::Rows(scan::run),
     },
     Long {
         name: "beside",
         what: "gets of one reader from 10,000 cached items while something else runs",
-        run: beside::run,
+        run: Run::Rows(beside::run),
     },
     Long {
         name: "restart",
         what: "opening after kill -9 with a full log, and after a clean close",
-        run: restart::run,
+        run: Run::Rows(restart::run),
     },
     Long {
         name: "server",
         what: "the sealdb-server beside this program: start, idle memory, size",
-        run: server::run,
+        run: Run::Rows(server::run),
     },
     #[cfg(feature = "sled")]
     Long {
         name: "engines",
         what: "the sealed database over its own files and over sled: load, durable puts, gets, disk",
-        run: engines::run,
+        run: Run::Rows(engines::run),
+    },
+    Long {
+        name: "indexes",
+        what: "sealed against plain, embedded, items of 1 KB in a table with two indexes",
+        run: Run::Section(indexes::run),
     },
     Long {
         name: "memory",
         what: "resident memory of a process with data ten times the budget",
-        run: memory::run,
+        run: Run::Rows(memory::run),
     },
 ];
 
@@ -118,7 +131,10 @@ impl Long {
     /// # Errors
     /// Those of the database and the disk; an answer that is not what was stored.
     pub fn run(&self, context: &mut Context<'_>) -> Result<Section, Failure> {
-        let rows = (self.run)(context)?;
+        let rows = match self.run {
+            Run::Section(run) => return run(context),
+            Run::Rows(run) => run(context)?,
+        };
         Ok(Section {
             name: self.name.into(),
             about: vec![format!(
@@ -195,6 +211,7 @@ mod tests {
             ("scan", &["scan"]),
             ("stalls", &["stalls"]),
             ("beside", &["beside"]),
+            ("indexes", &["indexed"]),
         ] {
             let long = ALL.iter().find(|long| long.name == name).unwrap();
             let mut context = Context {
