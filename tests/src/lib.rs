@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: real `sealdb-server` processes and the command line, a raw gRPC channel, a search for
+//! What the end-to-end tests share: real `sealdb-server` processes and the command line, a raw gRPC channel, chance from a seed, a search for
 //! data that must not be found, and files of a database looked at from outside.
 //!
 //! Everything here panics when something is not as it should be: it serves tests only.
@@ -7,6 +7,8 @@
 
 pub mod canary;
 pub mod disk;
+pub mod dynamodb;
 pub mod judge;
 pub mod raw;
+pub mod rng;
 pub mod server;

@@ -9,52 +9,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sealdb_tests::server::{Home, Ran, Server, binary, run_within};
+use sealdb_tests::dynamodb::{serve, tool};
+use sealdb_tests::server::{Home, Ran, Server, run_within};
 use serde_json::{Value, json};
 
 /// A script may take so long on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// What `scripts/test` installed beside the profiles of the target directory; `None` if it did not, which CI does not accept.
-fn tool(name: &str) -> Option<PathBuf> {
-    let profile = binary("sealdb-server").parent().unwrap().to_owned();
-    let path = profile.parent().unwrap().join(".tools").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is missing: scripts/test installs it",
-        path.display()
-    );
-    println!(
-        "NOT RUN: {} is missing; scripts/test installs it",
-        path.display()
-    );
-    None
-}
-
-/// A server, and the address of its DynamoDB protocol.
-fn serve(home: &Home, flags: &[&str]) -> (Server, String) {
-    let mut all = vec!["--dynamodb", "127.0.0.1:0"];
-    all.extend(flags);
-    let server = home.start_with(&all);
-    let begun = Instant::now();
-    loop {
-        let log = home.log();
-        let address = log
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("dynamodb "))
-            .map(|address| address.trim().to_owned());
-        if let Some(address) = address {
-            return (server, address);
-        }
-        assert!(begun.elapsed() < PATIENCE, "no address in {log}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Runs a client in an environment that leads it to the server.
 fn client(program: &Path, server: &Server, address: &str, home: &Home, args: &[&str]) -> Ran {

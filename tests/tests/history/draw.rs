@@ -8,6 +8,7 @@ use sealdb::model::{AttributeValue, Item, MAX_ITEM_SIZE, item_size};
 use sealdb::{Background, Durability, Options};
 use sealdb_engine::SegmentSizes;
 
+use crate::indexes::GROUPS;
 use crate::model::{Key, Part, Shape};
 use crate::rng::Rng;
 
@@ -134,6 +135,9 @@ impl Draw {
     pub fn item(&self, rng: &mut Rng, key: &Key, number: u64) -> Arc<Item> {
         let mut item = Shape::key_map(key);
         item.insert("n", AttributeValue::N(number.into()));
+        if !rng.one_in(3) {
+            item.insert("g", rng.pick(&GROUPS));
+        }
         item.insert("v", AttributeValue::S(String::new()));
         let most = MAX_ITEM_SIZE - item_size(&item);
         let len = match self.payload {

@@ -21,23 +21,25 @@ mod check;
 mod counters;
 mod draw;
 mod every;
+mod indexes;
 mod model;
 mod reads;
 mod recover;
-mod rng;
 mod run;
 mod suite;
 mod threads;
 mod trace;
+mod transactions;
 mod updates;
 mod world;
 
 use std::time::Duration;
 
+use sealdb_tests::rng::{self, Rng};
+
 use crate::counters::Counters;
 use crate::draw::Draw;
 use crate::model::Model;
-use crate::rng::Rng;
 use crate::run::Run;
 use crate::suite::{Length, suite};
 use crate::trace::Trace;
@@ -79,6 +81,13 @@ fn histories_agree_with_a_map() {
             "unacknowledged writes found",
             "batches in pieces",
             "tables deleted",
+            "transactions",
+            "transactions canceled",
+            "transactions sent again",
+            "entries found by an index",
+            "indexes made later",
+            "indexes removed",
+            "pieces of indexes filled",
             "unsynced writes lost",
             "unsynced writes made durable",
             "unknown outcomes",

@@ -9,6 +9,7 @@ use sealdb::model::{
     item_size,
 };
 
+use crate::indexes;
 use crate::rng::Rng;
 
 /// One half of a key. All of one table's are of one kind, so that the derived order is the order of the values.
@@ -97,27 +98,44 @@ fn text(n: usize, many: usize, longest: usize) -> String {
 /// Partition and, if the table has one, sort key.
 pub type Key = (Part, Option<Part>);
 
-/// A table's key attributes.
+/// A table's key attributes and indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub partition: ScalarType,
     pub sort: Option<ScalarType>,
+    /// Whether it has the global index, and if so whether of whole items.
+    pub global: Option<bool>,
+    /// Whether it has the local one.
+    pub local: bool,
 }
 
 impl Shape {
     pub fn draw(rng: &mut Rng) -> Self {
         let kinds = [ScalarType::S, ScalarType::N, ScalarType::B];
+        let sort = (!rng.one_in(5)).then(|| rng.pick(&kinds));
         Shape {
             partition: rng.pick(&kinds),
-            sort: (!rng.one_in(5)).then(|| rng.pick(&kinds)),
+            sort,
+            global: rng.pick(&[None, None, Some(false), Some(true)]),
+            local: sort.is_some() && rng.one_in(3),
         }
     }
 
     pub fn create(&self, name: &str) -> CreateTableInput {
-        let input = CreateTableInput::new(name).partition_key("pk", self.partition);
-        match self.sort {
-            Some(kind) => input.sort_key("sk", kind),
-            None => input,
+        let mut input = CreateTableInput::new(name).partition_key("pk", self.partition);
+        if let Some(kind) = self.sort {
+            input = input.sort_key("sk", kind);
+        }
+        if self.global.is_some() || self.local {
+            input = input.attribute("n", ScalarType::N);
+        }
+        if let Some(whole) = self.global {
+            let index = indexes::global(whole);
+            input = input.attribute("g", ScalarType::S).global_index(index);
+        }
+        match self.local {
+            true => input.local_index(indexes::local()),
+            false => input,
         }
     }
 
@@ -136,6 +154,8 @@ impl Shape {
         Shape {
             partition: kind_of(KeyType::Hash).expect("a table has a partition key"),
             sort: kind_of(KeyType::Range),
+            global: indexes::global_of(described),
+            local: !described.local_secondary_indexes.is_empty(),
         }
     }
 
@@ -194,6 +214,8 @@ pub enum Change {
     Put(String, Key, Arc<Item>),
     Delete(String, Key),
     Create(String, Shape),
+    /// The global index is as in [`Shape`] from here on.
+    Index(String, Option<bool>),
     Drop(String),
 }
 
@@ -228,6 +250,10 @@ impl Model {
                     items: BTreeMap::new(),
                 };
                 self.tables.insert(name.clone(), table);
+            }
+            Change::Index(name, global) => {
+                let table = self.tables.get_mut(name);
+                table.expect("a table of the model").shape.global = *global;
             }
             Change::Drop(name) => {
                 self.tables.remove(name);

@@ -17,6 +17,7 @@ use crate::model::{Change, Key, Model, Shape};
 use crate::recover::Crashes;
 use crate::rng::Rng;
 use crate::trace::Trace;
+use crate::transactions::Sent;
 use crate::world::{Keys, World};
 
 /// Bytes of one piece of a batch, which is written whole or not at all.
@@ -46,7 +47,9 @@ pub struct Run<'k> {
     pub trace: Trace,
     /// Numbers items.
     pub written: u64,
-    bytes: usize,
+    /// The last transaction.
+    pub sent: Option<Sent>,
+    pub bytes: usize,
     /// Of the engine, until the end of the history.
     pub operations: u64,
 }
@@ -70,6 +73,7 @@ impl<'k> Run<'k> {
             counters: Counters::default(),
             trace,
             written: 0,
+            sent: None,
             bytes: 0,
             operations: 0,
         }
@@ -108,6 +112,7 @@ impl<'k> Run<'k> {
         self.world.no_crash();
         self.world.process_died();
         self.reopen(Vec::new());
+        assert!(self.tend(), "nothing comes between any more");
         self.verify("at the end");
         self.db().checkpoint_now().unwrap();
         let used = self.db().stats().page_used_bytes;
@@ -144,7 +149,7 @@ impl<'k> Run<'k> {
         if self.model.tables.is_empty() {
             return self.create_table();
         }
-        match self.rng.below(100) {
+        match self.rng.below(120) {
             0..33 => self.put_or_delete(),
             33..42 => self.update(),
             42..52 => self.batch(),
@@ -158,7 +163,12 @@ impl<'k> Run<'k> {
             85..87 => self.close_and_reopen(),
             87..89 => self.drop_and_reopen(),
             89 => self.verify_step(),
-            _ => self.plan_trouble(),
+            90..100 => self.plan_trouble(),
+            100..108 => self.transact(),
+            108..110 => self.send_again(),
+            110..112 => self.alter_index(),
+            112..115 => self.tend_once(),
+            _ => self.query_index(),
         }
     }
 
@@ -346,6 +356,7 @@ impl<'k> Run<'k> {
     fn delete_table(&mut self) {
         let (name, _) = self.any_table();
         self.note(|| format!("delete table {name}"));
+        self.sent = None;
         self.counters.add("tables deleted", 1);
         self.write(&[vec![Change::Drop(name.clone())]], |db| {
             db.delete_table(DeleteTableInput::new(&name))

@@ -19,7 +19,9 @@ use sealdb::model::{AttributeValue, Item, Number, ScalarType};
 use sealdb::{Database, Error, Options, blocking};
 use sealdb_engine::{CrashEngine, Engine, Image, MemoryEngine, SegmentSizes, Survival};
 
+use crate::check::everything;
 use crate::counters::Counters;
+use crate::indexes;
 use crate::rng::Rng;
 use crate::world::Keys;
 
@@ -305,6 +307,8 @@ impl Threads<'_> {
                 .collect();
             check_chain(&puts, shared.get(&key).copied());
         }
+        // The index follows the items.
+        everything(&db)?;
         let torn = db.stats().log_torn_tails;
         db.close()?;
         drop(db);
@@ -346,7 +350,9 @@ pub fn run(keys: &Keys, seed: u64) -> Counters {
     let db = this.open(engine.clone()).unwrap();
     let table = CreateTableInput::new(TABLE)
         .partition_key("pk", ScalarType::S)
-        .sort_key("sk", ScalarType::S);
+        .sort_key("sk", ScalarType::S)
+        .attribute("n", ScalarType::N)
+        .local_index(indexes::local());
     db.create_table(table).unwrap();
     let progress: Vec<Progress> = (0..threads).map(|_| Progress::default()).collect();
     engine.crash_at(engine.operations() + rng.between(20, threads * many) as u64);

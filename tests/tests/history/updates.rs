@@ -6,7 +6,7 @@ use sealdb::model::ops::{ReturnValue, UpdateItemInput};
 use sealdb::model::{AttributeValue, Item, MAX_ITEM_SIZE, Number, item_size};
 use sealdb::{Error, blocking};
 
-use crate::model::{Change, Shape};
+use crate::model::{Change, Key, Shape};
 use crate::run::Run;
 
 impl Run<'_> {
@@ -16,18 +16,14 @@ impl Run<'_> {
         let key = self.any_key(&table, shape);
         let before = self.model.tables[&table].items.get(&key).cloned();
         let updates = before.as_ref().and_then(|item| updates_of(item));
-        self.written += 1;
-        let mut after = before.map_or_else(|| Shape::key_map(&key), Arc::unwrap_or_clone);
-        after.insert("n", self.written);
-        let one_more = updates.unwrap_or(Number::ZERO).checked_add(1.into());
-        after.insert("u", one_more.expect("a history is short"));
-        if item_size(&after) > MAX_ITEM_SIZE {
+        let Some(after) = self.updated(&key, before) else {
             return;
-        }
+        };
+        let (number, count) = number_and_count(self.written);
         let mut input = UpdateItemInput::new(&table, Shape::key_map(&key))
             .update_expression("SET n = :n ADD u :one")
-            .value(":n", self.written)
-            .value(":one", 1)
+            .value(":n", number)
+            .value(":one", count)
             .return_values(ReturnValue::AllNew);
         let conditional = self.rng.one_in(3);
         if conditional {
@@ -45,6 +41,18 @@ impl Run<'_> {
         }
     }
 
+    /// The item under a key after an update; `None` if it would be too large.
+    pub fn updated(&mut self, key: &Key, before: Option<Arc<Item>>) -> Option<Item> {
+        let updates = before.as_ref().and_then(|item| updates_of(item));
+        self.written += 1;
+        let (number, count) = number_and_count(self.written);
+        let mut after = before.map_or_else(|| Shape::key_map(key), Arc::unwrap_or_clone);
+        after.insert("n", number);
+        let updates = updates.unwrap_or(Number::ZERO).checked_add(count);
+        after.insert("u", updates.expect("a history is short"));
+        (item_size(&after) <= MAX_ITEM_SIZE).then_some(after)
+    }
+
     /// The condition does not hold, so nothing happens.
     fn refused(&mut self, input: UpdateItemInput) {
         match self.db().update_item(input) {
@@ -55,8 +63,13 @@ impl Run<'_> {
     }
 }
 
+/// What an update sets `n` to, and what it adds to `u`.
+pub fn number_and_count(written: u64) -> (Number, Number) {
+    (written.into(), 1.into())
+}
+
 /// How often an item was updated.
-fn updates_of(item: &Item) -> Option<Number> {
+pub fn updates_of(item: &Item) -> Option<Number> {
     match item.get("u")? {
         AttributeValue::N(updates) => Some(*updates),
         _ => None,

@@ -5,6 +5,7 @@
 pub struct Rng(u64);
 
 impl Rng {
+    /// The chance of this seed.
     pub fn new(seed: u64) -> Self {
         // Neighbouring seeds begin far apart.
         let mut rng = Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5ea1_db00);
@@ -12,6 +13,8 @@ impl Rng {
         rng
     }
 
+    /// The next number.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -35,6 +38,7 @@ impl Rng {
         self.below(n) == 0
     }
 
+    /// One of these.
     pub fn pick<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())].clone()
     }
