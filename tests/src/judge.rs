@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use sealdb::model::ops::{GetItemInput, PutItemInput, QueryInput, ScanInput};
+use sealdb::model::ops::{DescribeTableInput, GetItemInput, PutItemInput, QueryInput, ScanInput};
 use sealdb::model::{AttributeValue, Item};
 use sealdb::{Builder, Error, ErrorCode, blocking};
 
@@ -66,8 +66,15 @@ pub fn item(pk: &str, sk: i64, payload: &str) -> Item {
         ("pk", AttributeValue::from(pk)),
         ("sk", sk.into()),
         ("payload", payload.into()),
+        (EXPIRES, (4_000_000_000 + sk).into()),
     ])
 }
+
+/// The attribute of items that holds a time, long from now, at which they would expire.
+pub const EXPIRES: &str = "expires";
+
+/// The global index that tables may have: of whole items, by their sort key.
+pub const INDEX: &str = "by-sk";
 
 /// A key as operations take it.
 pub fn key_item((pk, sk): &Key) -> Item {
@@ -113,18 +120,27 @@ pub fn judge(open: impl FnOnce() -> Builder, states: &[State], what: &str) -> Ve
     let tables: BTreeSet<&String> = states.iter().flat_map(|state| state.0.keys()).collect();
     for table in &tables {
         court.gets(table);
-        court.scan(table);
+        court.scan(table, None);
         court.queries(table);
+        if court.has_index(table) {
+            court.scan(table, Some(INDEX));
+        }
     }
     let Court {
-        possible, damaged, ..
+        possible,
+        mut damaged,
+        ..
     } = court;
     let Some(state) = possible.first().copied() else {
         panic!("{what}: no state has all that was read");
     };
     for table in tables {
-        if !damaged.contains_key(table) {
-            goes_on(&db, table, what);
+        if !damaged.contains_key(table)
+            && let Err(error) = goes_on(&db, table, what)
+        {
+            // Of trees that no read needs, only a write notices.
+            clear(&error, what);
+            damaged.insert(table.clone(), error);
         }
     }
     if let Err(error) = db.checkpoint_now() {
@@ -180,9 +196,20 @@ impl Court<'_> {
         }
     }
 
-    fn scan(&mut self, table: &str) {
+    fn has_index(&mut self, table: &str) -> bool {
+        match self.db.describe_table(DescribeTableInput::new(table)) {
+            Ok(output) => !output.table.global_secondary_indexes.is_empty(),
+            Err(error) => {
+                self.failed(table, error);
+                false
+            }
+        }
+    }
+
+    fn scan(&mut self, table: &str, index: Option<&str>) {
         let mut found = Vec::new();
         let mut input = ScanInput::new(table);
+        input.index_name = index.map(str::to_owned);
         loop {
             match self.db.scan(input.clone()) {
                 Ok(page) => {
@@ -203,7 +230,12 @@ impl Court<'_> {
                         found.iter().all(|item| items.values().any(|i| i == item))
                     })
             },
-            || format!("a scan of {table} gives {} items", found.len()),
+            || {
+                format!(
+                    "a scan of {table}, index {index:?}, gives {} items",
+                    found.len()
+                )
+            },
         );
     }
 
@@ -240,13 +272,13 @@ fn clear(error: &Error, what: &str) {
     assert!(error.to_string().len() > 15, "{what}: {error}");
 }
 
-fn goes_on(db: &blocking::Database, table: &str, what: &str) {
+fn goes_on(db: &blocking::Database, table: &str, what: &str) -> Result<(), Error> {
     let item = item("goes on", 1, "as if nothing had happened");
-    db.put_item(PutItemInput::new(table, item.clone()))
-        .unwrap_or_else(|error| panic!("{what}: {table} does not go on: {error}"));
+    db.put_item(PutItemInput::new(table, item.clone()))?;
     let key = key_item(&("goes on".into(), 1));
     let got = db.get_item(GetItemInput::new(table, key));
     assert_eq!(got.expect("a get").item, Some(item), "{what}");
+    Ok(())
 }
 
 /// Counts verdicts by their summaries; printed, so that a run shows what it did.

@@ -8,10 +8,12 @@ use sealdb::crypto::kms::{Alias, KeyUsage};
 use sealdb::crypto::testing::ScriptedKms;
 use sealdb::crypto::{KeyRef, Kms};
 use sealdb::model::ops::{
-    BatchWriteItemInput, CreateTableInput, DeleteItemInput, DescribeStreamInput, GetItemInput,
-    GetRecordsInput, GetShardIteratorInput, GlobalSecondaryIndex, ListStreamsInput, PutItemInput,
-    QueryInput, ReturnValue, ScanInput, ShardIteratorType, SseSpecification, StreamSpecification,
-    StreamViewType, Tag, UpdateTimeToLiveInput,
+    AttributeDefinition, BatchWriteItemInput, CreateTableInput, DeleteItemInput,
+    DescribeStreamInput, ExecuteStatementInput, GetItemInput, GetRecordsInput,
+    GetShardIteratorInput, GlobalSecondaryIndex, GlobalSecondaryIndexUpdate, ListStreamsInput,
+    PutItemInput, QueryInput, ReturnValue, ScanInput, ShardIteratorType, SseSpecification,
+    StreamSpecification, StreamViewType, Tag, TransactPut, TransactWriteItemsInput,
+    UpdateItemInput, UpdateTableInput, UpdateTimeToLiveInput,
 };
 use sealdb::model::{AttributeValue, Item, Map, Number, ScalarType};
 use sealdb::{Builder, ErrorCode, Options, blocking};
@@ -24,6 +26,10 @@ const SORT: &str = "canarySortKeyName";
 const ATTRIBUTE: &str = "canaryAttributeName";
 const INDEX: &str = "Canary-Index-Eisvogel";
 const INDEX_KEY: &str = "canaryIndexKeyName";
+const LATER: &str = "Canary-Index-Wiedehopf";
+const LATER_KEY: &str = "canaryLaterKeyName";
+/// Of a transaction. Only its hash is kept, which does not stand in the clear either.
+const TOKEN: &str = "canary-token-Zaunkoenig";
 const EXPIRY: &str = "canaryExpiryName";
 const NESTED: &str = "canaryNestedName";
 /// Distinctive in decimal and in its ordered encoding.
@@ -108,6 +114,11 @@ fn needles() -> Vec<Needle> {
         text("value deleted", "canary-deleted-value"),
         text("value through a batch", "canary-batch-value"),
         text("value through a task", "canary-async-value"),
+        text("value through an update", "canary-update-value"),
+        text("value through a transaction", "canary-transaction-value"),
+        text("value through a statement", "canary-statement-value"),
+        text("second index's name", LATER),
+        text("second index key's name", LATER_KEY),
         number("number as a sort key", NUMBER),
         number("small number as a sort key", &SMALL.to_string()),
     ]
@@ -196,6 +207,7 @@ fn sing(db: &blocking::Database) {
             .unprocessed_items
             .is_empty()
     );
+    update(db);
     let asynchronous = db.asynchronous();
     futures_lite::future::block_on(async {
         asynchronous
@@ -203,6 +215,32 @@ fn sing(db: &blocking::Database) {
             .await
             .unwrap();
     });
+}
+
+/// The ways to write that look at what is there, and an index that is made of what is there.
+fn update(db: &blocking::Database) {
+    let update = UpdateItemInput::new(TABLE, key(56))
+        .update_expression("SET #a = :v, #l = :l")
+        .name("#a", ATTRIBUTE)
+        .name("#l", LATER_KEY)
+        .value(":v", "canary-update-value")
+        .value(":l", "later");
+    db.update_item(update).unwrap();
+    let put = TransactPut::new(TABLE, item(57, "canary-transaction-value"));
+    let transaction = TransactWriteItemsInput::new()
+        .action(put)
+        .client_request_token(TOKEN);
+    db.transact_write_items(transaction).unwrap();
+    let insert = format!(
+        "INSERT INTO \"{TABLE}\" VALUE {{'{PARTITION}': ?, '{SORT}': 58, '{ATTRIBUTE}': 'canary-statement-value'}}"
+    );
+    let insert = ExecuteStatementInput::new(insert).parameter("canary-partition-value-0");
+    db.execute_statement(insert).unwrap();
+    let later = GlobalSecondaryIndex::new(LATER, &[LATER_KEY], &[]);
+    let alter = UpdateTableInput::new(TABLE)
+        .attribute_definitions(vec![AttributeDefinition::new(LATER_KEY, ScalarType::S)])
+        .index_update(GlobalSecondaryIndexUpdate::Create(later));
+    db.update_table(alter).unwrap();
 }
 
 /// Reads as well: what is read must not leave a trace either.
@@ -216,10 +254,10 @@ fn listen(db: &blocking::Database) {
     let query =
         QueryInput::new(TABLE, format!("{PARTITION} = :p")).value(":p", "canary-partition-value-0");
     assert!(db.query(query).unwrap().count > 0);
-    assert_eq!(db.scan(ScanInput::new(TABLE)).unwrap().count, 43);
+    assert_eq!(db.scan(ScanInput::new(TABLE)).unwrap().count, 46);
     let by_index = ScanInput::new(TABLE).index_name(INDEX);
-    assert_eq!(db.scan(by_index).unwrap().count, 43);
-    assert!(records(db) >= 46, "a record of every change");
+    assert_eq!(db.scan(by_index).unwrap().count, 44);
+    assert!(records(db) >= 49, "a record of every change");
     // Errors name what was asked for: to the caller, not to a file.
     let error = db
         .put_item(PutItemInput::new(TABLE, Item::from([(PARTITION, 1)])))
@@ -305,7 +343,8 @@ fn live(home: &Home, plain: bool, mut look: impl FnMut(&str, &Files)) {
 #[test]
 fn nothing_that_was_written_can_be_read_in_any_file() {
     let home = Home::new();
-    let needles = needles();
+    let mut needles = needles();
+    needles.push(text("transaction's token", TOKEN));
     live(&home, false, |stage, files| {
         assert!(files.0.len() >= 5, "{stage}: {:?}", files.0.keys());
         for needle in &needles {
@@ -333,6 +372,8 @@ fn the_same_search_finds_everything_under_the_null_sealer() {
             assert!(!found.is_empty(), "{stage}: {}", needle.what);
             where_found.extend(found.iter().map(|file| (needle.what, (*file).to_owned())));
         }
+        let token = files.holding(TOKEN.as_bytes());
+        assert_eq!(token, [""; 0], "{stage}: of a token a hash is kept");
     });
     let found = |what: &str, file: &str| {
         where_found
@@ -351,6 +392,8 @@ fn the_same_search_finds_everything_under_the_null_sealer() {
         "partition key's name",
         "index name",
         "index key's value",
+        "second index's name",
+        "second index key's name",
         "expiry attribute's name",
         "tag",
         "string",

@@ -7,3 +7,4 @@ mod deletion;
 mod remains;
 mod stream_pages;
 mod tamper;
+mod trees;

@@ -8,21 +8,25 @@ use std::sync::OnceLock;
 
 use sealdb::crypto::{BlockHead, BlockKind};
 use sealdb::model::ScalarType;
-use sealdb::model::ops::{BatchWriteItemInput, CreateTableInput};
+use sealdb::model::ops::{
+    BatchWriteItemInput, CreateTableInput, GlobalSecondaryIndex, UpdateTimeToLiveInput,
+};
 use sealdb::{Error, Options};
 use sealdb_tests::disk::{Files, Home, UNIT, small};
-use sealdb_tests::judge::{State, Tally, Verdict, item, judge, lay_out};
+use sealdb_tests::judge::{EXPIRES, INDEX, State, Tally, Verdict, item, judge, lay_out};
 
 const TABLES: [&str; 3] = ["left", "right", "third"];
+/// Has an index and a tree of expiry times.
+pub(crate) const INDEXED: &str = "left";
 
 /// A database at three moments.
-struct Victim {
+pub(crate) struct Victim {
     /// What opens all of them.
     keys: Keys,
     /// Closed in good order.
     older: Files,
     /// Opened again, all items of `left` and `right` replaced, closed in good order.
-    newer: Files,
+    pub(crate) newer: Files,
     newer_state: State,
     /// Opened again, and killed after writes that no checkpoint holds.
     killed: Files,
@@ -66,10 +70,17 @@ fn build(home: &Home, data: &std::path::Path) -> (Files, State) {
     let db = home.builder_at(data).open_sync().unwrap();
     let mut state = State::default();
     for table in TABLES {
-        let input = CreateTableInput::new(table)
+        let mut input = CreateTableInput::new(table)
             .partition_key("pk", ScalarType::S)
             .sort_key("sk", ScalarType::N);
+        if table == INDEXED {
+            input = input.global_index(GlobalSecondaryIndex::new(INDEX, &["sk"], &["pk"]));
+        }
         db.create_table(input).unwrap();
+        if table == INDEXED {
+            db.update_time_to_live(UpdateTimeToLiveInput::new(table, EXPIRES, true))
+                .unwrap();
+        }
         let items = if table == "third" { 5 } else { 60 };
         for n in 0..items {
             state.put(&db, table, &format!("p{}", n % 3), n, &payload("one", n));
@@ -149,15 +160,15 @@ fn victim() -> &'static Victim {
 }
 
 /// A place where changed copies are opened, one after the other.
-struct Trial {
-    home: Home,
-    data: std::path::PathBuf,
-    victim: &'static Victim,
+pub(crate) struct Trial {
+    pub(crate) home: Home,
+    pub(crate) data: std::path::PathBuf,
+    pub(crate) victim: &'static Victim,
     tally: Tally,
 }
 
 impl Trial {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let victim = victim();
         let home = victim.keys.home();
         Trial {
@@ -176,7 +187,7 @@ impl Trial {
         verdict
     }
 
-    fn newer(&mut self, files: &Files, what: &str) -> Verdict {
+    pub(crate) fn newer(&mut self, files: &Files, what: &str) -> Verdict {
         self.judge(files, std::slice::from_ref(&self.victim.newer_state), what)
     }
 
@@ -185,7 +196,7 @@ impl Trial {
     }
 
     /// Shows what happened (with `--nocapture`).
-    fn report(&self, name: &str) {
+    pub(crate) fn report(&self, name: &str) {
         #[allow(clippy::print_stdout)]
         for (summary, count) in &self.tally.0 {
             println!("{name}: {count} {summary}");
@@ -203,7 +214,7 @@ fn blocks(files: &Files) -> Vec<(usize, BlockKind)> {
 }
 
 /// The first units of blocks of `newer` that are in use: those of which a flipped bit is noticed.
-fn live(kind: BlockKind) -> Vec<usize> {
+pub(crate) fn live(kind: BlockKind) -> Vec<usize> {
     static LIVE: OnceLock<Vec<(usize, BlockKind)>> = OnceLock::new();
     let live = LIVE.get_or_init(|| {
         let mut trial = Trial::new();
@@ -228,11 +239,11 @@ fn live(kind: BlockKind) -> Vec<usize> {
         .collect()
 }
 
-fn unit(files: &Files, unit: usize, units: usize) -> Vec<u8> {
+pub(crate) fn unit(files: &Files, unit: usize, units: usize) -> Vec<u8> {
     files.0["pages.seal"][unit * UNIT..(unit + units) * UNIT].to_vec()
 }
 
-fn place(files: &mut Files, unit: usize, bytes: &[u8]) {
+pub(crate) fn place(files: &mut Files, unit: usize, bytes: &[u8]) {
     files.file("pages.seal")[unit * UNIT..unit * UNIT + bytes.len()].copy_from_slice(bytes);
 }
 
