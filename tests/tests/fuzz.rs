@@ -115,6 +115,9 @@ fn requests() -> Vec<Vec<u8>> {
         format!(r#"{{"RequestItems": {{"abc": [{{"PutRequest": {{"Item": {item}}}}}]}}}}"#),
         format!(r#"{{"TransactItems": [{{"Put": {{"TableName": "abc", "Item": {item}}}}}]}}"#),
         r#"{"TableName": "abc", "KeySchema": [{"AttributeName": "a", "KeyType": "HASH"}], "AttributeDefinitions": []}"#.to_owned(),
+        r#"{"TableName": "abc", "GlobalSecondaryIndexUpdates": [{"Create": {"IndexName": "iii", "KeySchema": [], "Projection": {}}}]}"#.to_owned(),
+        r#"{"TableName": "abc", "TimeToLiveSpecification": {"AttributeName": "a", "Enabled": true}, "Tags": [{"Key": "k", "Value": "v"}]}"#.to_owned(),
+        r#"{"Statements": [{"Statement": "SELECT * FROM abc", "Parameters": [{"S": "a"}]}], "ReturnConsumedCapacity": "TOTAL"}"#.to_owned(),
         r##"{"TableName": "abc", "Limit": 1.5e3, "ScanIndexForward": false, "ExpressionAttributeNames": {"#a": "b"}}"##.to_owned(),
     ]
     .map(String::into_bytes)

@@ -189,7 +189,9 @@ pub fn fuzz_json_request(body: &[u8]) {
     one::<ops::TagResourceInput>(body);
     one::<ops::UntagResourceInput>(body);
     one::<ops::PutItemInput>(body);
+    one::<ops::DeleteItemInput>(body);
     one::<ops::QueryInput>(body);
+    one::<ops::ScanInput>(body);
     one::<ops::UpdateItemInput>(body);
     one::<ops::BatchWriteItemInput>(body);
     one::<ops::BatchGetItemInput>(body);

@@ -11,6 +11,7 @@ mod bad_values;
 mod canary;
 mod conditions;
 mod doors;
+mod expiry;
 mod hostile_bytes;
 mod kill;
 mod operations;

@@ -54,14 +54,16 @@ async fn services_methods_and_messages_are_told() {
     }
     // Every name of the service leads to a file that defines it, and its imports can be asked for.
     let mut files = BTreeSet::new();
-    for symbol in [
+    let methods = OPERATIONS.map(|operation| format!("sealdb.v1.SealDb.{operation}"));
+    let others = [
         "sealdb.v1.SealDb",
-        "sealdb.v1.SealDb.PutItem",
         "sealdb.v1.PutItemRequest",
+        "sealdb.v1.TransactWriteItemsRequest",
         "sealdb.v1.AttributeValue",
         "grpc.health.v1.Health",
-    ] {
-        let question = MessageRequest::FileContainingSymbol(symbol.to_owned());
+    ];
+    for symbol in methods.into_iter().chain(others.map(str::to_owned)) {
+        let question = MessageRequest::FileContainingSymbol(symbol.clone());
         let MessageResponse::FileDescriptorResponse(found) = ask(&raw, question).await.unwrap()
         else {
             panic!("no file for {symbol}");
@@ -202,5 +204,28 @@ async fn the_printed_lines_work_with_grpcurl_where_it_is_installed() {
         got.contains("BIRK") && got.contains("runways") && got.contains("\"3\""),
         "{got}"
     );
-    assert_eq!(home.sealdb(&["scan", "airports", "--count"]).ok(), "1\n");
+    let names = r#""key": {"names": ["icao"], "values": [{"s": "BIRK"}]}"#;
+    let one = r#""expression_attribute_values": {"names": [":n"], "values": [{"n": "1"}]}"#;
+    let update = format!(
+        r#"{{"table_name": "airports", {names}, "update_expression": "SET runways = runways + :n", {one},
+            "return_values": "RETURN_VALUE_UPDATED_NEW"}}"#
+    );
+    let updated = call("/UpdateItem", &update);
+    assert!(updated.contains("\"4\""), "{updated}");
+    let put = r#"{"put": {"table_name": "airports", "item": {"names": ["icao"], "values": [{"s": "BIKF"}]}}}"#;
+    let check = format!(
+        r#"{{"condition_check": {{"table_name": "airports", {names}, "condition_expression": "runways > :n", {one}}}}}"#
+    );
+    call(
+        "/TransactWriteItems",
+        &format!(r#"{{"transact_items": [{put}, {check}]}}"#),
+    );
+    let keys = r#"{"names": ["icao"], "values": [{"s": "BIKF"}]}, {"names": ["icao"], "values": [{"s": "none"}]}"#;
+    let batch = format!(r#"{{"request_items": {{"airports": {{"keys": [{keys}]}}}}}}"#);
+    let found = call("/BatchGetItem", &batch);
+    assert!(found.contains("BIKF") && !found.contains("none"), "{found}");
+    let query = r#"{"table_name": "airports", "key_condition_expression": "icao = :i",
+        "expression_attribute_values": {"names": [":i"], "values": [{"s": "BIRK"}]}}"#;
+    assert!(call("/Query", query).contains("\"count\": 1"));
+    assert_eq!(home.sealdb(&["scan", "airports", "--count"]).ok(), "2\n");
 }
