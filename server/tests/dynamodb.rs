@@ -218,7 +218,9 @@ async fn indexes_are_made_described_and_read() {
             "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "city", "KeyType": "RANGE"}]}],
         "GlobalSecondaryIndexes": [{"IndexName": "by-city", "KeySchema": [{"AttributeName": "city", "KeyType": "HASH"}],
             "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x"]}}]});
-    http.ok("CreateTable", &table.to_string()).await;
+    let made = http.ok("CreateTable", &table.to_string()).await;
+    let made = &made["TableDescription"]["GlobalSecondaryIndexes"][0];
+    assert_eq!(made["IndexStatus"], "CREATING");
     let described = &http
         .ok("DescribeTable", r#"{"TableName": "airports"}"#)
         .await["Table"];

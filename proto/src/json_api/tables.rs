@@ -4,7 +4,7 @@ use sealdb_model::ops::{
     AttributeDefinition, BillingMode, BillingModeSummary, CreateTableInput, CreateTableOutput,
     DeleteTableInput, DeleteTableOutput, DescribeTableInput, DescribeTableOutput, KeySchemaElement,
     KeyType, ListTablesInput, ListTablesOutput, SseDescription, SseSpecification, SseType,
-    TableClass, TableDescription, table_arn,
+    TableClass, TableDescription, TableStatus, table_arn,
 };
 use sealdb_model::{ScalarType, ValidationError};
 
@@ -191,20 +191,19 @@ impl Request for ListTablesInput {
 
 impl Response for CreateTableOutput {
     fn write(&self, object: &mut Object<'_>) {
-        changing(&self.table_description, "CREATING", object);
+        changing(&self.table_description, TableStatus::Creating, object);
     }
 }
 
 impl Response for DeleteTableOutput {
     fn write(&self, object: &mut Object<'_>) {
-        changing(&self.table_description, "DELETING", object);
+        changing(&self.table_description, TableStatus::Deleting, object);
     }
 }
 
 impl Response for DescribeTableOutput {
     fn write(&self, object: &mut Object<'_>) {
-        let status = self.table.table_status.name();
-        object.object("Table", |object| description(&self.table, status, object));
+        object.object("Table", |object| description(&self.table, object));
     }
 }
 
@@ -220,13 +219,14 @@ impl Response for ListTablesOutput {
 }
 
 /// A table that the request changes. The service always answers before it has done so; here it may be done already.
-pub(super) fn changing(table: &TableDescription, status: &str, object: &mut Object<'_>) {
-    object.object("TableDescription", |object| {
-        description(table, status, object);
-    });
+pub(super) fn changing(table: &TableDescription, status: TableStatus, object: &mut Object<'_>) {
+    let mut table = table.clone();
+    table.set_status(status);
+    object.object("TableDescription", |object| description(&table, object));
 }
 
-fn description(table: &TableDescription, status: &str, out: &mut Object<'_>) {
+fn description(table: &TableDescription, out: &mut Object<'_>) {
+    let status = table.table_status.name();
     out.list(
         "AttributeDefinitions",
         &table.attribute_definitions,

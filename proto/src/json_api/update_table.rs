@@ -2,7 +2,7 @@
 
 use sealdb_model::ValidationError;
 use sealdb_model::ops::{
-    BillingMode, GlobalSecondaryIndexUpdate, TableClass, UpdateGlobalSecondaryIndex,
+    BillingMode, GlobalSecondaryIndexUpdate, TableClass, TableStatus, UpdateGlobalSecondaryIndex,
     UpdateTableInput, UpdateTableOutput,
 };
 
@@ -111,7 +111,7 @@ fn index_units(mut fields: Fields) -> UpdateGlobalSecondaryIndex {
 
 impl Response for UpdateTableOutput {
     fn write(&self, object: &mut Object<'_>) {
-        changing(&self.table_description, "UPDATING", object);
+        changing(&self.table_description, TableStatus::Updating, object);
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) async fn delete_table(
         Via::Blocking => core.delete_table_blocking(&name)?,
     };
     let mut description = describe(core, &table);
-    description.table_status = TableStatus::Deleting;
+    description.set_status(TableStatus::Deleting);
     Ok(DeleteTableOutput::new(description))
 }
 
@@ -102,7 +102,6 @@ pub(super) fn describe(core: &Core, table: &Table) -> TableDescription {
     let (definition, schema, counters) =
         (table.definition(), table.table_schema(), table.counters());
     let mut description = TableDescription::new(table.name.as_str(), table.id.to_string(), &schema);
-    description.table_status = status(table, &definition, core.shared().clock.wall_ms());
     description.creation_date_time = table.created_ms;
     description.item_count = counters.item_count;
     description.table_size_bytes = counters.size_bytes;
@@ -142,6 +141,7 @@ pub(super) fn describe(core: &Core, table: &Table) -> TableDescription {
             index.backfilling = Some(true);
         }
     }
+    description.set_status(status(table, &definition, core.shared().clock.wall_ms()));
     description.sse_description = Some(SseDescription::new(
         table.record.lock().record.key.key_id.as_str(),
     ));

@@ -38,6 +38,7 @@ fn client(program: &Path, server: &Server, address: &str, home: &Home, args: &[&
         )
         .env("AWS_CA_BUNDLE", home.run_dir().join("tls.crt"))
         .env("AWS_PAGER", "")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(home.path());
     run_within(command, "", PATIENCE)
 }

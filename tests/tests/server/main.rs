@@ -20,5 +20,6 @@ mod reflection;
 mod settings;
 mod shutdown;
 mod starts;
+mod statements;
 mod transactions;
 mod wire;

@@ -11,7 +11,7 @@ use sealdb_proto::v1::{
 use sealdb_tests::raw::Raw;
 use sealdb_tests::server::{Home, Server};
 
-pub(super) const OPERATIONS: [&str; 22] = [
+pub(super) const OPERATIONS: [&str; 29] = [
     "CreateTable",
     "DescribeTable",
     "ListTables",
@@ -30,10 +30,17 @@ pub(super) const OPERATIONS: [&str; 22] = [
     "BatchGetItem",
     "TransactWriteItems",
     "TransactGetItems",
+    "ExecuteStatement",
+    "BatchExecuteStatement",
+    "ExecuteTransaction",
     "Query",
     "QueryStream",
     "Scan",
     "ScanStream",
+    "ListStreams",
+    "DescribeStream",
+    "GetShardIterator",
+    "GetRecords",
 ];
 
 pub(super) fn value(value: Value) -> AttributeValue {

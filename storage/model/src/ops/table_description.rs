@@ -2,7 +2,7 @@
 
 use crate::index::IndexKind;
 use crate::ops::{
-    AttributeDefinition, GlobalSecondaryIndexDescription, KeySchemaElement, KeyType,
+    AttributeDefinition, GlobalSecondaryIndexDescription, IndexStatus, KeySchemaElement, KeyType,
     LocalSecondaryIndexDescription, OnDemandThroughput, ProvisionedThroughput, SseType,
     StreamSpecification, Throughput, WarmThroughput, wire_enum,
 };
@@ -147,6 +147,19 @@ pub struct TableDescription {
 }
 
 impl TableDescription {
+    /// Tells its state. While it is being created or deleted, so are its global indexes.
+    pub fn set_status(&mut self, status: TableStatus) {
+        self.table_status = status;
+        let of_indexes = match status {
+            TableStatus::Creating => IndexStatus::Creating,
+            TableStatus::Deleting => IndexStatus::Deleting,
+            _ => return,
+        };
+        for index in &mut self.global_secondary_indexes {
+            index.index_status = of_indexes;
+        }
+    }
+
     /// Tells how it is billed, and what it and the global indexes of its schema are to be able to take.
     pub fn set_throughput(
         &mut self,
