@@ -487,11 +487,7 @@ impl Shared {
                 };
                 // Crash here, or in the middle: the root before is in use, and everything that it needs is untouched.
                 self.install_root(&mut root, body)?;
-                Ok(self
-                    .log
-                    .lock()
-                    .segments
-                    .installed(snapshot.sequence, &listed))
+                Ok(self.log.lock().segments.installed(&listed))
             });
         match installed {
             Ok(over) => {

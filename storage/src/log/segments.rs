@@ -106,17 +106,18 @@ impl Segments {
         at < self.current && segment.last <= sequence
     }
 
-    /// The root that [`Segments::listed`] was asked for is durable: everything in it is announced, and what is over comes out.
-    pub(crate) fn installed(
-        &mut self,
-        sequence: u64,
-        listed: &[SegmentEntry],
-    ) -> Vec<SegmentEntry> {
+    /// A checkpoint's root that lists these is durable: everything in it is announced, and what it does not need comes out. What
+    /// has become over since the list was made stays: the root begins to read there.
+    pub(crate) fn installed(&mut self, listed: &[SegmentEntry]) -> Vec<SegmentEntry> {
+        let needed = |segment: &Segment| {
+            let of_it = |entry: &&SegmentEntry| entry.id == segment.entry.id;
+            listed.iter().find(of_it).is_some_and(|entry| !entry.retiring)
+        };
         let mut over = std::mem::take(&mut self.retiring);
         let mut kept = Vec::with_capacity(self.list.len());
         let mut current = 0;
         for (at, segment) in self.list.iter().enumerate() {
-            if self.is_over(at, segment, sequence) {
+            if !needed(segment) {
                 over.push(SegmentEntry {
                     retiring: true,
                     ..segment.entry
@@ -205,7 +206,7 @@ mod tests {
                 .collect::<Vec<_>>(),
             [(1, true), (2, false), (3, false)]
         );
-        let over = segments.installed(15, &listed);
+        let over = segments.installed(&listed);
         assert_eq!(over.iter().map(|e| e.no.0).collect::<Vec<_>>(), [1]);
         assert!(!segments.holds(10), "segment 2 begins at 11");
 
@@ -217,7 +218,7 @@ mod tests {
             [3, 1],
             "the current one stays"
         );
-        let over = segments.installed(25, &listed);
+        let over = segments.installed(&listed);
         assert_eq!(over.iter().map(|e| e.no.0).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(segments.current().unwrap().entry.no, SegmentNo(3));
     }
@@ -231,9 +232,23 @@ mod tests {
         });
         assert!(!segments.has_next(4096) && segments.has_spare());
         let listed = segments.listed(0, 1);
-        segments.installed(0, &listed);
+        segments.installed(&listed);
         assert!(segments.has_next(4096) && !segments.has_next(2 << 20));
         assert!(segments.advance(4096));
+        assert_eq!(segments.current().unwrap().entry.no, SegmentNo(2));
+    }
+
+    #[test]
+    fn a_segment_that_the_root_begins_in_stays_though_the_log_goes_on_while_the_root_is_written() {
+        let list = vec![segment(1, 1, 15, false), segment(2, 0, 0, false)];
+        let mut segments = Segments::new(list, vec![]);
+        segments.current = 0;
+        let listed = segments.listed(15, 15);
+        assert!(segments.advance(4096));
+        assert_eq!(segments.installed(&listed), []);
+        assert_eq!(segments.current().unwrap().entry.no, SegmentNo(2));
+        let listed = segments.listed(15, 15);
+        assert_eq!(segments.installed(&listed)[0].no, SegmentNo(1));
         assert_eq!(segments.current().unwrap().entry.no, SegmentNo(2));
     }
 

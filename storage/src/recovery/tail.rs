@@ -116,7 +116,7 @@ impl Shared {
         body.segments.clone_from(&listed);
         body.remains = true;
         self.install_root(&mut root, body.clone())?;
-        let over = self.log.lock().segments.installed(body.sequence, &listed);
+        let over = self.log.lock().segments.installed(&listed);
         for entry in over {
             self.engine
                 .log_release(entry.no, entry.secrets)
