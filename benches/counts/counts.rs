@@ -25,7 +25,7 @@ use sealdb_crypto::{
 
 /// As in the programs.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const GETS: u64 = 1_000;
 const QUERIES: u64 = 100;

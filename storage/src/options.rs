@@ -43,7 +43,8 @@ pub enum Background {
 /// Settings of an open database. All sizes in bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Memory for pages, decrypted, clean and dirty together. Default 128 MiB; at least 64 KiB.
+    /// Memory for pages, decrypted, clean and dirty together. An eighth is set aside for what an allocator loses around them, so that
+    /// a process stays near this with any amount of data. Default 128 MiB; at least 64 KiB.
     pub cache_bytes: usize,
     /// A checkpoint starts when dirty pages reach this share of `cache_bytes`. Default 1/8.
     pub dirty_checkpoint: f64,
@@ -122,6 +123,11 @@ fn share(budget: usize, part: f64) -> usize {
 }
 
 impl Options {
+    /// What the pages themselves may take.
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.cache_bytes - self.cache_bytes / 8
+    }
+
     pub(crate) fn dirty_checkpoint_bytes(&self) -> usize {
         share(self.cache_bytes, self.dirty_checkpoint)
     }

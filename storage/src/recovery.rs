@@ -99,7 +99,7 @@ struct Recovery<'p> {
 }
 
 fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>, Error> {
-    let cache = PageCache::new(parts.options.cache_bytes);
+    let cache = PageCache::new(parts.options.page_bytes());
     let chosen = choose_root(&mut parts, &cache, roots)?;
     let (head, body, sealers) = (chosen.head, chosen.body, chosen.sealers);
     let engine = parts.engine.clone();

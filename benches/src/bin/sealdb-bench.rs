@@ -18,7 +18,7 @@ use sealdb_benches::{grpc, html, peers, report, serve};
 
 /// As in `sealdb-server`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Compares a sealed database with a plain one, interleaved in one run, over real files.
 ///

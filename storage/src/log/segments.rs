@@ -111,7 +111,10 @@ impl Segments {
     pub(crate) fn installed(&mut self, listed: &[SegmentEntry]) -> Vec<SegmentEntry> {
         let needed = |segment: &Segment| {
             let of_it = |entry: &&SegmentEntry| entry.id == segment.entry.id;
-            listed.iter().find(of_it).is_some_and(|entry| !entry.retiring)
+            listed
+                .iter()
+                .find(of_it)
+                .is_some_and(|entry| !entry.retiring)
         };
         let mut over = std::mem::take(&mut self.retiring);
         let mut kept = Vec::with_capacity(self.list.len());

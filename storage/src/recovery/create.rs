@@ -47,7 +47,7 @@ pub(super) fn create(parts: Parts, database: DatabaseId) -> Result<Arc<Shared>, 
         let (caller, key) = (Caller::database(), KeyRef::system());
         KeyRecord::create(&*kms, &caller, &key, context, Generation::FIRST, suite)
     })?;
-    let cache = PageCache::new(parts.options.cache_bytes);
+    let cache = PageCache::new(parts.options.page_bytes());
     let sealers = system_sealers(&parts, &cache, database, key);
     let keeper = Keeper::new(&parts.options);
     keeper.insert(TableId::SYSTEM, asked);
