@@ -110,7 +110,7 @@ fn gets() -> Ready<GetItemInput> {
     ready(GETS, |n| GetItemInput::new(TABLE, key(walk(n))))
 }
 
-#[library_benchmark(setup = gets, config = about(6_018_501))]
+#[library_benchmark(setup = gets, config = about(6_586_906))]
 #[bench::a_thousand()]
 fn get(ready: Ready<GetItemInput>) -> blocking::Database {
     for input in ready.inputs {
@@ -128,7 +128,7 @@ fn queries() -> Ready<QueryInput> {
     })
 }
 
-#[library_benchmark(setup = queries, config = about(6_908_204))]
+#[library_benchmark(setup = queries, config = about(7_330_320))]
 #[bench::a_hundred_of_twenty()]
 fn query(ready: Ready<QueryInput>) -> blocking::Database {
     for input in ready.inputs {
@@ -141,7 +141,7 @@ fn puts() -> Ready<PutItemInput> {
     ready(PUTS, |n| PutItemInput::new(TABLE, item(walk(n), n + 1)))
 }
 
-#[library_benchmark(setup = puts, config = about(30_100_896))]
+#[library_benchmark(setup = puts, config = about(33_497_941))]
 #[bench::a_thousand_durable()]
 fn put(ready: Ready<PutItemInput>) -> blocking::Database {
     for input in ready.inputs {
@@ -167,7 +167,7 @@ fn block() -> Block {
     (sealer, block, tag)
 }
 
-#[library_benchmark(setup = block, config = about(2_529_745))]
+#[library_benchmark(setup = block, config = about(2_528_919))]
 #[bench::a_hundred_of_8_kib()]
 fn seal((sealer, mut block, _): Block) -> Vec<u8> {
     for _ in 0..BLOCKS {
@@ -176,7 +176,7 @@ fn seal((sealer, mut block, _): Block) -> Vec<u8> {
     block
 }
 
-#[library_benchmark(setup = block, config = about(2_373_964))]
+#[library_benchmark(setup = block, config = about(2_373_537))]
 #[bench::a_hundred_of_8_kib()]
 fn open((sealer, sealed, tag): Block) -> Vec<u8> {
     let mut block = sealed.clone();
