@@ -1,5 +1,6 @@
 //! The grammar of the command line. What a command does stands in `commands/`, one file each.
 
+mod directories;
 mod stream;
 mod table;
 
@@ -8,6 +9,10 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+pub(crate) use directories::{
+    AuditCommand, ClosedArgs, CopyArgs, CredentialArgs, CredentialCommand, DatabaseArgs,
+    KeyCommand, KeyringArgs, NewRootArgs, RootArgs,
+};
 pub(crate) use stream::{StreamCommand, TailArgs, View};
 pub(crate) use table::{Class, IndexArgs, SettingArgs, TableCommand, TagArgs};
 
@@ -385,141 +390,6 @@ pub(crate) struct ExportArgs {
     pub(crate) plain: bool,
 }
 
-/// Which keyring, and what opens it.
-#[derive(Debug, Args)]
-pub(crate) struct KeyringArgs {
-    /// Directory of the keyring.
-    #[arg(long, env = "SEALDB_KEYRING", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) keyring: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) root: RootArgs,
-}
-
-/// Where the root key comes from. Without any of them: `root.key` in the keyring's directory, if it stands there.
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-pub(crate) struct RootArgs {
-    /// File that holds the root key, owner-only.
-    #[arg(long, env = "SEALDB_ROOT_KEY_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) root_key_file: Option<PathBuf>,
-    /// systemd credential that holds the root key.
-    #[arg(long, env = "SEALDB_ROOT_KEY_CREDENTIAL", value_name = "NAME")]
-    pub(crate) root_key_credential: Option<String>,
-    /// Ask for the passphrase on the terminal.
-    #[arg(long)]
-    pub(crate) passphrase: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyCommand {
-    /// List the keys.
-    List(KeyringArgs),
-    /// Describe one key.
-    Describe {
-        /// Id or alias.
-        key: String,
-        #[command(flatten)]
-        keyring: KeyringArgs,
-    },
-    /// Copy the sealed keyring file. The copy opens with the same root key.
-    Backup {
-        /// The new file; must not exist.
-        #[arg(value_hint = ValueHint::FilePath)]
-        to: PathBuf,
-        #[command(flatten)]
-        keyring: KeyringArgs,
-    },
-    /// Put a backup in place of a keyring that is missing.
-    Restore {
-        /// The backup.
-        #[arg(value_hint = ValueHint::FilePath)]
-        from: PathBuf,
-        #[command(flatten)]
-        keyring: KeyringArgs,
-    },
-    /// Seal the keyring under another root key: a new file, credential or passphrase. Table keys do not change.
-    Reroot {
-        #[command(flatten)]
-        keyring: KeyringArgs,
-        #[command(flatten)]
-        to: NewRootArgs,
-    },
-}
-
-/// The new root key.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct NewRootArgs {
-    /// A file with the new root key; made owner-only if it does not exist.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) new_root_key_file: Option<PathBuf>,
-    /// A systemd credential with the new root key.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) new_root_key_credential: Option<String>,
-    /// Ask for a new passphrase, twice, on the terminal.
-    #[arg(long)]
-    pub(crate) new_passphrase: bool,
-}
-
-/// Which database's directories.
-#[derive(Debug, Args)]
-pub(crate) struct DatabaseArgs {
-    /// Directory of the database.
-    #[arg(long, env = "SEALDB_DATA_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) data_dir: PathBuf,
-    #[command(flatten)]
-    pub(crate) keyring: KeyringArgs,
-}
-
-/// Which server's credentials.
-#[derive(Debug, Args)]
-pub(crate) struct CredentialArgs {
-    #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-    /// Directory of the server's credentials [default: DATA_DIR.run].
-    #[arg(long, env = "SEALDB_RUN_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) run_dir: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CredentialCommand {
-    /// Create an access key. Its secret is shown once.
-    Create {
-        /// A word on who uses it.
-        #[arg(long, default_value = "")]
-        description: String,
-        #[command(flatten)]
-        server: CredentialArgs,
-    },
-    /// List access keys, without secrets.
-    List {
-        #[command(flatten)]
-        server: CredentialArgs,
-    },
-    /// Revoke an access key. A running server refuses it within a second.
-    Revoke {
-        /// The access key id.
-        access_key_id: String,
-        #[command(flatten)]
-        server: CredentialArgs,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Print the newest events, oldest first.
-    Tail {
-        #[command(flatten)]
-        database: DatabaseArgs,
-        /// So many events.
-        #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
-        lines: usize,
-        /// Go on with new events as they come, until interrupted.
-        #[arg(long, short)]
-        follow: bool,
-    },
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
     /// Directory of the database [default: sealdb/dev in $XDG_DATA_HOME or ~/.local/share].
@@ -535,27 +405,6 @@ pub(crate) struct EndpointArgs {
     /// Print the secret too, so that the lines can be pasted as they are.
     #[arg(long)]
     pub(crate) show_secret: bool,
-}
-
-/// A closed database.
-#[derive(Debug, Args)]
-pub(crate) struct ClosedArgs {
-    /// Directory of the database.
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) data_dir: PathBuf,
-    #[command(flatten)]
-    pub(crate) keyring: KeyringArgs,
-}
-
-/// No key is needed: the copy is as sealed as the original.
-#[derive(Debug, Args)]
-pub(crate) struct CopyArgs {
-    /// Directory of the database.
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) data_dir: PathBuf,
-    /// The new directory; must not exist or be empty.
-    #[arg(value_hint = ValueHint::DirPath)]
-    pub(crate) to: PathBuf,
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod execute_transaction;
 mod get_item;
 mod get_records;
 mod get_shard_iterator;
+mod index_description;
 mod index_read;
 mod index_update;
 mod legacy;
@@ -89,6 +90,9 @@ pub use get_records::{
 pub use get_shard_iterator::{
     Begin, GetShardIterator, GetShardIteratorInput, GetShardIteratorOutput, ShardIteratorType,
 };
+pub use index_description::{
+    GlobalSecondaryIndexDescription, IndexStatus, LocalSecondaryIndexDescription,
+};
 pub use index_read::{EntryKey, IndexPlan, backfilling_index, no_such_index};
 pub use index_update::{GlobalSecondaryIndexUpdate, UpdateGlobalSecondaryIndex};
 pub use legacy::{
@@ -102,8 +106,7 @@ pub use query::{Query, QueryInput, QueryOutput, QueryPlan};
 pub use read::Filter;
 pub use scan::{MAX_SEGMENTS, Scan, ScanInput, ScanOutput, ScanSegment};
 pub use secondary_index::{
-    GlobalSecondaryIndex, GlobalSecondaryIndexDescription, IndexStatus, LocalSecondaryIndex,
-    LocalSecondaryIndexDescription, MAX_GLOBAL_INDEXES, MAX_LOCAL_INDEXES, Projection,
+    GlobalSecondaryIndex, LocalSecondaryIndex, MAX_GLOBAL_INDEXES, MAX_LOCAL_INDEXES, Projection,
     ProjectionType,
 };
 pub use shard_iterator::{SHARD_ITERATOR_LIFE_MS, ShardIterator};

@@ -1,4 +1,4 @@
-//! Secondary indexes as requests name them and as DescribeTable tells of them.
+//! Secondary indexes as requests name them.
 
 use std::fmt;
 
@@ -31,20 +31,6 @@ wire_enum! {
         KeysOnly = "KEYS_ONLY",
         /// What is named.
         Include = "INCLUDE",
-    }
-}
-
-wire_enum! {
-    /// The state of an index.
-    IndexStatus {
-        /// Being filled.
-        Creating = "CREATING",
-        /// Its settings are being changed.
-        Updating = "UPDATING",
-        /// Being removed.
-        Deleting = "DELETING",
-        /// In use.
-        Active = "ACTIVE",
     }
 }
 
@@ -83,7 +69,7 @@ impl Projection {
         }
     }
 
-    fn of(projection: &IndexProjection) -> Self {
+    pub(super) fn of(projection: &IndexProjection) -> Self {
         match projection {
             IndexProjection::KeysOnly => Self::new(ProjectionType::KeysOnly),
             IndexProjection::Include(names) => {
@@ -162,8 +148,8 @@ pub struct GlobalSecondaryIndex {
 /// Names stay out of logs.
 macro_rules! index_debug {
     ($($type:ident)*) => {$(
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($type))
                     .field("key_schema", &self.key_schema)
                     .field("projection", &self.projection)
@@ -172,10 +158,9 @@ macro_rules! index_debug {
         }
     )*};
 }
-index_debug! {
-    LocalSecondaryIndex GlobalSecondaryIndex
-    LocalSecondaryIndexDescription GlobalSecondaryIndexDescription
-}
+pub(super) use index_debug;
+
+index_debug! { LocalSecondaryIndex GlobalSecondaryIndex }
 
 fn elements(partition: &[&str], sort: &[&str]) -> Vec<KeySchemaElement> {
     let of = |names: &[&str], role| -> Vec<_> {
@@ -481,123 +466,6 @@ fn too_many(index: &IndexName) -> ValidationError {
         "Index KeySchema must consist of at most {MAX_INDEX_KEY_ATTRIBUTES} HASH elements followed by at most \
          {MAX_INDEX_KEY_ATTRIBUTES} RANGE elements for index: {index}"
     ))
-}
-
-/// A local index, described.
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq)]
-pub struct LocalSecondaryIndexDescription {
-    /// Its name.
-    pub index_name: String,
-    /// Its key.
-    pub key_schema: Vec<KeySchemaElement>,
-    /// What it holds.
-    pub projection: Projection,
-    /// AWS's size of what it holds.
-    pub index_size_bytes: u64,
-    /// Count of its items.
-    pub item_count: u64,
-}
-
-/// A global index, described.
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq)]
-pub struct GlobalSecondaryIndexDescription {
-    /// Its name.
-    pub index_name: String,
-    /// Its key.
-    pub key_schema: Vec<KeySchemaElement>,
-    /// What it holds.
-    pub projection: Projection,
-    /// Its state.
-    pub index_status: IndexStatus,
-    /// Whether it is being filled from the table. Absent once that is over, and for the indexes of CreateTable.
-    pub backfilling: Option<bool>,
-    /// Capacity units; zeros for PAY_PER_REQUEST.
-    pub provisioned_throughput: ProvisionedThroughput,
-    /// The most on demand, if there is a limit.
-    pub on_demand_throughput: Option<OnDemandThroughput>,
-    /// What is ready.
-    pub warm_throughput: Option<WarmThroughput>,
-    /// AWS's size of what it holds.
-    pub index_size_bytes: u64,
-    /// Count of its items.
-    pub item_count: u64,
-}
-
-impl LocalSecondaryIndexDescription {
-    /// An empty index of this schema.
-    pub fn of(index: &IndexSchema) -> Self {
-        Self::new(
-            index.name.as_str(),
-            key_elements(&index.key),
-            Projection::of(&index.projection),
-        )
-    }
-
-    /// An empty index.
-    pub fn new(
-        index_name: impl Into<String>,
-        key_schema: Vec<KeySchemaElement>,
-        projection: Projection,
-    ) -> Self {
-        Self {
-            index_name: index_name.into(),
-            key_schema,
-            projection,
-            index_size_bytes: 0,
-            item_count: 0,
-        }
-    }
-}
-
-impl GlobalSecondaryIndexDescription {
-    /// An empty, active index of this schema.
-    pub fn of(index: &IndexSchema) -> Self {
-        Self {
-            provisioned_throughput: index.throughput.provisioned,
-            on_demand_throughput: index.throughput.told_on_demand(),
-            ..Self::new(
-                index.name.as_str(),
-                key_elements(&index.key),
-                Projection::of(&index.projection),
-            )
-        }
-    }
-
-    /// An empty, active index.
-    pub fn new(
-        index_name: impl Into<String>,
-        key_schema: Vec<KeySchemaElement>,
-        projection: Projection,
-    ) -> Self {
-        Self {
-            index_name: index_name.into(),
-            key_schema,
-            projection,
-            index_status: IndexStatus::Active,
-            backfilling: None,
-            provisioned_throughput: ProvisionedThroughput::default(),
-            on_demand_throughput: None,
-            warm_throughput: None,
-            index_size_bytes: 0,
-            item_count: 0,
-        }
-    }
-}
-
-fn key_elements(key: &IndexKey) -> Vec<KeySchemaElement> {
-    let names = |attributes: &'_ [crate::schema::KeyAttribute], role| -> Vec<_> {
-        let element = |attribute: &crate::schema::KeyAttribute| {
-            KeySchemaElement::new(attribute.name.as_str(), role)
-        };
-        attributes.iter().map(element).collect()
-    };
-    [
-        names(&key.partition, KeyType::Hash),
-        names(&key.sort, KeyType::Range),
-    ]
-    .concat()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::ops::{AttributeDefinition, CreateTableInput, TableDescription};
+use crate::ops::{AttributeDefinition, CreateTableInput, IndexStatus, TableDescription};
 use crate::schema::ScalarType;
 
 /// A table by `pk` and `sk`, with further definitions of attributes.
