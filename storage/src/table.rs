@@ -14,7 +14,10 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use sealdb_crypto::{DatabaseId, Purpose, Scope, Sealer, Sealing, TableId, TableKey, TreeId};
 use sealdb_engine::{Engine, SpaceId};
-use sealdb_model::{IndexName, IndexSchema, Item, KeySchema, TableName, TableSchema};
+use sealdb_model::expr::UpdateExpression;
+use sealdb_model::{
+    IndexName, IndexSchema, Item, KeySchema, TableName, TableSchema, ValidationError,
+};
 
 use crate::catalog::definition::Definition;
 use crate::catalog::record::{TableRecord, TreeState};
@@ -436,11 +439,35 @@ impl Table {
     /// # Errors
     /// [`Error::Validation`].
     pub(crate) fn check_index_keys(&self, item: &Item) -> Result<(), Error> {
+        self.each_index(|index| index.check_item(item))
+    }
+
+    /// Checks what an update certainly makes of the keys of indexes.
+    ///
+    /// # Errors
+    /// [`Error::Validation`].
+    pub(crate) fn check_update(&self, update: &UpdateExpression) -> Result<(), Error> {
+        self.each_index(|index| index.check_update(update))
+    }
+
+    /// Checks what an update made of the keys of indexes.
+    ///
+    /// # Errors
+    /// [`Error::Validation`].
+    pub(crate) fn check_updated(
+        &self,
+        update: &UpdateExpression,
+        item: &Item,
+    ) -> Result<(), Error> {
+        self.each_index(|index| index.check_updated(update, item))
+    }
+
+    fn each_index(
+        &self,
+        check: impl FnMut(&IndexSchema) -> Result<(), ValidationError>,
+    ) -> Result<(), Error> {
         match &**self.view.load() {
-            View::Open(open) => {
-                let mut indexes = open.trees.indexes();
-                Ok(indexes.try_for_each(|index| index.check_item(item))?)
-            }
+            View::Open(open) => Ok(open.trees.indexes().try_for_each(check)?),
             // Whoever writes is told soon enough.
             View::Closed(_) => Ok(()),
         }

@@ -4,8 +4,9 @@
 
 use sealdb::blocking::Database;
 use sealdb::model::ops::{
-    CreateTableInput, DescribeTableInput, GlobalSecondaryIndex, LocalSecondaryIndex, Projection,
-    ProjectionType, PutItemInput, QueryInput, QueryOutput, ScanInput, Select,
+    BatchWriteItemInput, CreateTableInput, DescribeTableInput, GlobalSecondaryIndex,
+    LocalSecondaryIndex, Projection, ProjectionType, PutItemInput, QueryInput, QueryOutput,
+    ReturnItemCollectionMetrics, ScanInput, Select, UpdateItemInput,
 };
 use sealdb::model::{AttributeValue, Item, Map, ScalarType};
 use sealdb::{Database as Async, RootKeySource};
@@ -225,6 +226,64 @@ fn reads_by_an_index_are_refused_as_aws_does() {
         db.scan(scan).unwrap_err().to_string(),
         "Consistent reads are not supported on global secondary indexes"
     );
+}
+
+#[test]
+fn an_update_of_an_index_key_that_could_never_be_one_is_refused() {
+    let World { db, _dir } = world();
+    iceland(&db);
+    let update = |expression: &str, value: AttributeValue| {
+        let key = Map::from([("country", "IS"), ("code", "BIRK")]);
+        let input = UpdateItemInput::new("airports", key)
+            .update_expression(expression)
+            .value(":v", value);
+        db.update_item(input)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    let unsupported =
+        "The update expression attempted to update the secondary index key to unsupported type";
+    for (expression, value, expected) in [
+        ("SET height = :v", AttributeValue::from("x"), unsupported),
+        // As the item shows only.
+        (
+            "SET height = if_not_exists(note, :v)",
+            1.into(),
+            unsupported,
+        ),
+        (
+            "SET city = :v",
+            "".into(),
+            "One or more parameter values are not valid. The update expression attempted to update a secondary index key \
+             to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value.",
+        ),
+        (
+            "SET city = :v",
+            "x".repeat(1025).into(),
+            "The update expression attempted to update the secondary index key beyond allowed size limits",
+        ),
+    ] {
+        assert_eq!(update(expression, value), Err(expected.to_owned()));
+    }
+    assert_eq!(update("SET height = :v", 49.into()), Ok(()));
+}
+
+#[test]
+fn writes_tell_the_sizes_of_item_collections_where_there_are_local_indexes() {
+    let World { db, _dir } = world();
+    let size = ReturnItemCollectionMetrics::Size;
+    let put = PutItemInput::new("airports", airport("IS", "BIRK", 48));
+    let asked = put.clone().return_item_collection_metrics(size);
+    let metrics = db.put_item(asked).unwrap().item_collection_metrics.unwrap();
+    assert_eq!(metrics.item_collection_key, Map::from([("country", "IS")]));
+    assert_eq!(metrics.size_estimate_range_gb, [0, 1]);
+    assert!(db.put_item(put).unwrap().item_collection_metrics.is_none());
+    let batch = BatchWriteItemInput::new()
+        .put("airports", airport("IS", "BIRK", 48))
+        .put("airports", airport("NO", "ENGM", 681))
+        .return_item_collection_metrics(size);
+    let output = db.batch_write_item(batch).unwrap();
+    assert_eq!(output.item_collection_metrics["airports"].len(), 2);
 }
 
 #[test]

@@ -9,9 +9,10 @@ use std::time::Duration;
 use sealdb::blocking::Database;
 use sealdb::crypto::ManualClock;
 use sealdb::model::ops::{
-    BatchGetItemInput, CancellationCode, ConditionCheck, CreateTableInput, GetItemInput,
-    PutItemInput, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactDelete,
-    TransactGet, TransactGetItemsInput, TransactPut, TransactUpdate, TransactWriteItemsInput,
+    BatchGetItemInput, BatchWriteItemInput, CancellationCode, ConditionCheck, CreateTableInput,
+    GetItemInput, PutItemInput, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    TransactDelete, TransactGet, TransactGetItemsInput, TransactPut, TransactUpdate,
+    TransactWriteItemsInput,
 };
 use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::{Error, ErrorCode, RootKeySource};
@@ -294,4 +295,67 @@ fn transactions_consume_twice() {
         })
         .collect();
     assert_eq!(units, [("north", 2.0), ("south", 2.0)]);
+}
+
+#[test]
+fn a_transaction_that_came_before_consumes_reads() {
+    let Bank { db, dir: _dir, .. } = bank();
+    let asked = || {
+        transfer(1)
+            .client_request_token("token-1")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    };
+    let first = db.transact_write_items(asked()).unwrap().consumed_capacity;
+    let again = db.transact_write_items(asked()).unwrap().consumed_capacity;
+    assert_eq!((first.len(), again.len()), (2, 2));
+    assert!(
+        first
+            .iter()
+            .all(|one| one.total.write_capacity_units.is_some())
+    );
+    assert!(
+        again
+            .iter()
+            .all(|one| one.total.read_capacity_units.is_some())
+    );
+}
+
+#[test]
+fn a_key_that_does_not_fit_cancels_a_transaction_of_reads() {
+    let Bank { db, dir: _dir, .. } = bank();
+    let gets = vec![
+        TransactGet::new("north", key("a")),
+        TransactGet::new("south", Item::from([("id", 1)])),
+    ];
+    let reasons = match db.transact_get_items(TransactGetItemsInput::new(gets)) {
+        Err(Error::TransactionCanceled(reasons)) => reasons,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reasons[0].code, CancellationCode::None);
+    assert_eq!(reasons[1].code, CancellationCode::ValidationError);
+    assert_eq!(
+        reasons[1].message.as_deref(),
+        Some("The provided key element does not match the schema")
+    );
+}
+
+#[test]
+fn batches_of_writes_tell_what_each_table_consumed() {
+    let Bank { db, dir: _dir, .. } = bank();
+    let mut large = account("b", 1);
+    large.insert("padding", "x".repeat(1024));
+    let batch = BatchWriteItemInput::new()
+        .put("north", account("a", 1))
+        .put("north", large)
+        .delete("south", key("a"))
+        .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+    let consumed = db.batch_write_item(batch).unwrap().consumed_capacity;
+    let units: Vec<_> = consumed
+        .iter()
+        .map(|one| {
+            let table = one.table.map(|table| table.capacity_units.as_f64());
+            (one.total.capacity_units.as_f64(), table)
+        })
+        .collect();
+    assert_eq!(units, [(3.0, Some(3.0)), (1.0, Some(1.0))]);
 }

@@ -31,7 +31,7 @@ static WRITE_REQUEST: Shape = Shape::Structure(&Structure {
     ],
 });
 static WRITE_REQUESTS: Shape = Shape::List(&WRITE_REQUEST, 1, 25);
-static WRITE_ITEMS: Shape = Shape::Map(&WRITE_REQUESTS, 1, usize::MAX);
+static WRITE_ITEMS: Shape = Shape::ByTable(&WRITE_REQUESTS, 1, 25);
 
 impl Request for BatchWriteItemInput {
     const SHAPE: &'static Structure = &Structure {
@@ -61,10 +61,8 @@ fn write_request(mut fields: Fields) -> Result<WriteRequest, ValidationError> {
     match (put, fields.structure("DeleteRequest")) {
         (Some(mut put), None) => Ok(WriteRequest::Put(put.item())),
         (None, Some(mut delete)) => Ok(WriteRequest::Delete(delete.key())),
-        (None, None) => Err(ValidationError::new(
-            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
-        )),
-        (Some(_), Some(_)) => Err(ValidationError::new(
+        // Of neither the service says the same.
+        (None, None) | (Some(_), Some(_)) => Err(ValidationError::new(
             "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
         )),
     }
@@ -102,7 +100,7 @@ static KEYS_AND_ATTRIBUTES: Shape = Shape::Structure(&Structure {
         ATTRIBUTE_NAMES,
     ],
 });
-static GET_ITEMS: Shape = Shape::Map(&KEYS_AND_ATTRIBUTES, 1, 100);
+static GET_ITEMS: Shape = Shape::ByTable(&KEYS_AND_ATTRIBUTES, 1, 100);
 
 impl Request for BatchGetItemInput {
     const SHAPE: &'static Structure = &Structure {

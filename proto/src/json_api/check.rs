@@ -11,16 +11,32 @@ const SHOWN: usize = 300;
 /// Checks all constraints of a request.
 pub(super) fn constraints(fields: &Fields) -> Result<(), ValidationError> {
     for (member, node) in members(fields) {
-        if member.required == Required::First && matches!(node, Node::Absent) {
-            return Err(ValidationError::new(format!(
-                "The parameter '{}' is required but was not present in the request",
-                member.name
-            )));
-        }
+        before_all(member, node)?;
     }
     let mut constraints = Constraints::default();
     structure(fields, "", &mut constraints);
     constraints.finish()
+}
+
+/// What is said by itself, before any constraint: of names of tables in operations on tables.
+fn before_all(member: &Member, node: &Node) -> Result<(), ValidationError> {
+    match (member.shape, node) {
+        (_, Node::Absent) if member.required == Required::First => {
+            Err(ValidationError::new(format!(
+                "The parameter '{}' is required but was not present in the request",
+                member.name
+            )))
+        }
+        (Shape::Text(rules), Node::Text(value))
+            if rules.length_first && !(rules.min..=rules.max).contains(&value.chars().count()) =>
+        {
+            Err(ValidationError::new(format!(
+                "{} must be at least {} characters long and at most {} characters long",
+                member.name, rules.min, rules.max
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn members(fields: &Fields) -> impl Iterator<Item = (&'static Member, &Node)> {
@@ -70,6 +86,21 @@ fn one(shape: &Shape, node: &Node, path: &dyn Fn() -> String, constraints: &mut 
         (Shape::Map(of, min, max), Node::Map(map)) => {
             if !(*min..=*max).contains(&map.len()) {
                 constraints.length(map.len(), *min, *max, show(node), &path());
+            }
+            values(of, node, map, path, constraints);
+        }
+        (Shape::ByTable(of, min, max), Node::Map(map)) => {
+            if !(*min..=*max).contains(&map.len()) {
+                constraints.length(map.len(), *min, *max, show(node), &path());
+            }
+            if !map.iter().all(|(table, _)| is_table_name(table)) {
+                constraints.require(
+                    false,
+                    show(node),
+                    &path(),
+                    "Map keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have \
+                     length greater than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]",
+                );
             }
             values(of, node, map, path, constraints);
         }
@@ -123,8 +154,7 @@ fn text(rules: &Text, value: &str, path: &dyn Fn() -> String, constraints: &mut 
             format_args!("Member must satisfy enum value set: [{set}]"),
         );
     }
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if rules.name && (value.is_empty() || !value.bytes().all(is_name)) {
+    if rules.name && !is_name(value) {
         constraints.require(
             false,
             shortened(value),
@@ -132,11 +162,24 @@ fn text(rules: &Text, value: &str, path: &dyn Fn() -> String, constraints: &mut 
             "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
         );
     }
+    if rules.length_first {
+        return;
+    }
     // Bytes are at least as many as characters; only what looks wrong is counted.
     if value.len() < rules.min || value.len() > rules.max {
         let length = value.chars().count();
         constraints.length(length, rules.min, rules.max, shortened(value), &path());
     }
+}
+
+/// `[a-zA-Z0-9_.-]+`
+fn is_name(text: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    !text.is_empty() && text.bytes().all(is_name)
+}
+
+fn is_table_name(text: &str) -> bool {
+    is_name(text) && (3..=255).contains(&text.len())
 }
 
 /// The path of a member: names begin with a small letter.

@@ -7,7 +7,7 @@ use sealdb_model::ops::{
 
 use super::fields::{Fields, Node};
 use super::shape::{KEY_NAME, NAME, Shape, Structure, optional, required};
-use super::tables::{INDEX_KEY_SCHEMA, key_schema, write_key_schema};
+use super::tables::{INDEX_KEY_SCHEMA, KEY_SCHEMA, key_schema, write_key_schema};
 use super::throughput::{
     ON_DEMAND_THROUGHPUT, PROVISIONED_THROUGHPUT, WARM_THROUGHPUT, write_on_demand,
     write_provisioned, write_warm,
@@ -26,19 +26,19 @@ static PROJECTION: Shape = Shape::Structure(&Structure {
 static LOCAL_INDEX: Shape = Shape::Structure(&Structure {
     name: "LocalSecondaryIndex",
     members: &[
-        required("IndexName", &NAME),
-        required("KeySchema", &INDEX_KEY_SCHEMA),
         required("Projection", &PROJECTION),
+        required("IndexName", &NAME),
+        required("KeySchema", &KEY_SCHEMA),
     ],
 });
 pub(super) static LOCAL_INDEXES: Shape = Shape::List(&LOCAL_INDEX, 0, usize::MAX);
 pub(super) static GLOBAL_INDEX: Shape = Shape::Structure(&Structure {
     name: "GlobalSecondaryIndex",
     members: &[
-        required("IndexName", &NAME),
-        required("KeySchema", &INDEX_KEY_SCHEMA),
         required("Projection", &PROJECTION),
+        required("IndexName", &NAME),
         PROVISIONED_THROUGHPUT,
+        required("KeySchema", &INDEX_KEY_SCHEMA),
         ON_DEMAND_THROUGHPUT,
         WARM_THROUGHPUT,
     ],

@@ -54,6 +54,10 @@ impl Request for PutItemInput {
         write_fields!(input, fields);
         Ok(input)
     }
+
+    fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.check_parameters()
+    }
 }
 
 impl Request for DeleteItemInput {
@@ -78,6 +82,10 @@ impl Request for DeleteItemInput {
         let mut input = DeleteItemInput::new(fields.required_text("TableName"), fields.key());
         write_fields!(input, fields);
         Ok(input)
+    }
+
+    fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.check_parameters()
     }
 }
 
@@ -108,6 +116,10 @@ impl Request for UpdateItemInput {
         write_fields!(input, fields);
         Ok(input)
     }
+
+    fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.check_parameters()
+    }
 }
 
 impl Request for GetItemInput {
@@ -132,6 +144,10 @@ impl Request for GetItemInput {
         input.consistent_read = fields.consistent_read();
         input.return_consumed_capacity = fields.capacity();
         Ok(input)
+    }
+
+    fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.check_parameters()
     }
 }
 

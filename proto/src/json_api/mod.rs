@@ -7,8 +7,9 @@
 //!    between.
 //! 2. **Constraints** ([`check`]): what the service's model says about lengths, ranges, enumerations and required members,
 //!    reported all at once.
-//! 3. **Values**: what is no attribute value (no number, two types at once).
-//! 4. **Input**: the fields become an input of [`sealdb_model::ops`], whose own checks come after.
+//! 3. **Input**: the fields become an input of [`sealdb_model::ops`].
+//! 4. **Values**: what is no attribute value (no number, two types at once), unless the input has parameters that do not go
+//!    together, which come before. All other checks of the input come after.
 //!
 //! # What is guaranteed
 //! - Time is linear in the text but for sorting attribute names; memory is at most a small multiple of the text, whatever
@@ -96,6 +97,28 @@ pub trait Request: Sized {
     /// # Errors
     /// What the shape cannot say.
     fn read(fields: &mut Fields) -> Result<Self, ValidationError>;
+
+    /// What the service checks before it looks at any attribute value: which parameters go together.
+    ///
+    /// # Errors
+    /// Parameters that do not.
+    fn check_parameters(&self) -> Result<(), ValidationError> {
+        Ok(())
+    }
+}
+
+/// A body that follows its request's shape and constraints, to be made an input by [`input`].
+pub struct Parsed {
+    fields: Fields,
+    /// What is wrong with the first attribute value that is wrong.
+    wrong_value: Option<ValidationError>,
+}
+
+impl Parsed {
+    /// The table that the request is about, for logs: of several, the first.
+    pub fn table(&self) -> &str {
+        self.fields.table()
+    }
 }
 
 /// An output that goes as a body.
@@ -107,25 +130,32 @@ pub trait Response {
     fn write(&self, object: &mut Object<'_>);
 }
 
-/// The fields of a body, to be made an input by [`input`].
+/// Reads a body, as far as its request's shape tells how.
 ///
 /// # Errors
-/// Everything that stands before step 4 of the module's list.
-pub fn parse<R: Request>(body: &[u8]) -> Result<Fields, Refused> {
+/// The first two steps of the module's list.
+pub fn parse<R: Request>(body: &[u8]) -> Result<Parsed, Refused> {
     let (fields, wrong_value) = parse::fields(R::SHAPE, body)?;
     check::constraints(&fields)?;
-    match wrong_value {
-        Some(error) => Err(error.into()),
-        None => Ok(fields),
-    }
+    Ok(Parsed {
+        fields,
+        wrong_value,
+    })
 }
 
-/// The input of a body's fields.
+/// The input of a body.
 ///
 /// # Errors
-/// A field that is not carried out yet; what the shape cannot say.
-pub fn input<R: Request>(mut fields: Fields) -> Result<R, ValidationError> {
+/// The other steps: what the shape cannot say, values that are none, a field that is not carried out yet.
+pub fn input<R: Request>(parsed: Parsed) -> Result<R, ValidationError> {
+    let Parsed {
+        mut fields,
+        wrong_value,
+    } = parsed;
     let input = R::read(&mut fields)?;
+    if let Some(error) = wrong_value {
+        return input.check_parameters().and(Err(error));
+    }
     match fields.left() {
         None => Ok(input),
         Some(name) => Err(ValidationError::invalid_parameter(format_args!(

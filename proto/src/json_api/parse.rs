@@ -17,9 +17,49 @@ const MAX_PARTS: usize = 20_000;
 
 pub(super) struct Parser<'a> {
     pub(super) reader: Reader<'a>,
-    /// The first attribute value that is none. Wrong types that come later, and constraints, are reported before it.
-    pub(super) wrong_value: Option<ValidationError>,
+    pub(super) wrong_values: WrongValues<'a>,
     parts: usize,
+}
+
+/// The first attribute values that are none. Wrong types that come later, and constraints, are reported before them.
+#[derive(Default)]
+pub(super) struct WrongValues<'a> {
+    /// The member that is being read.
+    member: &'static str,
+    /// What the value that is being read is called, in a map of such values.
+    pub(super) key: Cow<'a, str>,
+    /// Of those for which placeholders stand, which the service looks at before all others.
+    placeholder: Option<ValidationError>,
+    other: Option<ValidationError>,
+}
+
+impl WrongValues<'_> {
+    /// Notes what is wrong with the value that is being read, in the words of its place.
+    pub(super) fn note(&mut self, error: ValidationError) {
+        let message = error.message();
+        match self.member {
+            "ExpressionAttributeValues" => {
+                self.placeholder.get_or_insert_with(|| {
+                    ValidationError::new(format!(
+                        "ExpressionAttributeValues contains invalid value: {message} for key {}",
+                        self.key
+                    ))
+                });
+            }
+            "ExclusiveStartKey" => {
+                self.other.get_or_insert_with(|| {
+                    ValidationError::new(format!("The provided starting key is invalid: {message}"))
+                });
+            }
+            _ => {
+                self.other.get_or_insert(error);
+            }
+        }
+    }
+
+    fn first(self) -> Option<ValidationError> {
+        self.placeholder.or(self.other)
+    }
 }
 
 /// The fields of a body, and what is wrong with the first attribute value that is wrong.
@@ -30,7 +70,7 @@ pub(super) fn fields(
     let text = std::str::from_utf8(body).map_err(|_| Refused::Serialization(None))?;
     let mut parser = Parser {
         reader: Reader::new(text),
-        wrong_value: None,
+        wrong_values: WrongValues::default(),
         parts: 0,
     };
     if parser.reader.peek()? != Token::Object {
@@ -38,7 +78,7 @@ pub(super) fn fields(
     }
     let fields = parser.structure(structure)?;
     parser.reader.end()?;
-    Ok((fields, parser.wrong_value))
+    Ok((fields, parser.wrong_values.first()))
 }
 
 /// Whether a body is JSON.
@@ -54,11 +94,14 @@ pub(super) fn wrong_type(message: impl Into<String>) -> Refused {
     Refused::Serialization(Some(message.into()))
 }
 
+/// What the service says of a scalar in a structure's member that is to be a list, map or structure.
 const UNEXPECTED: &str = "Unexpected field type";
+/// The same of an element of a list or map that is to be a structure.
+pub(super) const UNEXPECTED_ELEMENT: &str = "Unexpected value type in payload";
 const STRUCTURE_FOUND: &str = "Start of structure or map found where not expected";
 
 impl<'a> Parser<'a> {
-    fn node(&mut self, shape: &'static Shape) -> Result<Node, Refused> {
+    fn node(&mut self, shape: &'static Shape, unexpected: &'static str) -> Result<Node, Refused> {
         self.parts += 1;
         if self.parts > MAX_PARTS {
             return Err(Refused::Serialization(None));
@@ -78,14 +121,14 @@ impl<'a> Parser<'a> {
             }
             Shape::Long(..) => self.whole("Long").map(Node::Integer),
             Shape::Text(_) => Ok(Node::Text(self.text()?.into_owned())),
-            Shape::Value => self.value(0).map(Node::Value),
+            Shape::Value => self.value_or(0, unexpected).map(Node::Value),
             Shape::List(of, ..) => self.list(of),
             Shape::Map(Shape::Value, ..) => self.value_map(0).map(Node::Values),
-            Shape::Map(of, ..) => self.map(shape, of),
+            Shape::Map(of, ..) | Shape::ByTable(of, ..) => self.map(shape, of),
             Shape::Structure(structure) => match token {
                 Token::Object => self.structure(structure).map(Node::Structure),
                 Token::Array => Err(collection(&format!("class {}", shape.java()))),
-                _ => Err(wrong_type(UNEXPECTED)),
+                _ => Err(wrong_type(unexpected)),
             },
         }
     }
@@ -102,7 +145,10 @@ impl<'a> Parser<'a> {
             };
             let member = structure.members.get(at);
             *slot = match member {
-                Some(member) => self.node(member.shape)?,
+                Some(member) => {
+                    self.wrong_values.member = member.name;
+                    self.node(member.shape, UNEXPECTED)?
+                }
                 None => Node::Absent,
             };
         }
@@ -113,7 +159,7 @@ impl<'a> Parser<'a> {
         self.expect_list()?;
         let (mut list, mut first) = (Vec::new(), true);
         while self.reader.next_element(&mut first)? {
-            list.push(self.node(of)?);
+            list.push(self.node(of, UNEXPECTED_ELEMENT)?);
         }
         Ok(Node::List(list))
     }
@@ -131,7 +177,7 @@ impl<'a> Parser<'a> {
         self.expect_map(|| shape.java())?;
         let (mut map, mut first) = (Vec::<(String, Node)>::new(), true);
         while let Some(name) = self.reader.next_name(&mut first)? {
-            let node = self.node(of)?;
+            let node = self.node(of, UNEXPECTED_ELEMENT)?;
             map.push((name.into_owned(), node));
         }
         // Of a name that stands twice the last counts.

@@ -78,6 +78,10 @@ impl Request for QueryInput {
         read_fields!(input, fields);
         Ok(input)
     }
+
+    fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.check_parameters()
+    }
 }
 
 static TOTAL_SEGMENTS: Shape = Shape::Integer(1, 1_000_000);
@@ -113,6 +117,10 @@ impl Request for ScanInput {
         input.total_segments = fields.integer("TotalSegments");
         read_fields!(input, fields);
         Ok(input)
+    }
+
+    fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.check_parameters()
     }
 }
 

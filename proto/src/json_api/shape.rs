@@ -51,6 +51,8 @@ pub enum Shape {
     List(&'static Shape, usize, usize),
     /// A map of strings to so many values.
     Map(&'static Shape, usize, usize),
+    /// The same, of which the strings are names of tables.
+    ByTable(&'static Shape, usize, usize),
     /// A structure.
     Structure(&'static Structure),
 }
@@ -64,6 +66,8 @@ pub struct Text {
     pub max: usize,
     /// Whether it is a name of `[a-zA-Z0-9_.-]+`.
     pub name: bool,
+    /// Whether its length is checked before all constraints, with a message of its own: `TableName must be at least …`.
+    pub length_first: bool,
     /// The values of an enumeration, in the service's order; empty: any.
     pub values: &'static [&'static str],
 }
@@ -76,6 +80,7 @@ impl Shape {
             min,
             max,
             name: false,
+            length_first: false,
             values: &[],
         })
     }
@@ -85,6 +90,7 @@ impl Shape {
             min: 0,
             max: ANY,
             name: false,
+            length_first: false,
             values,
         })
     }
@@ -98,12 +104,24 @@ impl Shape {
             Shape::Text(_) => "java.lang.String".to_owned(),
             Shape::Value => "com.amazonaws.dynamodb.v20120810.AttributeValue".to_owned(),
             Shape::List(of, ..) => format!("java.util.List<{}>", of.java()),
-            Shape::Map(of, ..) => format!("java.util.Map<java.lang.String, {}>", of.java()),
+            Shape::Map(of, ..) | Shape::ByTable(of, ..) => {
+                format!("java.util.Map<java.lang.String, {}>", of.java())
+            }
             Shape::Structure(structure) => {
                 format!("com.amazonaws.dynamodb.v20120810.{}", structure.name)
             }
         }
     }
+}
+
+const fn name(length_first: bool) -> Shape {
+    Shape::Text(Text {
+        min: 3,
+        max: 255,
+        name: true,
+        length_first,
+        values: &[],
+    })
 }
 
 pub(super) const fn optional(name: &'static str, shape: &'static Shape) -> Member {
@@ -122,11 +140,11 @@ pub(super) const fn required(name: &'static str, shape: &'static Shape) -> Membe
     }
 }
 
-/// The table's name in operations on tables: checked by the model, with messages of its own.
+/// The table's name in operations on tables.
 pub(super) const TABLE: Member = Member {
     name: "TableName",
     required: Required::First,
-    shape: &TEXT,
+    shape: &TABLE_NAME,
 };
 
 /// The table's name in operations on items.
@@ -136,12 +154,9 @@ pub(super) static BOOLEAN: Shape = Shape::Boolean;
 pub(super) static TEXT: Shape = Shape::text(0, ANY);
 pub(super) static ATTRIBUTE_NAME: Shape = Shape::text(0, 65_535);
 pub(super) static KEY_NAME: Shape = Shape::text(1, 255);
-pub(super) static NAME: Shape = Shape::Text(Text {
-    min: 3,
-    max: 255,
-    name: true,
-    values: &[],
-});
+pub(super) static NAME: Shape = name(false);
+/// A table's name in operations on tables.
+pub(super) static TABLE_NAME: Shape = name(true);
 pub(super) static POSITIVE: Shape = Shape::Integer(1, i64::MAX);
 pub(super) static POSITIVE_LONG: Shape = Shape::Long(1, i64::MAX);
 pub(super) static LONG: Shape = Shape::Long(i64::MIN, i64::MAX);

@@ -12,7 +12,9 @@ use super::fields::Fields;
 use super::indexes::{
     GLOBAL_INDEXES, LOCAL_INDEXES, global_index, local_index, write_global, write_local,
 };
-use super::shape::{BOOLEAN, KEY_NAME, NAME, Shape, Structure, TABLE, TEXT, optional, required};
+use super::shape::{
+    BOOLEAN, KEY_NAME, Shape, Structure, TABLE, TABLE_NAME, TEXT, optional, required,
+};
 use super::streams::{STREAM_SPECIFICATION, stream_specification, write_stream_specification};
 use super::tags::TAGS;
 use super::throughput::{
@@ -40,7 +42,7 @@ static KEY_SCHEMA_ELEMENT: Shape = Shape::Structure(&Structure {
         required("KeyType", &KEY_TYPE),
     ],
 });
-static KEY_SCHEMA: Shape = Shape::List(&KEY_SCHEMA_ELEMENT, 1, 2);
+pub(super) static KEY_SCHEMA: Shape = Shape::List(&KEY_SCHEMA_ELEMENT, 1, 2);
 /// A global index's may have several attributes of each role.
 pub(super) static INDEX_KEY_SCHEMA: Shape = Shape::List(&KEY_SCHEMA_ELEMENT, 1, usize::MAX);
 
@@ -176,7 +178,7 @@ impl Request for ListTablesInput {
     const SHAPE: &'static Structure = &Structure {
         name: "ListTablesInput",
         members: &[
-            optional("ExclusiveStartTableName", &NAME),
+            optional("ExclusiveStartTableName", &TABLE_NAME),
             optional("Limit", &TABLES_PER_PAGE),
         ],
     };

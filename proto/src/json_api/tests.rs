@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use sealdb_model::ops::{
-    BatchWriteItemInput, CreateTableInput, DeleteTableInput, GetItemInput, GetItemOutput,
-    ListTablesInput, ListTablesOutput, PutItemInput, QueryInput, QueryOutput, ScanInput,
+    BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteTableInput, GetItemInput,
+    GetItemOutput, ListTablesInput, ListTablesOutput, PutItemInput, QueryInput, QueryOutput,
+    ScanInput,
 };
 use sealdb_model::{AttributeValue, Item, Map};
 
@@ -126,6 +127,14 @@ fn wrong_json_types_have_the_services_words() {
         (
             r#"{"Item": {"a": {"B": "ab;d"}}}"#,
             "'ab;d' can not be converted to a Blob: Invalid Base64 character: ';'",
+        ),
+        (
+            r#"{"Expected": {"a": "x"}}"#,
+            "Unexpected value type in payload",
+        ),
+        (
+            r#"{"Expected": {"a": {"Value": "x"}}}"#,
+            "Unexpected field type",
         ),
         (
             r#"{"Expected": []}"#,
@@ -251,6 +260,86 @@ fn wrong_values_come_after_constraints() {
         serialization::<PutItemInput>(later).as_deref(),
         Some("Unexpected value type in payload")
     );
+}
+
+#[test]
+fn wrong_values_are_named_by_their_place_after_parameters_that_do_not_go_together() {
+    let empty =
+        "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
+    let put = |more: &str| {
+        validation::<PutItemInput>(&format!(
+            "{{\"TableName\": \"abc\", \"Item\": {{\"a\": {{}}}}, {more}}}"
+        ))
+    };
+    assert_eq!(
+        put(
+            r#""ConditionExpression": "a = :b", "ExpressionAttributeValues": {":a": {"S": ""}, ":b": {"N": ""}}"#
+        ),
+        "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value for key :b"
+    );
+    assert_eq!(
+        put(r#""ConditionExpression": "a = :b", "Expected": {"a": {"Value": {}}}"#),
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+         {Expected} Expression parameters: {ConditionExpression}"
+    );
+    assert_eq!(
+        put(r#""ExpressionAttributeValues": {}"#),
+        "ExpressionAttributeValues can only be specified when using expressions: ConditionExpression is null"
+    );
+    assert_eq!(put(r#""ReturnValues": "ALL_NEW""#), empty);
+    let scan = r#"{"TableName": "abc", "ExclusiveStartKey": {"a": {"M": {"b": {}}}}}"#;
+    assert_eq!(
+        validation::<ScanInput>(scan),
+        format!("The provided starting key is invalid: {empty}")
+    );
+}
+
+#[test]
+fn names_of_tables_are_checked_first_where_the_request_is_about_one() {
+    let short = "TableName must be at least 3 characters long and at most 255 characters long";
+    assert_eq!(
+        validation::<CreateTableInput>(r#"{"TableName": "a;"}"#),
+        short
+    );
+    assert_eq!(
+        validation::<DeleteTableInput>(r#"{"TableName": ""}"#),
+        short
+    );
+    assert_eq!(
+        validation::<ListTablesInput>(r#"{"ExclusiveStartTableName": "ab", "Limit": 0}"#),
+        format!("ExclusiveStart{short}")
+    );
+    assert_eq!(
+        validation::<ListTablesInput>(r#"{"ExclusiveStartTableName": "abc;", "Limit": 500}"#),
+        "2 validation errors detected: Value 'abc;' at 'exclusiveStartTableName' failed to satisfy constraint: Member must \
+         satisfy regular expression pattern: [a-zA-Z0-9_.-]+; Value '500' at 'limit' failed to satisfy constraint: Member \
+         must have value less than or equal to 100"
+    );
+    assert_eq!(
+        validation::<BatchGetItemInput>(r#"{"RequestItems": {"a": {}}}"#),
+        "2 validation errors detected: Value '{a=KeysAndAttributes(keys=null, attributesToGet=null, consistentRead=null, \
+         projectionExpression=null, expressionAttributeNames=null)}' at 'requestItems' failed to satisfy constraint: Map \
+         keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have length greater \
+         than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]; Value null at \
+         'requestItems.a.member.keys' failed to satisfy constraint: Member must not be null"
+    );
+}
+
+#[test]
+fn a_table_is_provisioned_unless_the_request_says_otherwise() {
+    let table = |more: &str| {
+        let body = format!(
+            r#"{{"TableName": "abc", "KeySchema": [{{"AttributeName": "a", "KeyType": "HASH"}}],
+            "AttributeDefinitions": [{{"AttributeName": "a", "AttributeType": "S"}}]{more}}}"#
+        );
+        read::<CreateTableInput>(&body).unwrap().validate()
+    };
+    assert_eq!(
+        table("").unwrap_err().message(),
+        "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when \
+         BillingMode is PROVISIONED"
+    );
+    assert!(table(r#", "BillingMode": "PAY_PER_REQUEST""#).is_ok());
 }
 
 #[test]

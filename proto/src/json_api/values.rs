@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sealdb_model::{AttributeValue, MAX_DEPTH, Map, Number, ValidationError};
 
 use super::Refused;
-use super::parse::{Parser, collection, wrong_type};
+use super::parse::{Parser, UNEXPECTED_ELEMENT, collection, wrong_type};
 use super::reader::Token;
 use super::shape::VALUES;
 
@@ -17,13 +17,25 @@ impl<'a> Parser<'a> {
         self.expect_map(|| VALUES.java())?;
         let (mut pairs, mut first) = (Vec::<(Cow<'a, str>, AttributeValue)>::new(), true);
         while let Some(name) = self.reader.next_name(&mut first)? {
+            if depth == 0 {
+                self.wrong_values.key = name.clone();
+            }
             pairs.push((name, self.value(depth)?));
         }
         Ok(pairs.into_iter().collect())
     }
 
-    /// One attribute value. What is wrong with it is noted, and something else stands in its place.
-    pub(super) fn value(&mut self, depth: usize) -> Result<AttributeValue, Refused> {
+    fn value(&mut self, depth: usize) -> Result<AttributeValue, Refused> {
+        self.value_or(depth, UNEXPECTED_ELEMENT)
+    }
+
+    /// One attribute value. What is wrong with it is noted, and something else stands in its place. `unexpected` is what a scalar
+    /// of JSON is called here.
+    pub(super) fn value_or(
+        &mut self,
+        depth: usize,
+        unexpected: &'static str,
+    ) -> Result<AttributeValue, Refused> {
         match self.reader.peek()? {
             Token::Object => {}
             Token::Null => {
@@ -35,7 +47,7 @@ impl<'a> Parser<'a> {
                     "class com.amazonaws.dynamodb.v20120810.AttributeValue",
                 ));
             }
-            _ => return Err(wrong_type("Unexpected value type in payload")),
+            _ => return Err(wrong_type(unexpected)),
         }
         self.reader.begin()?;
         let (mut found, mut first) = (None, true);
@@ -152,13 +164,13 @@ impl<'a> Parser<'a> {
     }
 
     fn note(&mut self, error: ValidationError) {
-        self.wrong_value.get_or_insert(error);
+        self.wrong_values.note(error);
     }
 }
 
 /// What the service says about a string that is no base64.
 fn wrong_base64(text: &str) -> Refused {
-    let quoted: String = text.chars().take(64).collect();
+    let quoted: String = text.chars().take(300).collect();
     let reason = if !text.len().is_multiple_of(4) {
         format!(
             "Base64 encoded length is expected a multiple of 4 bytes but found: {}",

@@ -12,7 +12,7 @@ use sealdb::model::ops::{
 };
 use sealdb::{Database, Error, ErrorCode};
 use sealdb_proto::json_api::account::{Question, TableQuestion};
-use sealdb_proto::json_api::{self, Fields, Refused, Request, Response};
+use sealdb_proto::json_api::{self, Parsed, Refused, Request, Response};
 use tracing::Instrument;
 
 use crate::dynamodb::exception::Exception;
@@ -134,7 +134,7 @@ where
     Fut: Future<Output = Result<Output, Error>>,
 {
     let parsed = json_api::parse::<Input>(body);
-    let table = parsed.as_ref().map_or("", Fields::table);
+    let table = parsed.as_ref().map_or("", Parsed::table);
     let begun = Begun::new(operation, table, body.len(), who);
     let input =
         parsed.and_then(|fields| json_api::input::<Input>(fields).map_err(Refused::Validation));

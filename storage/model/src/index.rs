@@ -17,12 +17,13 @@
 use std::fmt;
 
 use crate::error::ValidationError;
-use crate::key::{KeyRole, MAX_PARTITION_KEY, MAX_SORT_KEY, key_value_bytes, scalar_bytes};
+use crate::expr::UpdateExpression;
+use crate::key::{KeyRole, MAX_PARTITION_KEY, MAX_SORT_KEY, scalar_bytes};
 use crate::map::{Item, Map};
 use crate::names::{AttributeName, IndexName};
 use crate::ops::Throughput;
-use crate::schema::{KeyAttribute, KeySchema, ScalarType};
-use crate::value::AttributeValue;
+use crate::schema::{KeyAttribute, KeySchema};
+use crate::value::{AttributeType, AttributeValue};
 
 /// Most attributes that a global index has in one role.
 pub const MAX_INDEX_KEY_ATTRIBUTES: usize = 4;
@@ -177,45 +178,70 @@ impl IndexSchema {
     /// # Errors
     /// AWS's messages for an index key of another type, empty, or too long. An absent one is no fault.
     pub fn check_item(&self, item: &Item) -> Result<(), ValidationError> {
-        self.check_role(&self.key.partition, KeyRole::Partition, item)?;
-        self.check_role(&self.key.sort, KeyRole::Sort, item)
+        match self.fault(item, |_| true) {
+            None => Ok(()),
+            Some(Fault::Type(attribute, found)) => {
+                Err(ValidationError::invalid_parameter(format_args!(
+                    "Type mismatch for Index Key {} Expected: {} Actual: {found} IndexName: {}",
+                    attribute.name, attribute.kind, self.name
+                )))
+            }
+            Some(Fault::Empty(attribute)) => Err(ValidationError::new(format!(
+                "One or more parameter values are not valid. A value specified for a secondary index key is not \
+                 supported. The AttributeValue for a key attribute cannot contain an empty {} value. IndexName: {}, \
+                 IndexKey: {}",
+                attribute.kind.long_name(),
+                self.name,
+                attribute.name
+            ))),
+            Some(Fault::Length(error)) => Err(error),
+        }
     }
 
-    fn check_role(
+    /// Checks an update, as far as it tells what becomes of the index's key before the item is known.
+    ///
+    /// # Errors
+    /// AWS's message for an index key of another type.
+    pub fn check_update(&self, update: &UpdateExpression) -> Result<(), ValidationError> {
+        let fits = |attribute: &KeyAttribute| {
+            let kind = update.type_of(attribute.name.as_str());
+            kind.is_none_or(|kind| kind == attribute.kind.into())
+        };
+        match self.key.attributes().all(fits) {
+            true => Ok(()),
+            false => Err(unsupported_type()),
+        }
+    }
+
+    /// As [`IndexSchema::check_item`], for an item after an update: what was not changed is not looked at.
+    ///
+    /// # Errors
+    /// AWS's messages, which are others than those for whole items.
+    pub fn check_updated(
         &self,
-        attributes: &[KeyAttribute],
-        role: KeyRole,
+        update: &UpdateExpression,
         item: &Item,
     ) -> Result<(), ValidationError> {
-        let mut length = 0;
-        for attribute in attributes {
-            let Some(value) = item.get(attribute.name.as_str()) else {
-                continue;
-            };
-            if !attribute.kind.fits(value) {
-                return Err(ValidationError::invalid_parameter(format_args!(
-                    "Type mismatch for Index Key {} Expected: {} Actual: {} IndexName: {}",
-                    attribute.name,
-                    attribute.kind,
-                    value.attribute_type(),
-                    self.name
-                )));
-            }
-            if is_empty(value) {
-                let kind = match attribute.kind {
-                    ScalarType::S => "string",
-                    _ => "binary",
-                };
-                return Err(ValidationError::new(format!(
-                    "One or more parameter values are not valid. A value specified for a secondary index key is not \
-                     supported. The AttributeValue for a key attribute cannot contain an empty {kind} value. IndexName: \
-                     {}, IndexKey: {}",
-                    self.name, attribute.name
-                )));
-            }
-            length += key_value_bytes(attribute, role, value)?.len();
+        match self.fault(item, |name| update.changes(name)) {
+            None => Ok(()),
+            Some(Fault::Type(..)) => Err(unsupported_type()),
+            Some(Fault::Empty(attribute)) => Err(ValidationError::new(format!(
+                "One or more parameter values are not valid. The update expression attempted to update a secondary index \
+                 key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty {} \
+                 value.",
+                attribute.kind.long_name()
+            ))),
+            Some(Fault::Length(_)) => Err(ValidationError::new(
+                "The update expression attempted to update the secondary index key beyond allowed size limits",
+            )),
         }
-        role.check_length(length)
+    }
+
+    /// What keeps an item out of the index for ever, of the attributes that are looked at.
+    fn fault(&self, item: &Item, looked_at: impl Fn(&str) -> bool + Copy) -> Option<Fault<'_>> {
+        let of_role = |attributes, role| fault_of_role(attributes, role, item, looked_at);
+        of_role(&self.key.partition, KeyRole::Partition)
+            .or_else(|| of_role(&self.key.sort, KeyRole::Sort))
     }
 
     /// The item as the index holds it: its key's attributes, the table's, and what is projected.
@@ -265,6 +291,51 @@ impl IndexSchema {
     }
 }
 
+/// Why an item can never be in an index.
+enum Fault<'a> {
+    /// The attribute has another type: this.
+    Type(&'a KeyAttribute, AttributeType),
+    Empty(&'a KeyAttribute),
+    /// All attributes of a role together are too long.
+    Length(ValidationError),
+}
+
+fn fault_of_role<'a>(
+    attributes: &'a [KeyAttribute],
+    role: KeyRole,
+    item: &Item,
+    looked_at: impl Fn(&str) -> bool,
+) -> Option<Fault<'a>> {
+    let (mut length, mut any) = (0, false);
+    for attribute in attributes {
+        let name = attribute.name.as_str();
+        let Some(value) = item.get(name) else {
+            continue;
+        };
+        let fits = attribute.kind.fits(value);
+        if looked_at(name) {
+            any = true;
+            if !fits {
+                return Some(Fault::Type(attribute, value.attribute_type()));
+            }
+            if is_empty(value) {
+                return Some(Fault::Empty(attribute));
+            }
+        }
+        if fits {
+            length += scalar_bytes(value).map_or(0, |bytes| bytes.len());
+        }
+    }
+    let fault = role.check_length(length).err().map(Fault::Length);
+    fault.filter(|_| any)
+}
+
+fn unsupported_type() -> ValidationError {
+    ValidationError::new(
+        "The update expression attempted to update the secondary index key to unsupported type",
+    )
+}
+
 fn is_empty(value: &AttributeValue) -> bool {
     match value {
         AttributeValue::S(text) => text.is_empty(),
@@ -280,6 +351,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::schema::ScalarType;
 
     fn attribute(name: &str, kind: ScalarType) -> KeyAttribute {
         KeyAttribute {

@@ -191,14 +191,10 @@ pub(crate) fn key_value_bytes(
         ValidationError::new("The provided key element does not match the schema")
     })?;
     if bytes.is_empty() {
-        let kind = if attribute.kind == ScalarType::S {
-            "string"
-        } else {
-            "binary"
-        };
         return Err(ValidationError::new(format!(
             "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
-             empty {kind} value. Key: {}",
+             empty {} value. Key: {}",
+            attribute.kind.long_name(),
             attribute.name
         )));
     }

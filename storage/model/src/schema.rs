@@ -27,6 +27,15 @@ impl ScalarType {
         }
     }
 
+    /// The type as messages about empty values call it.
+    pub(crate) const fn long_name(self) -> &'static str {
+        match self {
+            ScalarType::S => "string",
+            ScalarType::N => "number",
+            ScalarType::B => "binary",
+        }
+    }
+
     /// The type of a name.
     pub fn from_name(name: &str) -> Option<Self> {
         [ScalarType::S, ScalarType::N, ScalarType::B]

@@ -61,6 +61,11 @@ pub(crate) const ELEMENT_SIZE: usize = 1;
 pub fn validate_item(item: &Item) -> Result<usize, ValidationError> {
     // Before the size, whose recursion relies on it.
     validate_map(item, 0)?;
+    checked_item_size(item)
+}
+
+/// The size of an item whose attributes were checked.
+pub(crate) fn checked_item_size(item: &Item) -> Result<usize, ValidationError> {
     let size = item_size(item);
     if size > MAX_ITEM_SIZE {
         return Err(ValidationError::new(
@@ -124,11 +129,40 @@ fn validate_nested(value: &AttributeValue, depth: usize) -> Result<(), Validatio
         AttributeValue::Ns(set) => validate_set(set, "An number set  may not be empty", |_| {
             "Input collection contains duplicates".to_owned()
         }),
-        AttributeValue::Bs(set) => validate_set(set, "Binary sets should not be empty", |_| {
-            "One or more parameter values were invalid: Input collection of type BS contains duplicates.".to_owned()
+        AttributeValue::Bs(set) => validate_set(set, "Binary sets should not be empty", |set| {
+            let shown: Vec<String> = set.iter().map(|bytes| base64(bytes)).collect();
+            let shown = shown.join(", ").chars().take(300).collect::<String>();
+            // The missing space is the service's.
+            format!(
+                "One or more parameter values were invalid: Input collection [{shown}]of type BS contains duplicates."
+            )
         }),
         _ => Ok(()),
     }
+}
+
+/// Bytes as the service's messages show them: the start of long ones.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |bits: u32| {
+        DIGITS
+            .get(bits as usize & 63)
+            .map_or('=', |digit| char::from(*digit))
+    };
+    let mut text = String::new();
+    for part in bytes.chunks(3).take(100) {
+        let bits = (0..3).fold(0, |bits, at| {
+            bits << 8 | u32::from(part.get(at).copied().unwrap_or(0))
+        });
+        let digits = [bits >> 18, bits >> 12, bits >> 6, bits].map(digit);
+        text.extend(digits.iter().take(part.len() + 1));
+        text.push_str(match part.len() {
+            1 => "==",
+            2 => "=",
+            _ => "",
+        });
+    }
+    text
 }
 
 /// Checks a set. The messages differ by type, and are AWS's as they are.
@@ -244,7 +278,15 @@ mod tests {
             message(&numbers(&[1, 1])),
             "Input collection contains duplicates"
         );
-        assert!(validate_item(&item(AttributeValue::Bs(vec![vec![1], vec![1]]))).is_err());
+        let binaries = [&b"b"[..], b"foobar", b"b"];
+        assert_eq!(
+            message(&item(AttributeValue::Bs(
+                binaries.map(<[u8]>::to_vec).to_vec()
+            ))),
+            format!(
+                "{prefix}Input collection [Yg==, Zm9vYmFy, Yg==]of type BS contains duplicates."
+            )
+        );
         let inner = AttributeValue::L(vec![AttributeValue::M(Map::from([(
             "s",
             AttributeValue::Ss(vec![]),

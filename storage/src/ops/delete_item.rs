@@ -22,13 +22,14 @@ pub(super) async fn run(
     delete: DeleteItem,
 ) -> Result<DeleteItemOutput, Error> {
     let table = core.table(delete.table.as_str())?;
+    let key = table.schema.key_of_key(&delete.key)?;
     if let Some(guard) = &delete.guard {
         guard.fits(&table.schema)?;
     }
     let metrics = told::collection(&table, delete.return_item_collection_metrics, &delete.key);
     let write = Write {
         entry: Entry {
-            key: table.stored_key(&table.schema.key_of_key(&delete.key)?),
+            key: table.stored_key(&key),
             item: None,
         },
         new: None,

@@ -43,10 +43,7 @@ fn get_cached(core: &Core, get: &GetItem) -> Result<Option<GetItemOutput>, Error
 }
 
 fn key(table: &Table, get: &GetItem) -> Result<Vec<u8>, Error> {
-    if let Some(projection) = &get.projection {
-        projection.keys_are_scalars(&table.schema)?;
-    }
-    Ok(table.stored_key(&table.schema.key_of_key(&get.key)?))
+    Ok(table.stored_key(&get.key(&table.schema)?))
 }
 
 /// What is asked for of the stored item.

@@ -141,7 +141,7 @@ fn write_update(
 ) -> Result<Option<Item>, TxnError> {
     let new = update.apply(key, old).map_err(Error::from)?;
     if let Some(new) = &new {
-        table.check_index_keys(new)?;
+        table.check_updated(update, new)?;
         let entry = Entry {
             key: stored_key.to_vec(),
             item: Some(encode(new)?),

@@ -18,6 +18,7 @@ pub(crate) async fn put_item(
 /// Carries out a request that was checked.
 pub(super) async fn run(core: &Core, via: Via, put: PutItem) -> Result<PutItemOutput, Error> {
     let table = core.table(put.table.as_str())?;
+    let key = table.schema.key_of_item(&put.item)?;
     table.check_index_keys(&put.item)?;
     if let Some(guard) = &put.guard {
         guard.fits(&table.schema)?;
@@ -25,7 +26,7 @@ pub(super) async fn run(core: &Core, via: Via, put: PutItem) -> Result<PutItemOu
     let metrics = told::collection(&table, put.return_item_collection_metrics, &put.item);
     let write = Write {
         entry: Entry {
-            key: table.stored_key(&table.schema.key_of_item(&put.item)?),
+            key: table.stored_key(&key),
             item: Some(encode(&put.item)?),
         },
         new: Some(&put.item),

@@ -9,15 +9,19 @@ use std::sync::Arc;
 
 use sealdb_model::Item;
 use sealdb_model::ops::{
-    Capacity, CapacityUnits, MAX_TRANSACT_SIZE, ReadConsistency, TransactGetItems,
-    TransactGetItemsInput, TransactGetItemsOutput, one_item_twice, transaction_too_large,
+    CancellationReason, Capacity, CapacityUnits, MAX_TRANSACT_SIZE, ReadConsistency,
+    TransactGetItems, TransactGetItemsInput, TransactGetItemsOutput, one_item_twice,
+    transaction_too_large,
 };
 
+use super::transact_write_items::{invalid, unless_canceled};
 use super::{Via, decode, stored_size, told};
 use crate::core::Core;
 use crate::error::Error;
 use crate::table::{Snapshot, Table};
 
+/// An item that is to be read: its table, and its stored key there.
+type Place = (Arc<Table>, Vec<u8>);
 /// What was read: the items in the order of the request, and what reading each table consumed.
 type Read = (Vec<Option<Item>>, BTreeMap<String, CapacityUnits>);
 
@@ -35,19 +39,7 @@ pub(super) async fn run(
     via: Via,
     transaction: TransactGetItems,
 ) -> Result<TransactGetItemsOutput, Error> {
-    let mut tables = Vec::with_capacity(transaction.gets.len());
-    let mut items = HashSet::new();
-    for get in &transaction.gets {
-        let table = core.table(get.table.as_str())?;
-        if let Some(projection) = &get.projection {
-            projection.keys_are_scalars(&table.schema)?;
-        }
-        let key = table.stored_key(&table.schema.key_of_key(&get.key)?);
-        if !items.insert((table.id, key.clone())) {
-            return Err(one_item_twice().into());
-        }
-        tables.push((table, key));
-    }
+    let tables = prepare(core, &transaction)?;
     let (responses, units) = loop {
         match read(core, via, &transaction, &tables).await {
             Err(Error::SnapshotExpired) => {}
@@ -61,11 +53,37 @@ pub(super) async fn run(
     Ok(output)
 }
 
+/// Finds the tables and the stored keys. What is wrong with the keys is told of all reads together.
+fn prepare(core: &Core, transaction: &TransactGetItems) -> Result<Vec<Place>, Error> {
+    let mut tables = Vec::with_capacity(transaction.gets.len());
+    let mut reasons = Vec::with_capacity(transaction.gets.len());
+    for get in &transaction.gets {
+        let table = core.table(get.table.as_str())?;
+        match get.key(&table.schema) {
+            Ok(key) => {
+                let key = table.stored_key(&key);
+                tables.push((table, key));
+                reasons.push(CancellationReason::none());
+            }
+            Err(error) => reasons.push(invalid(&error)),
+        }
+    }
+    unless_canceled(reasons)?;
+    let mut items = HashSet::new();
+    match tables
+        .iter()
+        .all(|(table, key)| items.insert((table.id, key)))
+    {
+        true => Ok(tables),
+        false => Err(one_item_twice().into()),
+    }
+}
+
 async fn read(
     core: &Core,
     via: Via,
     transaction: &TransactGetItems,
-    tables: &[(Arc<Table>, Vec<u8>)],
+    tables: &[Place],
 ) -> Result<Read, Error> {
     let snapshots = loop {
         let sequence = core.sequence();
@@ -109,9 +127,7 @@ async fn read(
 }
 
 /// One snapshot of each table.
-fn snapshots(
-    tables: &[(Arc<Table>, Vec<u8>)],
-) -> Result<BTreeMap<sealdb_crypto::TableId, Snapshot>, Error> {
+fn snapshots(tables: &[Place]) -> Result<BTreeMap<sealdb_crypto::TableId, Snapshot>, Error> {
     let mut snapshots = BTreeMap::new();
     for (table, _) in tables {
         if let Entry::Vacant(free) = snapshots.entry(table.id) {

@@ -143,12 +143,13 @@ fn prepare(core: &Core, actions: Vec<TransactAction>) -> Result<Vec<Action>, Err
     Ok(prepared)
 }
 
-fn invalid(error: &ValidationError) -> CancellationReason {
+/// The reason of an action that breaks a rule.
+pub(super) fn invalid(error: &ValidationError) -> CancellationReason {
     CancellationReason::new(CancellationCode::ValidationError, error.message())
 }
 
 /// An error if any of the actions made the transaction fail.
-fn unless_canceled(reasons: Vec<CancellationReason>) -> Result<(), Error> {
+pub(super) fn unless_canceled(reasons: Vec<CancellationReason>) -> Result<(), Error> {
     if reasons
         .iter()
         .all(|reason| reason.code == CancellationCode::None)
@@ -174,7 +175,10 @@ fn bind(table: Arc<Table>, action: TransactAction) -> Result<Action, Error> {
             table.check_index_keys(&item)?;
             Change::Write(entry(Some(encode(&item)?)))
         }
-        TransactChange::Update(key, update) => Change::Update(key, update),
+        TransactChange::Update(key, update) => {
+            table.check_update(&update)?;
+            Change::Update(key, update)
+        }
     };
     Ok(Action {
         table,

@@ -21,8 +21,9 @@ pub(super) async fn run(
     update: UpdateItem,
 ) -> Result<UpdateItemOutput, Error> {
     let table = core.table(update.table.as_str())?;
-    update.fits(&table.schema)?;
     let key = table.stored_key(&table.schema.key_of_key(&update.key)?);
+    update.fits(&table.schema)?;
+    table.check_update(&update.update)?;
     let wanted = update.return_consumed_capacity;
     let metrics = told::collection(&table, update.return_item_collection_metrics, &update.key);
 

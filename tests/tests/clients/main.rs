@@ -80,6 +80,18 @@ fn boto3_looks_after_tables() {
 }
 
 #[test]
+fn answers_are_the_services_word_for_word() {
+    let Some(python) = tool("aws/bin/python3") else {
+        return;
+    };
+    let home = Home::new();
+    let (server, address) = serve(&home, &["--dynamodb-plain-http"]);
+    let script = script("answers.py");
+    let ran = client(&python, &server, &address, &home, &[&script]);
+    assert_eq!(ran.ok().trim(), "all is well");
+}
+
+#[test]
 fn boto3_checks_the_certificate_of_tls() {
     let Some(python) = tool("aws/bin/python3") else {
         return;

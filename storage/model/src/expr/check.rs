@@ -39,11 +39,15 @@ fn read<'a>(source: &'a str, placeholders: &mut Placeholders<'a>) -> Result<Cond
     for check in [known_functions, functions_in_place, not_reserved] {
         each_predicate(&condition, &mut |predicate| check(predicate))?;
     }
-    let mut operators = 0;
     each_predicate(&condition, &mut |predicate| {
-        operands_fit(predicate, placeholders, &mut operators)
+        each_operand(predicate, &mut |operand| {
+            operand_defined(operand, placeholders)
+        })
     })?;
-    count_operators(&mut operators, joints(&condition))?;
+    check_operators(count_operators(&condition))?;
+    for check in [operand_counts, operands_distinct, operand_types] {
+        each_predicate(&condition, &mut |predicate| check(predicate, placeholders))?;
+    }
     Ok(condition)
 }
 
@@ -66,10 +70,9 @@ pub(crate) fn check_length(source: &str) -> Check {
     }
 }
 
-/// Counts `more` operators.
-pub(crate) fn count_operators(count: &mut usize, more: usize) -> Check {
-    *count += more;
-    if *count <= MAX_OPERATORS {
+/// An expression has not too many operators.
+pub(crate) fn check_operators(count: usize) -> Check {
+    if count <= MAX_OPERATORS {
         return Ok(());
     }
     Err(format!(
@@ -78,15 +81,28 @@ pub(crate) fn count_operators(count: &mut usize, more: usize) -> Check {
     ))
 }
 
-/// How many ANDs, ORs and NOTs there are.
-fn joints(condition: &Condition<'_>) -> usize {
+/// How many operators there are: ANDs, ORs, NOTs, comparisons and functions.
+fn count_operators(condition: &Condition<'_>) -> usize {
     match condition {
         Condition::Or(parts) | Condition::And(parts) => {
-            parts.len() - 1 + parts.iter().map(joints).sum::<usize>()
+            parts.len() - 1 + parts.iter().map(count_operators).sum::<usize>()
         }
-        Condition::Not(part) => 1 + joints(part),
-        _ => 0,
+        Condition::Not(part) => 1 + count_operators(part),
+        predicate => 1 + count_functions(|check| each_operand(predicate, check)),
     }
+}
+
+/// How many functions there are among the operands that `each` goes over.
+pub(crate) fn count_functions<'c, 'a: 'c>(
+    each: impl FnOnce(&mut dyn FnMut(&'c Operand<'a>) -> Check) -> Check,
+) -> usize {
+    let mut count = 0;
+    let counted = each(&mut |operand| {
+        count += usize::from(matches!(operand, Operand::Function(_)));
+        Ok(())
+    });
+    debug_assert!(counted.is_ok(), "counting refuses nothing");
+    count
 }
 
 /// The faults of an expression, without the field's name.
@@ -181,20 +197,11 @@ fn known_function(
 }
 
 fn known_functions(predicate: &Condition<'_>) -> Check {
-    let known = |function: &Function<'_>| {
+    each_function(predicate, &mut |function| {
         known_function(function, &CONDITION_FUNCTIONS, || {
             is_one_of(function.name, &UPDATE_FUNCTIONS).then_some("a condition")
         })
-    };
-    each_operand(predicate, &mut |operand| match operand {
-        Operand::Function(function) => known(function),
-        _ => Ok(()),
-    })?;
-    if let Condition::Function(function) = predicate {
-        known(function)
-    } else {
-        Ok(())
-    }
+    })
 }
 
 /// `size` gives a number and is an operand; all others give a truth value and are conditions.
@@ -257,51 +264,74 @@ pub(crate) fn operand_defined<'a>(
     }
 }
 
-/// Placeholders are defined; functions have as many operands as they take; operands differ and are of fitting types.
-fn operands_fit<'a>(
-    predicate: &Condition<'a>,
-    placeholders: &mut Placeholders<'a>,
-    operators: &mut usize,
-) -> Check {
-    each_operand(predicate, &mut |operand| {
-        operand_defined(operand, placeholders)
+/// Functions, and IN, have as many operands as they take.
+fn operand_counts<'a>(predicate: &Condition<'a>, _: &Placeholders<'a>) -> Check {
+    each_function(predicate, &mut |function| {
+        takes(function, &CONDITION_FUNCTIONS)
     })?;
-    let placeholders = &*placeholders;
-    each_operand(predicate, &mut |operand| match operand {
-        Operand::Function(function) => {
-            count_operators(operators, 1)?;
-            function_fits(function, placeholders)
-        }
-        _ => Ok(()),
-    })?;
-    count_operators(operators, 1)?;
     match predicate {
-        Condition::Function(function) => function_fits(function, placeholders),
+        Condition::In(_, list) if list.len() > MAX_IN_OPERANDS => Err(format!(
+            "The IN operator is provided with too many operands; number of operands: {}",
+            list.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Nothing is compared with itself.
+fn operands_distinct<'a>(predicate: &Condition<'a>, placeholders: &Placeholders<'a>) -> Check {
+    each_function(
+        predicate,
+        &mut |function| match function.arguments.as_slice() {
+            [first, second] => distinct(function.name, first, [second], placeholders),
+            _ => Ok(()),
+        },
+    )?;
+    match predicate {
         Condition::Compare(left, comparator, right) => {
-            distinct(comparator.symbol(), left, [right], placeholders)?;
-            if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
-                ordered(comparator.symbol(), left, placeholders)?;
-                ordered(comparator.symbol(), right, placeholders)?;
-            }
-            Ok(())
+            distinct(comparator.symbol(), left, [right], placeholders)
+        }
+        Condition::Between(value, low, high) => {
+            distinct("BETWEEN", value, [low, high], placeholders)
+        }
+        Condition::In(value, list) => distinct("IN", value, list, placeholders),
+        _ => Ok(()),
+    }
+}
+
+/// Operands are of types that their functions and operators take.
+fn operand_types<'a>(predicate: &Condition<'a>, placeholders: &Placeholders<'a>) -> Check {
+    each_function(predicate, &mut |function| {
+        function_fits(function, placeholders)
+    })?;
+    match predicate {
+        Condition::Compare(_, Comparator::Equal | Comparator::NotEqual, _) => Ok(()),
+        Condition::Compare(left, comparator, right) => {
+            ordered(comparator.symbol(), left, placeholders)?;
+            ordered(comparator.symbol(), right, placeholders)
         }
         Condition::Between(value, low, high) => {
             [value, low, high]
                 .into_iter()
                 .try_for_each(|operand| ordered("BETWEEN", operand, placeholders))?;
-            distinct("BETWEEN", value, [low, high], placeholders)?;
             bounds_fit(low, high, placeholders)
         }
-        Condition::In(value, list) => {
-            if list.len() > MAX_IN_OPERANDS {
-                return Err(format!(
-                    "The IN operator is provided with too many operands; number of operands: {}",
-                    list.len()
-                ));
-            }
-            distinct("IN", value, list, placeholders)
-        }
-        Condition::Or(_) | Condition::And(_) | Condition::Not(_) => Ok(()),
+        _ => Ok(()),
+    }
+}
+
+/// Calls `check` for each function of a predicate, the inner ones first.
+fn each_function<'c, 'a>(
+    predicate: &'c Condition<'a>,
+    check: &mut dyn FnMut(&'c Function<'a>) -> Check,
+) -> Check {
+    each_operand(predicate, &mut |operand| match operand {
+        Operand::Function(function) => check(function),
+        _ => Ok(()),
+    })?;
+    match predicate {
+        Condition::Function(function) => check(function),
+        _ => Ok(()),
     }
 }
 
@@ -327,10 +357,6 @@ pub(crate) fn mistyped(operator: &str, kind: impl std::fmt::Display) -> Check {
 fn function_fits<'a>(function: &Function<'a>, placeholders: &Placeholders<'a>) -> Check {
     let name = function.name;
     let arguments = function.arguments.as_slice();
-    takes(function, &CONDITION_FUNCTIONS)?;
-    if let [first, second] = arguments {
-        distinct(name, first, [second], placeholders)?;
-    }
     let mistyped = |kind: &dyn std::fmt::Display| mistyped(name, kind);
     match (name, arguments) {
         ("attribute_exists" | "attribute_not_exists", [argument])

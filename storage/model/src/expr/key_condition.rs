@@ -91,6 +91,20 @@ impl KeyConditionExpression {
         Ok(Self { tests })
     }
 
+    /// A request names one or two attributes of a key; of an index, whose key may have more, as many as that.
+    ///
+    /// # Errors
+    /// AWS's message.
+    pub(crate) fn check_count(&self, of_index: bool) -> Result<(), ValidationError> {
+        match self.tests.len() {
+            1 | 2 => Ok(()),
+            3.. if of_index => Ok(()),
+            _ => Err(ValidationError::new(
+                "Conditions can be of length 1 or 2 only",
+            )),
+        }
+    }
+
     /// What the expression means for a table of this key.
     ///
     /// # Errors
@@ -102,11 +116,7 @@ impl KeyConditionExpression {
                 .find(|(name, _)| name == attribute.name.as_str())
                 .map(|(_, test)| test)
         };
-        if self.tests.len() > 2 {
-            return Err(ValidationError::new(
-                "Conditions can be of length 1 or 2 only",
-            ));
-        }
+        self.check_count(false)?;
         let partition = find(&schema.partition).ok_or_else(|| missed(&schema.partition))?;
         let sort = match (&schema.sort, self.tests.len()) {
             (_, 1) => None,

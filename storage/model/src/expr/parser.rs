@@ -27,9 +27,6 @@ pub(crate) enum SyntaxError {
     /// An index that no list has.
     #[error("List index is not within the allowable range; index: [{0}]")]
     ListIndex(String),
-    /// A clause of an update stands twice.
-    #[error("The \"{0}\" section can only be used once in an update expression;")]
-    TwoSections(&'static str),
     /// Too much within each other. AWS's own limit and message are not known.
     #[error("The expression is nested deeper than {MAX_NESTING} levels")]
     TooDeep,

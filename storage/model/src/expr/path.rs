@@ -116,10 +116,10 @@ impl PathTree {
     /// The tree of these paths.
     ///
     /// # Errors
-    /// AWS's message for the first path that clashes with an earlier one.
+    /// AWS's message for two paths that clash: for the first that overlap, else for the first that conflict.
     pub(crate) fn new<'p>(paths: impl Iterator<Item = &'p Path> + Clone) -> Result<Self, String> {
         let mut tree = Self::default();
-        for (count, path) in paths.clone().enumerate() {
+        for path in paths.clone() {
             let fits = match tree.heads.get_mut(&path.head) {
                 Some(node) => node.insert(&path.rest),
                 None => {
@@ -128,7 +128,7 @@ impl PathTree {
                 }
             };
             if !fits {
-                return Err(clash(paths.take(count), path));
+                return Err(clash(&paths.collect::<Vec<_>>()));
             }
         }
         Ok(tree)
@@ -153,16 +153,25 @@ impl PathTree {
     }
 }
 
-fn clash<'p>(mut earlier: impl Iterator<Item = &'p Path>, path: &Path) -> String {
-    let found = earlier.find_map(|other| Some((other, other.clash(path)?)));
-    let verb = match found {
-        Some((_, Clash::Conflict)) => "conflict",
-        _ => "overlap",
+/// What is wrong with paths of which two clash.
+fn clash(paths: &[&Path]) -> String {
+    let pairs = |wanted: Clash| {
+        paths.iter().enumerate().find_map(|(at, path)| {
+            let mut earlier = paths.iter().take(at);
+            let other = earlier.find(|other| other.clash(path) == Some(wanted))?;
+            Some((other, path))
+        })
     };
-    let other = found.map_or(path, |(other, _)| other);
+    let found = pairs(Clash::Overlap)
+        .map(|pair| ("overlap", pair))
+        .or_else(|| pairs(Clash::Conflict).map(|pair| ("conflict", pair)));
+    let Some((verb, (one, two))) = found else {
+        // Not reached: the tree refuses just those that clash.
+        return "Two document paths overlap with each other".to_owned();
+    };
     format!(
-        "Two document paths {verb} with each other; must remove or rewrite one of these paths; path one: {other}, path \
-         two: {path}"
+        "Two document paths {verb} with each other; must remove or rewrite one of these paths; path one: {one}, path \
+         two: {two}"
     )
 }
 

@@ -17,7 +17,7 @@ use crate::map::{Item, Map};
 use crate::number::Number;
 use crate::schema::KeySchema;
 use crate::size::{MAX_ITEM_SIZE, item_size, validate_key_map};
-use crate::value::AttributeValue;
+use crate::value::{AttributeType, AttributeValue};
 
 /// Changes of an item that were checked; their placeholders are resolved.
 #[derive(Clone, PartialEq, Eq)]
@@ -124,6 +124,25 @@ impl UpdateExpression {
             Some(name) => Err(ValidationError::invalid_parameter(format_args!(
                 "Cannot update attribute {name}. This attribute is part of the key"
             ))),
+        }
+    }
+
+    /// Whether an attribute, or something in it, is changed.
+    pub fn changes(&self, attribute: &str) -> bool {
+        self.paths.attributes().any(|name| name == attribute)
+    }
+
+    /// The type that an attribute certainly has after the update, if that is known before the item is.
+    pub fn type_of(&self, attribute: &str) -> Option<AttributeType> {
+        let whole =
+            |action: &&Action| action.path.rest.is_empty() && &*action.path.head == attribute;
+        match &self.actions.iter().find(whole)?.change {
+            Change::Set(Value::Operand(Operand::Value(value))) | Change::Add(value) => {
+                Some(value.attribute_type())
+            }
+            Change::Set(Value::Operand(Operand::ListAppend(..))) => Some(AttributeType::L),
+            Change::Set(Value::Plus(..) | Value::Minus(..)) => Some(AttributeType::N),
+            Change::Set(_) | Change::Remove | Change::Delete(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@
 //! operand := path | :value | identifier ( operand (, operand)* ) | ( operand )
 //! ```
 //!
-//! Each clause stands once. What the operands mean is checked in [`super::update_check`].
+//! That each clause stands once, and what the operands mean, is checked in [`super::update_check`].
 
 use crate::expr::condition::{Function, Operand};
 use crate::expr::lexer::Token;
@@ -48,6 +48,8 @@ pub(crate) struct Parsed<'a> {
     pub(crate) actions: Vec<Action<'a>>,
     /// Whether something stands in two pairs of parentheses.
     pub(crate) redundant_parentheses: bool,
+    /// The first clause that stands twice, if one does.
+    pub(crate) repeated: Option<&'static str>,
 }
 
 /// The clauses, in capital letters.
@@ -58,12 +60,14 @@ pub(crate) fn parse(source: &str) -> Result<Parsed<'_>, SyntaxError> {
     let mut parser = Parser::new(source);
     let mut actions = Vec::new();
     let mut seen = Vec::with_capacity(CLAUSES.len());
+    let mut repeated = None;
     loop {
         let clause = parser.clause()?;
         if seen.contains(&clause) {
-            return Err(SyntaxError::TwoSections(clause));
+            repeated = repeated.or(Some(clause));
+        } else {
+            seen.push(clause);
         }
-        seen.push(clause);
         loop {
             actions.push(parser.action(clause)?);
             if !parser.accept(Token::Comma) {
@@ -74,6 +78,7 @@ pub(crate) fn parse(source: &str) -> Result<Parsed<'_>, SyntaxError> {
             return Ok(Parsed {
                 actions,
                 redundant_parentheses: parser.redundant_parentheses,
+                repeated,
             });
         }
     }
@@ -253,12 +258,9 @@ mod tests {
 
     #[test]
     fn each_clause_stands_once() {
-        assert_eq!(
-            parse("SET a = :a REMOVE b set c = :c")
-                .unwrap_err()
-                .to_string(),
-            "The \"SET\" section can only be used once in an update expression;"
-        );
+        let repeated = |source| parse(source).unwrap().repeated;
+        assert_eq!(repeated("SET a = :a REMOVE b set c = :c"), Some("SET"));
+        assert_eq!(repeated("SET a = :a REMOVE b"), None);
         assert!(parse("REMOVE a[2147483648]").is_err());
         assert!(parse("SET a = ((:a))").unwrap().redundant_parentheses);
         assert!(!parse("SET a = (b) + (:a)").unwrap().redundant_parentheses);

@@ -198,14 +198,14 @@ impl TableReads {
     /// # Errors
     /// A key that does not fit the schema or stands there twice, or a projection that goes into an attribute of the key.
     pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes>, ValidationError> {
-        if let Some(projection) = &self.projection {
-            projection.keys_are_scalars(schema)?;
-        }
         let keys = self
             .keys
             .iter()
             .map(|key| schema.key_of_key(key))
             .collect::<Result<Vec<_>, _>>()?;
+        if let Some(projection) = &self.projection {
+            projection.keys_are_scalars(schema)?;
+        }
         if keys.iter().collect::<HashSet<_>>().len() < keys.len() {
             return Err(ValidationError::new(
                 "Provided list of item keys contains duplicates",

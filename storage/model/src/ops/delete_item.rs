@@ -65,13 +65,8 @@ impl DeleteItemInput {
         }
     }
 
-    /// Checks all that can be known without the table.
-    ///
-    /// # Errors
-    /// A bad table name or key.
-    pub fn validate(self) -> Result<DeleteItem, ValidationError> {
-        let table = TableName::new(self.table_name)?;
-        let expressions = WriteExpressions {
+    fn expressions(&self) -> WriteExpressions<'_> {
+        WriteExpressions {
             update: None,
             condition: self.condition_expression.as_deref(),
             names: self.expression_attribute_names.as_ref(),
@@ -80,7 +75,24 @@ impl DeleteItemInput {
             expected: self.expected.as_ref(),
             conditional_operator: self.conditional_operator,
             return_old: self.return_values_on_condition_check_failure,
-        };
+        }
+    }
+
+    /// Checks what comes before anything about attribute values: which parameters go together, and placeholders.
+    ///
+    /// # Errors
+    /// AWS's messages.
+    pub fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.expressions().open().map(drop)
+    }
+
+    /// Checks all that can be known without the table.
+    ///
+    /// # Errors
+    /// A bad table name or key.
+    pub fn validate(mut self) -> Result<DeleteItem, ValidationError> {
+        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let expressions = self.expressions();
         let placeholders = expressions.open()?;
         validate_key_map(&self.key)?;
         self.return_values.of_whole_item()?;

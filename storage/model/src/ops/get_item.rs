@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::error::ValidationError;
 use crate::expr::ProjectionExpression;
+use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::TableName;
 use crate::ops::read::ReadExpressions;
 use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, setters};
+use crate::schema::KeySchema;
 use crate::size::validate_key_map;
 
 /// What GetItem takes.
@@ -49,23 +51,36 @@ impl GetItemInput {
         }
     }
 
+    fn expressions(&self) -> ReadExpressions<'_> {
+        ReadExpressions {
+            projection: self.projection_expression.as_deref(),
+            names: self.expression_attribute_names.as_ref(),
+            attributes_to_get: self.attributes_to_get.as_deref(),
+        }
+    }
+
+    /// Checks what comes before anything about attribute values: which parameters go together, and placeholders.
+    ///
+    /// # Errors
+    /// AWS's messages.
+    pub fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.expressions().open().map(drop)
+    }
+
     /// Checks all that can be known without the table.
     ///
     /// # Errors
     /// A bad table name or key.
-    pub fn validate(self) -> Result<GetItem, ValidationError> {
-        let table = TableName::new(self.table_name)?;
-        let projection = ReadExpressions {
-            projection: self.projection_expression.as_deref(),
-            names: self.expression_attribute_names.as_ref(),
-            attributes_to_get: self.attributes_to_get.as_deref(),
-        };
-        let placeholders = projection.open()?;
+    pub fn validate(mut self) -> Result<GetItem, ValidationError> {
+        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let expressions = self.expressions();
+        let placeholders = expressions.open()?;
         validate_key_map(&self.key)?;
+        let projection = expressions.projection(placeholders)?;
         Ok(GetItem {
             table,
             key: self.key,
-            projection: projection.projection(placeholders)?,
+            projection,
             consistent_read: self.consistent_read,
             return_consumed_capacity: self.return_consumed_capacity,
         })
@@ -100,6 +115,20 @@ pub struct GetItem {
     pub consistent_read: bool,
     /// What to tell about consumed capacity.
     pub return_consumed_capacity: ReturnConsumedCapacity,
+}
+
+impl GetItem {
+    /// The key of the item.
+    ///
+    /// # Errors
+    /// AWS's messages for a key that does not fit the schema, and for a projection that goes into an attribute of the key.
+    pub fn key(&self, schema: &KeySchema) -> Result<KeyBytes, ValidationError> {
+        let key = schema.key_of_key(&self.key)?;
+        if let Some(projection) = &self.projection {
+            projection.keys_are_scalars(schema)?;
+        }
+        Ok(key)
+    }
 }
 
 /// What GetItem gives back.

@@ -11,7 +11,7 @@ use crate::ops::{
     ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValue,
     ReturnValuesOnConditionCheckFailure, debug_lengths, placeholders, setters,
 };
-use crate::size::validate_item;
+use crate::size::{checked_item_size, validate_key_map};
 
 /// What PutItem takes.
 #[non_exhaustive]
@@ -65,13 +65,8 @@ impl PutItemInput {
         }
     }
 
-    /// Checks all that can be known without the table.
-    ///
-    /// # Errors
-    /// A bad table name, or an item that breaks the rules of [`validate_item`].
-    pub fn validate(self) -> Result<PutItem, ValidationError> {
-        let table = TableName::new(self.table_name)?;
-        let expressions = WriteExpressions {
+    fn expressions(&self) -> WriteExpressions<'_> {
+        WriteExpressions {
             update: None,
             condition: self.condition_expression.as_deref(),
             names: self.expression_attribute_names.as_ref(),
@@ -80,10 +75,28 @@ impl PutItemInput {
             expected: self.expected.as_ref(),
             conditional_operator: self.conditional_operator,
             return_old: self.return_values_on_condition_check_failure,
-        };
+        }
+    }
+
+    /// Checks what comes before anything about attribute values: which parameters go together, and placeholders.
+    ///
+    /// # Errors
+    /// AWS's messages.
+    pub fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.expressions().open().map(drop)
+    }
+
+    /// Checks all that can be known without the table.
+    ///
+    /// # Errors
+    /// A bad table name, or an item that breaks the rules of [`crate::validate_item`].
+    pub fn validate(mut self) -> Result<PutItem, ValidationError> {
+        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let expressions = self.expressions();
         let placeholders = expressions.open()?;
-        let size = validate_item(&self.item)?;
+        validate_key_map(&self.item)?;
         self.return_values.of_whole_item()?;
+        let size = checked_item_size(&self.item)?;
         let guard = expressions.guard(placeholders)?;
         Ok(PutItem {
             table,

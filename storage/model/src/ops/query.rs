@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::RangeBounds;
 
 use crate::error::{Constraints, ValidationError};
-use crate::expr::placeholders::Parameters;
+use crate::expr::placeholders::{Parameters, Placeholders};
 use crate::expr::{
     FilterParameter, KeyCondition, KeyConditionExpression, ProjectionExpression, parse_condition,
 };
@@ -88,31 +88,19 @@ impl QueryInput {
         }
     }
 
-    /// Checks all that can be known without the table.
-    ///
-    /// # Errors
-    /// A bad table name, limit or start key; no key condition.
-    pub fn validate(self) -> Result<Query, ValidationError> {
-        let table = TableName::new(self.table_name)?;
-        let mut constraints = Constraints::default();
-        let limit = limit(self.limit, &mut constraints);
-        if let Some(name) = &self.index_name {
-            check_index_name(name, "indexName", &mut constraints);
-        }
-        constraints.finish()?;
-        let expressions = [
-            (
-                "ProjectionExpression",
-                self.projection_expression.as_deref(),
-            ),
-            ("FilterExpression", self.filter_expression.as_deref()),
-            (
-                KeyConditionExpression::FIELD,
-                self.key_condition_expression.as_deref(),
-            ),
-        ];
-        let mut placeholders = Parameters {
-            expressions: &expressions,
+    fn open(&self) -> Result<Placeholders<'_>, ValidationError> {
+        Parameters {
+            expressions: &[
+                (
+                    "ProjectionExpression",
+                    self.projection_expression.as_deref(),
+                ),
+                ("FilterExpression", self.filter_expression.as_deref()),
+                (
+                    KeyConditionExpression::FIELD,
+                    self.key_condition_expression.as_deref(),
+                ),
+            ],
             legacy: &[
                 ("AttributesToGet", self.attributes_to_get.is_some()),
                 ("QueryFilter", self.query_filter.is_some()),
@@ -122,22 +110,41 @@ impl QueryInput {
             names: self.expression_attribute_names.as_ref(),
             values: self.expression_attribute_values.as_ref(),
         }
-        .open()?;
+        .open()
+    }
+
+    /// Checks what comes before anything about attribute values: which parameters go together, and placeholders.
+    ///
+    /// # Errors
+    /// AWS's messages.
+    pub fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.open().map(drop)
+    }
+
+    /// Checks all that can be known without the table.
+    ///
+    /// # Errors
+    /// A bad table name, limit or start key; no key condition.
+    pub fn validate(mut self) -> Result<Query, ValidationError> {
+        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let mut constraints = Constraints::default();
+        let limit = limit(self.limit, &mut constraints);
+        if let Some(name) = &self.index_name {
+            check_index_name(name, "indexName", &mut constraints);
+        }
+        constraints.finish()?;
+        let mut placeholders = self.open()?;
         start_key(self.exclusive_start_key.as_ref())?;
         let attributes_to_get = self.attributes_to_get.as_deref();
-        let [
-            (_, projection_expression),
-            (_, filter_expression),
-            (_, key_expression),
-        ] = expressions;
+        let projection_expression = self.projection_expression.as_deref();
         let projection = projection(projection_expression, attributes_to_get, &mut placeholders)?;
         let filter = filter(
-            filter_expression,
+            self.filter_expression.as_deref(),
             (self.query_filter.as_ref(), FilterParameter::QueryFilter),
             self.conditional_operator,
             &mut placeholders,
         )?;
-        let condition = match (key_expression, &self.key_conditions) {
+        let condition = match (&self.key_condition_expression, &self.key_conditions) {
             (Some(source), _) => {
                 let condition =
                     parse_condition(KeyConditionExpression::FIELD, source, &mut placeholders)?;
@@ -154,6 +161,7 @@ impl QueryInput {
                 ));
             }
         };
+        condition.check_count(self.index_name.is_some())?;
         let select = selected(
             self.select,
             projection_expression,

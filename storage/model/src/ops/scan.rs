@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Constraints, ValidationError};
-use crate::expr::placeholders::Parameters;
+use crate::expr::placeholders::{Parameters, Placeholders};
 use crate::expr::{FilterParameter, ProjectionExpression};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
@@ -85,12 +85,40 @@ impl ScanInput {
         }
     }
 
+    fn open(&self) -> Result<Placeholders<'_>, ValidationError> {
+        Parameters {
+            expressions: &[
+                (
+                    "ProjectionExpression",
+                    self.projection_expression.as_deref(),
+                ),
+                ("FilterExpression", self.filter_expression.as_deref()),
+            ],
+            legacy: &[
+                ("AttributesToGet", self.attributes_to_get.is_some()),
+                ("ScanFilter", self.scan_filter.is_some()),
+                ("ConditionalOperator", self.conditional_operator.is_some()),
+            ],
+            names: self.expression_attribute_names.as_ref(),
+            values: self.expression_attribute_values.as_ref(),
+        }
+        .open()
+    }
+
+    /// Checks what comes before anything about attribute values: which parameters go together, and placeholders.
+    ///
+    /// # Errors
+    /// AWS's messages.
+    pub fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.open().map(drop)
+    }
+
     /// Checks all that can be known without the table.
     ///
     /// # Errors
     /// A bad table name, limit, segment or start key.
-    pub fn validate(self) -> Result<Scan, ValidationError> {
-        let table = TableName::new(self.table_name)?;
+    pub fn validate(mut self) -> Result<Scan, ValidationError> {
+        let table = TableName::new(std::mem::take(&mut self.table_name))?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
         if let Some(name) = &self.index_name {
@@ -105,36 +133,19 @@ impl ScanInput {
             constraints.at_most(total.into(), MAX_SEGMENTS.into(), "totalSegments");
         }
         constraints.finish()?;
-        let segment = segment(self.segment, self.total_segments)?;
-        let expressions = [
-            (
-                "ProjectionExpression",
-                self.projection_expression.as_deref(),
-            ),
-            ("FilterExpression", self.filter_expression.as_deref()),
-        ];
-        let mut placeholders = Parameters {
-            expressions: &expressions,
-            legacy: &[
-                ("AttributesToGet", self.attributes_to_get.is_some()),
-                ("ScanFilter", self.scan_filter.is_some()),
-                ("ConditionalOperator", self.conditional_operator.is_some()),
-            ],
-            names: self.expression_attribute_names.as_ref(),
-            values: self.expression_attribute_values.as_ref(),
-        }
-        .open()?;
+        let mut placeholders = self.open()?;
         start_key(self.exclusive_start_key.as_ref())?;
         let attributes_to_get = self.attributes_to_get.as_deref();
-        let [(_, projection_expression), (_, filter_expression)] = expressions;
+        let projection_expression = self.projection_expression.as_deref();
         let projection = projection(projection_expression, attributes_to_get, &mut placeholders)?;
         let filter = filter(
-            filter_expression,
+            self.filter_expression.as_deref(),
             (self.scan_filter.as_ref(), FilterParameter::ScanFilter),
             self.conditional_operator,
             &mut placeholders,
         )?;
         placeholders.all_used()?;
+        let segment = segment(self.segment, self.total_segments)?;
         let select = selected(
             self.select,
             projection_expression,

@@ -457,18 +457,19 @@ impl TransactAction {
     /// # Errors
     /// A key, update or condition that does not fit the schema.
     pub fn key(&self, schema: &KeySchema) -> Result<KeyBytes, ValidationError> {
+        let key = match &self.change {
+            TransactChange::Put(item) => schema.key_of_item(item),
+            TransactChange::Check(key)
+            | TransactChange::Delete(key)
+            | TransactChange::Update(key, _) => schema.key_of_key(key),
+        }?;
         if let TransactChange::Update(_, update) = &self.change {
             update.spares_key_of(schema)?;
         }
         if let Some(guard) = &self.guard {
             guard.fits(schema)?;
         }
-        match &self.change {
-            TransactChange::Put(item) => schema.key_of_item(item),
-            TransactChange::Check(key)
-            | TransactChange::Delete(key)
-            | TransactChange::Update(key, _) => schema.key_of_key(key),
-        }
+        Ok(key)
     }
 }
 

@@ -73,13 +73,8 @@ impl UpdateItemInput {
         }
     }
 
-    /// Checks all that can be known without the table.
-    ///
-    /// # Errors
-    /// A bad table name or key, or parameters about the update or its condition that break a rule.
-    pub fn validate(self) -> Result<UpdateItem, ValidationError> {
-        let table = TableName::new(self.table_name)?;
-        let expressions = WriteExpressions {
+    fn expressions(&self) -> WriteExpressions<'_> {
+        WriteExpressions {
             update: Some(self.update_expression.as_deref()),
             condition: self.condition_expression.as_deref(),
             names: self.expression_attribute_names.as_ref(),
@@ -88,7 +83,24 @@ impl UpdateItemInput {
             expected: self.expected.as_ref(),
             conditional_operator: self.conditional_operator,
             return_old: self.return_values_on_condition_check_failure,
-        };
+        }
+    }
+
+    /// Checks what comes before anything about attribute values: which parameters go together, and placeholders.
+    ///
+    /// # Errors
+    /// AWS's messages.
+    pub fn check_parameters(&self) -> Result<(), ValidationError> {
+        self.expressions().open().map(drop)
+    }
+
+    /// Checks all that can be known without the table.
+    ///
+    /// # Errors
+    /// A bad table name or key, or parameters about the update or its condition that break a rule.
+    pub fn validate(mut self) -> Result<UpdateItem, ValidationError> {
+        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let expressions = self.expressions();
         let placeholders = expressions.open()?;
         validate_key_map(&self.key)?;
         let (update, guard) = expressions.update_and_guard(placeholders)?;

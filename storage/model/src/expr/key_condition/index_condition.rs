@@ -34,6 +34,7 @@ impl KeyConditionExpression {
     /// # Errors
     /// As [`KeyConditionExpression::bind`].
     pub fn bind_index(&self, key: &IndexKey) -> Result<IndexCondition, ValidationError> {
+        self.check_count(key.attributes().count() > 2)?;
         let mut partition = Vec::new();
         let mut length = 0;
         for attribute in &key.partition {

@@ -259,6 +259,32 @@ fn faults_are_named_as_aws_does() {
 }
 
 #[test]
+fn of_several_faults_the_first_kind_is_named() {
+    for (source, detail) in [
+        (
+            "size(:one) = :one AND n = :z",
+            "An expression attribute value used in expression is not defined; attribute value: :z",
+        ),
+        (
+            "n < :true AND n = n AND begins_with(n)",
+            "Incorrect number of operands for operator or function; operator or function: begins_with, number of \
+             operands: 1",
+        ),
+        (
+            "n < :true AND n = n",
+            "The first operand must be distinct from the remaining operands for this operator or function; operator: =, \
+             first operand: [n]",
+        ),
+    ] {
+        assert_eq!(
+            parse(source).unwrap_err().to_string(),
+            format!("Invalid ConditionExpression: {detail}"),
+            "{source}"
+        );
+    }
+}
+
+#[test]
 fn unused_placeholders_are_named() {
     let values = Map::from([(":a", 1), (":b", 2)]);
     assert_eq!(

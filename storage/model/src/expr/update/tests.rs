@@ -231,6 +231,58 @@ fn faults_of_the_text_are_named_as_aws_does() {
 }
 
 #[test]
+fn of_several_faults_the_first_kind_is_named() {
+    for (source, detail) in [
+        (
+            "SET abort = nope(b) SET c = :s",
+            "Attribute name is a reserved keyword; reserved keyword: abort",
+        ),
+        (
+            "SET a = nope(b) SET c = :s",
+            "Invalid function name; function: nope",
+        ),
+        (
+            "SET a = :z REMOVE b set c = :s",
+            "The \"SET\" section can only be used once in an update expression;",
+        ),
+        (
+            "SET a = :z, b = #z",
+            "An expression attribute name used in the document path is not defined; attribute name: #z",
+        ),
+        (
+            "SET a = :z, a = :s",
+            "An expression attribute value used in expression is not defined; attribute value: :z",
+        ),
+        (
+            "SET a[0] = :s, a.b = :s, c = list_append(:s), c = :s",
+            "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [c], path \
+             two: [c]",
+        ),
+        (
+            "SET a = b + :s, c = list_append(:list)",
+            "Incorrect number of operands for operator or function; operator or function: list_append, number of \
+             operands: 1",
+        ),
+    ] {
+        let expected = Err(format!("Invalid UpdateExpression: {detail}"));
+        assert_eq!(updated(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn types_that_are_certain_are_known_before_the_item_is() {
+    use AttributeType::{L, N, S};
+    let update = parse(
+        "SET a = :s, b = n + :one, c = list_append(l, l), d = s, e.x = :s ADD f :one REMOVE g",
+    )
+    .unwrap();
+    let types = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| update.type_of(name));
+    let expected = [Some(S), Some(N), Some(L), None, None, Some(N), None, None];
+    assert_eq!(types, expected);
+    assert!(update.changes("e") && update.changes("g") && !update.changes("s"));
+}
+
+#[test]
 fn an_item_is_made_of_its_key_unless_only_removals_are_asked_for() {
     let apply = |source: &str| parse(source).unwrap().apply(&key(), None);
     assert_eq!(
