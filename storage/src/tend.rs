@@ -32,8 +32,9 @@ use crate::trees::{Filled, Role, decode};
 const PIECE: usize = 64;
 /// Items that expire in one commit.
 const SWEEP: usize = 64;
-/// Records that are removed in one commit.
+/// Records that are removed in one commit, and their bytes: all of them are in memory then.
 const TRIM: usize = 256;
+const TRIM_BYTES: usize = 1 << 20;
 /// How often the thread looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -178,13 +179,12 @@ impl Shared {
             self.remove_tree(table, tree)?;
             return Ok(false);
         }
-        let (old, upto) = too_old(table, tree, now)?;
-        if old == 0 {
-            return Ok(false);
+        let (last, more) = too_old(table, tree, now)?;
+        if let Some(last) = last {
+            let target = table.clone();
+            self.commit_blocking(move |txn| txn.trim(&target, tree, &last))?;
         }
-        let target = table.clone();
-        self.commit_blocking(move |txn| txn.trim(&target, tree, &upto))?;
-        Ok(old == TRIM)
+        Ok(more)
     }
 }
 
@@ -213,30 +213,31 @@ fn due(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<Vec<Vec<u8>>, Error
     Ok(keys)
 }
 
-/// How many of the oldest records are too old, as far as they go in one commit, and the key of the last of them.
-fn too_old(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<(usize, Vec<u8>), Error> {
-    let (mut old, mut last) = (0, Vec::new());
+/// The key of the last record that is too old, of those that go in one commit, and whether there may be more. Their pages are loaded
+/// then, before the seat is taken.
+fn too_old(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<(Option<Vec<u8>>, bool), Error> {
+    let (mut last, mut old, mut bytes) = (None, 0, 0);
     let snapshot = table.read()?;
     let mut trees = snapshot.trees().derived.iter();
     let Some(branch) = trees.find(|branch| branch.def.id == tree) else {
-        return Ok((old, last));
+        return Ok((last, false));
     };
     let mut cursor = snapshot.cursor(branch, Bound::Unbounded, Bound::Unbounded, false, true);
-    while old < TRIM {
+    while old < TRIM && bytes < TRIM_BYTES {
         let Some(value) = cursor.next_blocking()? else {
-            break;
+            return Ok((last, false));
         };
         match StoredRecord::decode(&value).map_err(|what| Error::malformed("stream", what))? {
             // What is trimmed already.
             None => {}
             Some(record) if is_old(record.at_ms, now) => {
-                old += 1;
-                last = cursor.key().to_vec();
+                (old, bytes) = (old + 1, bytes + value.len());
+                last = Some(cursor.key().to_vec());
             }
-            Some(_) => break,
+            Some(_) => return Ok((last, false)),
         }
     }
-    Ok((old, last))
+    Ok((last, true))
 }
 
 /// Loads what filling the next piece of a tree will need.

@@ -258,6 +258,18 @@ def streams():
     [record] = watcher.get_records(ShardIterator=latest)["Records"]
     assert record["dynamodb"]["Keys"] == {"pk": {"S": "b"}, "sk": {"N": "2"}}
 
+    client.update_table(TableName="watched", StreamSpecification={"StreamEnabled": False})
+    table.put_item(Item={"pk": "c", "sk": 3})
+    stream = watcher.describe_stream(StreamArn=arn)["StreamDescription"]
+    assert stream["StreamStatus"] == "DISABLED"
+    ending = stream["Shards"][0]["SequenceNumberRange"]["EndingSequenceNumber"]
+    closed = watcher.get_records(ShardIterator=iterator("TRIM_HORIZON"))
+    assert closed["Records"][-1]["dynamodb"]["SequenceNumber"] == ending and "NextShardIterator" not in closed
+    keys_only = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    updated = client.update_table(TableName="watched", StreamSpecification=keys_only)["TableDescription"]
+    assert updated["LatestStreamArn"] > arn and updated["StreamSpecification"] == keys_only
+    message = refused("ValidationException", client.update_table, TableName="watched", StreamSpecification=keys_only)
+    assert message == "Table already has an enabled stream: TableName: watched", message
     message = refused("ValidationException", watcher.get_records, ShardIterator="nonsense")
     assert message == "Invalid ShardIterator", message
     unknown = arn.replace("watched", "nowhere")

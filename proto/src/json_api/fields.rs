@@ -1,5 +1,6 @@
 //! The fields of a request, by name, on their way into an input.
 
+use sealdb_model::ops::table_of_stream;
 use sealdb_model::{AttributeValue, Map};
 
 use super::shape::Structure;
@@ -171,6 +172,11 @@ impl Fields {
 
     /// The table that the request is about, for logs: of several, the first.
     pub fn table(&self) -> &str {
+        for name in ["StreamArn", "ShardIterator"] {
+            if let Node::Text(arn) = self.get(name) {
+                return table_of_stream(arn);
+            }
+        }
         match (
             self.get("TableName"),
             self.get("RequestItems"),

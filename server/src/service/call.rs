@@ -1,6 +1,7 @@
 //! One call from message to message: converted, run, counted, logged.
 
 use prost::Message;
+use sealdb::model::ops::table_of_stream;
 use sealdb::{Error, ErrorCode};
 use sealdb_proto::WireError;
 use sealdb_proto::v1;
@@ -77,14 +78,6 @@ names_stream!(
     GetShardIteratorRequest.stream_arn,
     GetRecordsRequest.shard_iterator
 );
-
-/// The table that an ARN of a stream names.
-fn table_of_stream(arn: &str) -> &str {
-    let resource = arn.split_once(":table/").map(|(_, resource)| resource);
-    resource
-        .and_then(|resource| resource.split_once('/'))
-        .map_or("", |(table, _)| table)
-}
 
 impl NamesTable for v1::ListStreamsRequest {
     fn table(&self) -> &str {

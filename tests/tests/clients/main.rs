@@ -141,7 +141,11 @@ impl AwsCli {
     }
 
     fn run(&self, args: &[&str]) -> Ran {
-        let all = [&["dynamodb"], args].concat();
+        self.service("dynamodb", args)
+    }
+
+    fn service(&self, service: &str, args: &[&str]) -> Ran {
+        let all = [&[service], args].concat();
         client(&self.aws, &self.server, &self.address, &self.home, &all)
     }
 
@@ -272,6 +276,11 @@ fn the_aws_command_line_looks_after_tables() {
     let class = ("table-class", json!("STANDARD_INFREQUENT_ACCESS"));
     let updated = aws.json("update-table", &[table(), class]);
     assert_eq!(updated["TableDescription"]["TableStatus"], "UPDATING");
+    let stream = json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"});
+    let updated = aws.json("update-table", &[table(), ("stream-specification", stream)]);
+    let stream = updated["TableDescription"]["LatestStreamArn"].clone();
+    let streams = aws.service("dynamodbstreams", &["list-streams"]).json()["Streams"].take();
+    assert_eq!(streams[0]["StreamArn"], stream);
     let missing = aws.run(&["describe-table", "--table-name", "nowhere"]);
     assert!(
         missing.stderr.contains("ResourceNotFoundException"),

@@ -112,7 +112,7 @@ pub use secondary_index::{
 pub use shard_iterator::{SHARD_ITERATOR_LIFE_MS, ShardIterator};
 pub use stream::{
     STREAM_RETENTION_MS, SequenceNumber, StreamArn, StreamChange, StreamSpecification,
-    StreamStatus, StreamViewType, table_arn,
+    StreamStatus, StreamViewType, table_arn, table_of_stream,
 };
 pub use table_description::{
     BillingMode, BillingModeSummary, SseDescription, SseStatus, TableClass, TableDescription,

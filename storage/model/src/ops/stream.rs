@@ -175,6 +175,14 @@ impl StreamArn {
     }
 }
 
+/// The table that a stream's ARN names, or an iterator, which begins with one. For logs: nothing is checked.
+pub fn table_of_stream(arn: &str) -> &str {
+    let resource = arn.split_once(":table/").map(|(_, resource)| resource);
+    resource
+        .and_then(|resource| resource.split_once('/'))
+        .map_or("", |(table, _)| table)
+}
+
 impl fmt::Display for StreamArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{TABLES}{}/stream/{}", self.table, self.label)
@@ -305,6 +313,8 @@ mod tests {
             label: "2015-05-20T20:51:10.252".into(),
         };
         assert_eq!(StreamArn::parse(&arn.to_string()).unwrap(), arn);
+        assert_eq!(table_of_stream(&format!("{arn}|1|00")), "films");
+        assert_eq!(table_of_stream("films"), "");
         for other in [
             "",
             "films",
