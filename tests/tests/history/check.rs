@@ -8,11 +8,12 @@ use sealdb::{Error, blocking};
 
 use crate::indexes::assert_indexes_follow;
 use crate::model::{Model, Shape, Table};
+use crate::streams::assert_stream_tells;
 
 /// Everything that the database holds, by a scan of each table, in the form of the model.
 ///
 /// # Panics
-/// If a table counts its items wrongly, a scan gives an item twice, or an index differs from the items.
+/// If a table counts its items wrongly, a scan gives an item twice, or an index or a stream differs from the items.
 pub fn everything(db: &blocking::Database) -> Result<Model, Error> {
     let mut model = Model::default();
     let mut input = ListTablesInput::new().limit(3);
@@ -49,6 +50,7 @@ fn whole_table(db: &blocking::Database, name: &str) -> Result<Table, Error> {
         }
     }
     assert_indexes_follow(db, &described, &table)?;
+    assert_stream_tells(db, &described, &table)?;
     assert_eq!(
         (described.item_count, described.table_size_bytes),
         (table.items.len() as u64, table.size()),

@@ -26,6 +26,7 @@ mod model;
 mod reads;
 mod recover;
 mod run;
+mod streams;
 mod suite;
 mod threads;
 mod trace;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealdb::model::ops::{CreateTableInput, KeyType, TableDescription, WriteRequest};
+use sealdb::model::ops::{
+    CreateTableInput, KeyType, StreamSpecification, StreamViewType, TableDescription, WriteRequest,
+};
 use sealdb::model::{
     AttributeName, AttributeValue, Item, KeyAttribute, KeySchema, Number, ScalarType, codec,
     item_size,
@@ -121,8 +123,13 @@ impl Shape {
         }
     }
 
+    /// Most tables have a stream, which tells of every change.
     pub fn create(&self, name: &str) -> CreateTableInput {
         let mut input = CreateTableInput::new(name).partition_key("pk", self.partition);
+        if self.partition != ScalarType::N {
+            let both = StreamViewType::NewAndOldImages;
+            input = input.stream_specification(StreamSpecification::enabled(both));
+        }
         if let Some(kind) = self.sort {
             input = input.sort_key("sk", kind);
         }
