@@ -11,9 +11,9 @@ use super::fields::{Fields, Node};
 use super::reader::{Reader, Token};
 use super::shape::{Shape, Structure};
 
-/// Most parts of a request that are not attribute values: the largest legitimate one, a transaction of 100 writes, has some
-/// thousand. A text of `[{},{},…]` would otherwise grow a hundredfold.
-const MAX_PARTS: usize = 20_000;
+/// Most parts of a request that are not attribute values: the largest legitimate ones name ten thousand attributes, in
+/// AttributeUpdates with four parts for each. A text of `[{},{},…]` would otherwise grow a hundredfold.
+const MAX_PARTS: usize = 100_000;
 
 pub(super) struct Parser<'a> {
     pub(super) reader: Reader<'a>,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sealdb_model::ops::{
     BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteTableInput, GetItemInput,
     GetItemOutput, ListTablesInput, ListTablesOutput, PutItemInput, QueryInput, QueryOutput,
-    ScanInput,
+    ScanInput, UpdateItemInput,
 };
 use sealdb_model::{AttributeValue, Item, Map};
 
@@ -368,6 +368,19 @@ fn nesting_is_bounded() {
         "]".repeat(1_000_000)
     );
     assert_eq!(serialization::<PutItemInput>(&unknown), None);
+}
+
+#[test]
+fn thousands_of_attributes_are_updated_at_once() {
+    let updates: Vec<String> = (0..10_000)
+        .map(|at| format!("\"k{at}\": {{\"Value\": {{\"N\": \"1\"}}}}"))
+        .collect();
+    let body = format!(
+        "{{\"TableName\": \"abc\", \"Key\": {{\"a\": {{\"S\": \"x\"}}}}, \"AttributeUpdates\": {{{}}}}}",
+        updates.join(",")
+    );
+    let input = read::<UpdateItemInput>(&body).unwrap();
+    assert_eq!(input.attribute_updates.unwrap().len(), 10_000);
 }
 
 #[test]
