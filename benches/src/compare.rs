@@ -290,7 +290,7 @@ impl Bench {
         about.extend(self.about);
         let memory = usage::memory(None)?;
         let name = match items.indexed {
-            true => format!("{}, two indexes", items.size),
+            true => format!("{}, two indexes and a stream", items.size),
             false => items.size.to_string(),
         };
         Ok(Section {

@@ -6,6 +6,7 @@
 use sealdb_model::codec::{CodecError, decode_item, encode_item};
 use sealdb_model::ops::{
     BatchWriteItemInput, CreateTableInput, GlobalSecondaryIndex, Projection, ProjectionType,
+    StreamSpecification, StreamViewType,
 };
 use sealdb_model::{AttributeValue, Item, ScalarType};
 
@@ -24,15 +25,15 @@ const INDEX_OVERHEAD: usize = 21;
 /// Items are divided into so many groups, by which indexes find them.
 const GROUPS: u64 = 1000;
 
-/// The items of a store: how many, how large, and whether there are indexes of them.
+/// The items of a store: how many, how large, and whether there are indexes and a stream of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Items {
     /// How many. Whole partitions.
     pub count: u64,
     /// How large.
     pub size: ItemSize,
-    /// Whether their table has two indexes, so that a put changes three trees: `by-group` holds the keys alone and stays as it is,
-    /// `by-update` holds all of the items and has each put's at another place.
+    /// Whether their table has two indexes and a stream, so that a put changes four trees: `by-group` holds the keys alone and stays as
+    /// it is, `by-update` holds all of the items and has each put's at another place, the stream gets the item before and after.
     pub indexed: bool,
 }
 
@@ -47,7 +48,7 @@ impl Items {
         }
     }
 
-    /// The same with two indexes.
+    /// The same with two indexes and a stream.
     pub fn indexed(self) -> Self {
         Self {
             indexed: true,
@@ -114,6 +115,9 @@ impl Items {
             .attribute("u", ScalarType::S)
             .global_index(GlobalSecondaryIndex::new("by-group", &["g"], &["sk"]).projection(keys))
             .global_index(GlobalSecondaryIndex::new("by-update", &["g"], &["u"]))
+            .stream_specification(StreamSpecification::enabled(
+                StreamViewType::NewAndOldImages,
+            ))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The usual comparison, over a table with two indexes: a put changes three trees, each sealed under keys of its own.
+//! The usual comparison, over a table with two indexes and a stream: a put changes four trees, each sealed under keys of its own.
 
 use super::{Context, KB};
 use crate::compare::{self, Plan, Section};

@@ -101,7 +101,7 @@ pub const ALL: &[Long] = &[
     },
     Long {
         name: "indexes",
-        what: "sealed against plain, embedded, items of 1 KB in a table with two indexes",
+        what: "sealed against plain, embedded, items of 1 KB in a table with two indexes and a stream",
         run: Run::Section(indexes::run),
     },
     Long {
