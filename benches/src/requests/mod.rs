@@ -22,7 +22,7 @@ use crate::load::bare::{Bare, Busy};
 use crate::load::clients::Span;
 use crate::peers::{Engine, Peers};
 use crate::process::Process;
-use crate::rows::{Beside, Bound, Metric, Row, Unit, quantile, show};
+use crate::rows::{Beside, Bound, Row, Unit, quantile, show};
 use crate::serve::Served;
 use crate::size::ItemSize;
 use crate::store::{Failure, Items, Kind, Settings, Store};
@@ -297,8 +297,8 @@ const RATE: &str = " in a second";
 fn judged(peers: &Peers, door: usize, operation: Operation, bare: (f64, f64)) -> Row {
     let name = operation.name();
     let what = format!("{name} of items of 1 KB, {CONNECTIONS} connections");
-    let mut row = Row::new(format!("{}: {name}", OURS[door]), Unit::PerSecond, what);
-    row.metric = Metric::Rate;
+    let workload = format!("{}: {name}{RATE}", OURS[door]);
+    let mut row = Row::new(workload, Unit::PerSecond, what);
     let rates = peers.row(&format!("{name}{RATE}"));
     if let Some(rounds) = rates.and_then(|rates| rates.rounds.get(door)) {
         row.values[0].clone_from(rounds);
