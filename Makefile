@@ -28,6 +28,7 @@ unit: ## all tests of the workspace, without lint
 lint: setup ## format, clippy without warnings, licences, sources, arrows between rooms, docs
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path benches/peers/Cargo.toml
+	$(CARGO) fmt --check --manifest-path tests/clients/rust/Cargo.toml
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	@scripts/formats --check
 	@scripts/cargo-deny check --hide-inclusion-graph bans licenses sources

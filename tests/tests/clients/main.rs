@@ -1,4 +1,4 @@
-//! AWS's own clients against a real server: boto3, the AWS CLI and the JavaScript client, unchanged. `scripts/test` installs them.
+//! AWS's own clients against a real server: boto3, the AWS CLI, the JavaScript and the Rust client, unchanged. `scripts/test` installs them.
 // Tests of real processes wait on the real clock, and say what they could not run.
 #![allow(
     clippy::unwrap_used,
@@ -116,6 +116,18 @@ fn the_javascript_client_finds_dynamodb() {
     std::fs::copy(script("javascript/client.mjs"), &here).unwrap();
     let here = here.to_str().unwrap();
     let ran = client(Path::new("node"), &server, &address, &home, &[here]);
+    assert_eq!(ran.ok().trim(), "all is well");
+}
+
+/// `scripts/test` builds the program, as its crates come from the network.
+#[test]
+fn the_rust_client_finds_dynamodb() {
+    let Some(program) = tool("rust/debug/sealdb-aws-client") else {
+        return;
+    };
+    let home = Home::new();
+    let (server, address) = serve(&home, &["--dynamodb-plain-http"]);
+    let ran = client(&program, &server, &address, &home, &[]);
     assert_eq!(ran.ok().trim(), "all is well");
 }
 
