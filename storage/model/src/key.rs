@@ -87,22 +87,30 @@ impl KeySchema {
         self.bytes_of(bytes)
     }
 
+    /// The key of a whole item that is put in a batch.
+    ///
+    /// # Errors
+    /// As [`KeySchema::key_of_item`], but AWS calls a key attribute that is missing or mistyped a wrong key there.
+    pub fn key_of_batched_item(&self, item: &Item) -> Result<KeyBytes, ValidationError> {
+        self.key_in(item)
+    }
+
     /// The key that a request names: exactly the key attributes.
     ///
     /// # Errors
     /// AWS's messages for a key that has other attributes, or a mistyped, empty or too long one.
     pub fn key_of_key(&self, key: &Map) -> Result<KeyBytes, ValidationError> {
-        let mismatch =
-            || ValidationError::new("The provided key element does not match the schema");
         if key.len() != self.attributes().count() {
-            return Err(mismatch());
+            return Err(wrong_key());
         }
+        self.key_in(key)
+    }
+
+    fn key_in(&self, map: &Map) -> Result<KeyBytes, ValidationError> {
         self.bytes_of(|attribute, role| {
-            let value = key.get(attribute.name.as_str()).ok_or_else(mismatch)?;
-            if !attribute.kind.fits(value) {
-                return Err(mismatch());
-            }
-            key_value_bytes(attribute, role, value)
+            let value = map.get(attribute.name.as_str());
+            let value = value.filter(|value| attribute.kind.fits(value));
+            key_value_bytes(attribute, role, value.ok_or_else(wrong_key)?)
         })
     }
 
@@ -181,15 +189,17 @@ pub(crate) fn scalar_bytes(value: &AttributeValue) -> Option<Vec<u8>> {
     }
 }
 
+fn wrong_key() -> ValidationError {
+    ValidationError::new("The provided key element does not match the schema")
+}
+
 /// The bytes of a key attribute's value, which is of the attribute's type.
 pub(crate) fn key_value_bytes(
     attribute: &KeyAttribute,
     role: KeyRole,
     value: &AttributeValue,
 ) -> Result<Vec<u8>, ValidationError> {
-    let bytes = scalar_bytes(value).ok_or_else(|| {
-        ValidationError::new("The provided key element does not match the schema")
-    })?;
+    let bytes = scalar_bytes(value).ok_or_else(wrong_key)?;
     if bytes.is_empty() {
         return Err(ValidationError::new(format!(
             "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
@@ -310,6 +320,19 @@ mod tests {
                 .key_of_item(&item("x".repeat(2048).into(), vec![0; 1024].into()))
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn an_item_of_a_batch_without_a_fitting_key_has_a_wrong_one() {
+        let schema = schema(ScalarType::S, None);
+        for item in [Map::from([("sk", "a")]), Map::from([("pk", 1)])] {
+            assert_eq!(
+                message(schema.key_of_batched_item(&item)),
+                "The provided key element does not match the schema"
+            );
+        }
+        let item = Map::from([("pk", "a"), ("more", "b")]);
+        assert_eq!(schema.key_of_batched_item(&item), schema.key_of_item(&item));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl TableWrites {
         let mut keys = Vec::with_capacity(self.requests.len());
         for request in &self.requests {
             keys.push(match request {
-                WriteRequest::Put(item) => schema.key_of_item(item)?,
+                WriteRequest::Put(item) => schema.key_of_batched_item(item)?,
                 WriteRequest::Delete(key) => schema.key_of_key(key)?,
             });
         }
