@@ -44,8 +44,9 @@ async fn bytes_that_are_no_message_are_refused() {
         }
         // Nothing at all is the empty message.
         let empty = raw.call(method, Vec::new()).await;
+        let needs_nothing = ["ListTables", "ListStreams"].contains(&method);
         assert!(
-            method == "ListTables" || empty.is_err(),
+            needs_nothing || empty.is_err(),
             "{method} took an empty message"
         );
     }
