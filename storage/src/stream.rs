@@ -250,10 +250,10 @@ impl Trees {
             (Some(old), Some(new)) if old != new => OperationType::Modify,
             _ => return Ok(()),
         };
-        let Some((branch, view)) = self.derived.iter_mut().find_map(|branch| {
-            let view = branch.stream()?.view;
-            (branch.def.id == stream).then_some((branch, view))
-        }) else {
+        let Some(branch) = self.branch_mut(stream) else {
+            return Ok(());
+        };
+        let Some(view) = branch.stream().map(|stream| stream.view) else {
             return Ok(());
         };
         let mut record = StoredRecord {
@@ -290,8 +290,7 @@ impl Trees {
         upto: &[u8],
         load: Load<'_>,
     ) -> Result<(), TxnError> {
-        let mut streams = self.derived.iter_mut();
-        let Some(branch) = streams.find(|branch| branch.def.id == stream) else {
+        let Some(branch) = self.branch_mut(stream) else {
             return Ok(());
         };
         loop {

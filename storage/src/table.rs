@@ -477,8 +477,7 @@ impl Table {
     pub(crate) fn filled(&self, tree: TreeId) -> Option<Filled> {
         match &**self.view.load() {
             View::Open(open) => {
-                let mut derived = open.trees.derived.iter();
-                let branch = derived.find(|branch| branch.def.id == tree);
+                let branch = open.trees.branch(tree);
                 branch.map(|branch| branch.filled.clone())
             }
             View::Closed(_) => None,

@@ -196,8 +196,7 @@ fn is_over(at: u64, now: u64) -> bool {
 /// Stored keys of items whose time has come, the longest overdue first.
 fn due(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<Vec<Vec<u8>>, Error> {
     let snapshot = table.read()?;
-    let mut trees = snapshot.trees().derived.iter();
-    let Some(branch) = trees.find(|branch| branch.def.id == tree) else {
+    let Some(branch) = snapshot.trees().branch(tree) else {
         return Ok(Vec::new());
     };
     let lower = Bound::Included(now.saturating_sub(OLDEST_EXPIRY).to_be_bytes().to_vec());
@@ -218,8 +217,7 @@ fn due(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<Vec<Vec<u8>>, Error
 fn too_old(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<(Option<Vec<u8>>, bool), Error> {
     let (mut last, mut old, mut bytes) = (None, 0, 0);
     let snapshot = table.read()?;
-    let mut trees = snapshot.trees().derived.iter();
-    let Some(branch) = trees.find(|branch| branch.def.id == tree) else {
+    let Some(branch) = snapshot.trees().branch(tree) else {
         return Ok((last, false));
     };
     let mut cursor = snapshot.cursor(branch, Bound::Unbounded, Bound::Unbounded, false, true);
@@ -244,7 +242,7 @@ fn too_old(table: &Arc<Table>, tree: TreeId, now: u64) -> Result<(Option<Vec<u8>
 fn warm(table: &Arc<Table>, tree: TreeId) -> Result<(), Error> {
     let snapshot = table.read()?;
     let trees = snapshot.trees();
-    let Some(branch) = trees.derived.iter().find(|branch| branch.def.id == tree) else {
+    let Some(branch) = trees.branch(tree) else {
         return Ok(());
     };
     let Filled::UpTo(from) = &branch.filled else {

@@ -280,6 +280,15 @@ impl Trees {
         std::iter::once(&self.items).chain(&self.derived)
     }
 
+    /// The tree with this id, of those that are derived.
+    pub(crate) fn branch(&self, tree: TreeId) -> Option<&Branch> {
+        self.derived.iter().find(|branch| branch.def.id == tree)
+    }
+
+    pub(crate) fn branch_mut(&mut self, tree: TreeId) -> Option<&mut Branch> {
+        self.derived.iter_mut().find(|branch| branch.def.id == tree)
+    }
+
     /// The tree of an index.
     pub(crate) fn index(&self, name: &str) -> Option<(&Branch, &IndexSchema)> {
         let indexes = self
@@ -374,6 +383,7 @@ impl Trees {
         extent: &Extent,
         load: Load<'_>,
     ) -> Result<Option<Filled>, TxnError> {
+        // Beside the items' tree, which is read meanwhile.
         let Some(branch) = self.derived.iter_mut().find(|branch| branch.def.id == tree) else {
             return Ok(None);
         };

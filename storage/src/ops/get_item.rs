@@ -1,8 +1,8 @@
 //! GetItem: the item of a key.
 
 use sealdb_model::ops::{
-    CapacityUnits, ConsumedCapacity, GetItem, GetItemInput, GetItemOutput, ReadConsistency,
-    ReturnConsumedCapacity,
+    Capacity, CapacityUnits, ConsumedCapacity, GetItem, GetItemInput, GetItemOutput,
+    ReadConsistency, ReturnConsumedCapacity,
 };
 
 use super::{Via, decode, stored_size};
@@ -53,7 +53,8 @@ fn output(table: &Table, get: &GetItem, value: Option<&[u8]>) -> Result<GetItemO
     if wanted != ReturnConsumedCapacity::None {
         let size = value.map_or(Ok(0), |value| stored_size(table, value))?;
         let units = CapacityUnits::of_read(size, ReadConsistency::of(get.consistent_read));
-        output.consumed_capacity = ConsumedCapacity::of_table(wanted, get.table.as_str(), units);
+        output.consumed_capacity =
+            ConsumedCapacity::of_table(wanted, get.table.as_str(), Capacity::new(units));
     }
     output.item = value.map(|value| decode(table, value)).transpose()?;
     if let (Some(projection), Some(item)) = (&get.projection, &mut output.item) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sealdb_model::expr::ProjectionExpression;
 use sealdb_model::ops::{
-    CapacityUnits, ConsumedCapacity, Filter, ReadConsistency, ReturnConsumedCapacity, Select,
+    Capacity, CapacityUnits, ConsumedCapacity, Filter, ReadConsistency, ReturnConsumedCapacity,
+    Select,
 };
 use sealdb_model::{IndexKind, IndexName, IndexSchema, Item, Map};
 
@@ -183,7 +184,7 @@ impl Page {
             CapacityUnits::of_read(self.bytes, consistency),
         );
         match &self.index {
-            None => ConsumedCapacity::of_table(wanted, name, units),
+            None => ConsumedCapacity::of_table(wanted, name, Capacity::new(units)),
             Some((index, kind)) => {
                 let index = (index.as_str(), *kind);
                 ConsumedCapacity::of_index_read(wanted, name, index, units, self.fetched)

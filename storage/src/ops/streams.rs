@@ -101,8 +101,7 @@ impl Found {
     }
 
     fn branch<'s>(&self, snapshot: &'s Snapshot, arn: &StreamArn) -> Result<&'s Branch, Error> {
-        let mut trees = snapshot.trees().derived.iter();
-        let branch = trees.find(|branch| branch.def.id == self.tree);
+        let branch = snapshot.trees().branch(self.tree);
         branch.ok_or_else(|| Error::StreamNotFound(arn.clone()))
     }
 

@@ -55,7 +55,8 @@ impl Consumed {
     /// Adds a read of so many bytes, in place of a write that was carried out before.
     pub(super) fn read(&mut self, table: &Table, units: CapacityUnits) {
         let capacity = Capacity::of_reads(units);
-        self.add(of_table(self.wanted, table.name.to_string(), capacity));
+        let name = table.name.as_str();
+        self.add(ConsumedCapacity::of_table(self.wanted, name, capacity));
     }
 
     fn add(&mut self, consumed: Option<ConsumedCapacity>) {
@@ -104,22 +105,8 @@ pub(super) fn by_reads(
 ) -> Vec<ConsumedCapacity> {
     units
         .into_iter()
-        .filter_map(|(table, units)| of_table(wanted, table, capacity(units)))
+        .filter_map(|(table, units)| ConsumedCapacity::of_table(wanted, &table, capacity(units)))
         .collect()
-}
-
-fn of_table(
-    wanted: ReturnConsumedCapacity,
-    table: String,
-    capacity: Capacity,
-) -> Option<ConsumedCapacity> {
-    let mut consumed = ConsumedCapacity::new(table, capacity);
-    match wanted {
-        ReturnConsumedCapacity::None => return None,
-        ReturnConsumedCapacity::Total => {}
-        ReturnConsumedCapacity::Indexes => consumed.table = Some(capacity),
-    }
-    Some(consumed)
 }
 
 /// The size of the collection that an item of these attributes is in, if the table has local indexes. No collection is counted by

@@ -226,9 +226,8 @@ impl ConsumedCapacity {
     pub fn of_table(
         wanted: ReturnConsumedCapacity,
         table_name: &str,
-        units: CapacityUnits,
+        capacity: Capacity,
     ) -> Option<Self> {
-        let capacity = Capacity::new(units);
         let total = || Self::new(table_name, capacity);
         match wanted {
             ReturnConsumedCapacity::None => None,
@@ -257,7 +256,7 @@ impl ConsumedCapacity {
         };
         let size = |item: Option<&Item>| item.map_or(0, item_size);
         let units = CapacityUnits::of_write(size(old), size(new), in_transaction);
-        let mut consumed = Self::of_table(wanted, table_name, units)?;
+        let mut consumed = Self::of_table(wanted, table_name, capacity(units))?;
         let mut total = units;
         for index in &schema.indexes {
             let units = CapacityUnits::of_index_write(index, &schema.key, old, new, in_transaction);
@@ -271,7 +270,6 @@ impl ConsumedCapacity {
             }
         }
         consumed.total = capacity(total);
-        consumed.table = consumed.table.map(|_| capacity(units));
         Some(consumed)
     }
 
@@ -283,7 +281,8 @@ impl ConsumedCapacity {
         units: CapacityUnits,
         fetched: CapacityUnits,
     ) -> Option<Self> {
-        let mut consumed = Self::of_table(wanted, table_name, units + fetched)?;
+        let total = Capacity::new(units + fetched);
+        let mut consumed = Self::of_table(wanted, table_name, total)?;
         if wanted == ReturnConsumedCapacity::Indexes {
             consumed.table = Some(Capacity::new(fetched));
             let indexes = match kind {
