@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use sealdb_crypto::{
-    BlockKind, BlockTag, LogPlace, OpenError, Scope, SealError, Sealer, Sealing, TableKey,
+    BlockKind, BlockTag, LogPlace, OpenError, Scope, SealError, Sealer, Sealing, TableKeys,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -25,7 +25,7 @@ impl Sealing for NullSealing {
         NULL_SUITE
     }
 
-    fn sealer(&self, _key: &Arc<TableKey>, _scope: Scope) -> Arc<dyn Sealer> {
+    fn sealer_of(&self, _keys: &Arc<TableKeys>, _scope: Scope) -> Arc<dyn Sealer> {
         Arc::new(NullSealer)
     }
 }

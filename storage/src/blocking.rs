@@ -65,7 +65,7 @@ macro_rules! operations {
                 /// See [`Error::code`].
                 pub fn $name(&self, input: $input) -> Result<$output, Error> {
                     let $self_ = &self.inner;
-                    let ($core, $arg) = (&*$self_.core, input);
+                    let ($core, $arg) = (&$self_.core, input);
                     now(async { $call })
                 }
             )*
@@ -82,8 +82,8 @@ operations! {
     list_tables(ListTablesInput) -> ListTablesOutput => |core, input, _db| ops::tables::list_tables(core, input);
     /// Deletes a table, its items and its key record.
     delete_table(DeleteTableInput) -> DeleteTableOutput => |core, input, _db| ops::tables::delete_table(core, Via::Blocking, input).await;
-    /// Changes a table's settings, stream and global indexes.
-    update_table(UpdateTableInput) -> UpdateTableOutput => |core, input, _db| ops::update_table::update_table(core, Via::Blocking, input).await;
+    /// Changes a table's settings, stream, global indexes and KMS key.
+    update_table(UpdateTableInput) -> UpdateTableOutput => |core, input, db| ops::update_table::update_table(core, Via::Blocking, db.caller(), input).await;
     /// Gives tags to a table.
     tag_resource(TagResourceInput) -> () => |core, input, _db| ops::update_table::tag_resource(core, Via::Blocking, input).await;
     /// Takes tags from a table.

@@ -22,7 +22,7 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -48,6 +48,8 @@ pub(crate) struct Checkpoints {
     signal: Mutex<Signal>,
     asked: Condvar,
     progress: Condvar,
+    /// What was logged up to here and replaced is on no disk any more.
+    scrubbed: AtomicU64,
 }
 
 pub(crate) struct State {
@@ -77,7 +79,7 @@ struct Limbo {
     spaces: Vec<SpaceId>,
 }
 
-/// A deletion that is still to be made unreadable.
+/// A deletion, of a table or of key records, that is still to be made unreadable.
 #[derive(Debug, Clone, Copy)]
 struct Scrub {
     /// Log records up to this one hold the key record.
@@ -116,7 +118,13 @@ impl Checkpoints {
             signal: Mutex::default(),
             asked: Condvar::new(),
             progress: Condvar::new(),
+            scrubbed: AtomicU64::new(0),
         }
+    }
+
+    /// The sequence up to which whatever was deleted or replaced is on no disk any more.
+    pub(crate) fn scrubbed(&self) -> u64 {
+        self.scrubbed.load(Ordering::Acquire)
     }
 
     /// Waits until a checkpoint has made progress, at most this long.
@@ -235,6 +243,8 @@ impl Shared {
             let held = self.log.lock().segments.holds(scrub.sequence);
             if !held && state.zeroed.is_empty() {
                 state.scrub = None;
+                let scrubbed = &self.checkpoints.scrubbed;
+                scrubbed.store(scrub.sequence, Ordering::Release);
             }
             return Ok(());
         }
@@ -283,7 +293,7 @@ impl Shared {
         self.install_root(&mut root, body)
     }
 
-    /// Asks for the two checkpoints that make a deletion final.
+    /// Asks for the two checkpoints that make a deletion final, or a change of key records.
     pub(crate) fn scrub_after(&self, sequence: u64) {
         let mut state = self.checkpoints.state.lock();
         state.scrub = Some(Scrub { sequence, roots: 2 });

@@ -22,6 +22,7 @@ use crate::ddl::NewTable;
 use crate::error::Error;
 use crate::keeper;
 use crate::options::{Background, Durability};
+use crate::rewrap::{NewKey, Rewrapped};
 use crate::shared::{Parts, Shared, TablesGuard};
 use crate::table::Table;
 use crate::tokens::Token;
@@ -213,6 +214,57 @@ impl Core {
         change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
     ) -> Result<Arc<Table>, Error> {
         self.shared.alter_table(name, change)
+    }
+
+    /// Gives a table another definition, and its keys another wrapping if that is asked for; see [`Shared::update_table`]. Blocks.
+    ///
+    /// # Errors
+    /// As [`Core::alter_table`], and [`Error::Key`].
+    pub(crate) fn update_table_blocking(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
+        key: Option<(NewKey, Caller)>,
+    ) -> Result<Arc<Table>, Error> {
+        let wrapping = key.map(|(key, caller)| {
+            let table = self.any_table(name)?;
+            self.shared.new_wrapping(&table, &key, &caller)
+        });
+        self.shared
+            .update_table(name, change, wrapping.transpose()?)
+    }
+
+    /// The same from a task.
+    ///
+    /// # Errors
+    /// As [`Core::update_table_blocking`].
+    pub(crate) async fn update_table<F>(
+        self: &Arc<Self>,
+        name: String,
+        change: F,
+        key: Option<(NewKey, Caller)>,
+    ) -> Result<Arc<Table>, Error>
+    where
+        F: FnOnce(&Table, Definition) -> Result<Definition, Error> + Send + 'static,
+    {
+        let core = self.clone();
+        blocking::unblock(move || core.update_table_blocking(&name, change, key)).await
+    }
+
+    /// Rewraps a table's key, or the system's; see [`Shared::rewrap_table`]. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Key`]; see there.
+    pub(crate) fn rewrap_blocking(
+        &self,
+        table: Option<&str>,
+        to: &NewKey,
+        caller: &Caller,
+    ) -> Result<Rewrapped, Error> {
+        match table {
+            Some(table) => self.shared.rewrap_table(table, to, caller),
+            None => self.shared.rewrap_system(caller),
+        }
     }
 
     /// Does one piece of what is due to tables: fills trees, expires items, ends states that do not last. True if there is more.

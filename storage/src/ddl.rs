@@ -7,21 +7,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sealdb_crypto::{
-    Caller, EncryptionContext, Generation, KeyRecord, KeyRef, Moment, TableId, TreeId,
-};
+use sealdb_crypto::{Caller, Generation, KeyRecord, KeyRef, Moment, TableId, TableKeys, TreeId};
 use sealdb_engine::SpaceId;
 use sealdb_model::ops::{BillingMode, StreamViewType, TableClass, Throughput};
 use sealdb_model::{TableName, TableSchema};
 
 use crate::catalog::definition::{Billing, Definition};
+use crate::catalog::keys::{KeyRecords, table_context};
 use crate::catalog::record::{TableRecord, TreeState};
 use crate::error::{ClosedReason, Error};
-use crate::keeper::ACCOUNT;
 use crate::options::Background;
+use crate::rewrap::NewWrapping;
 use crate::shared::Shared;
 use crate::stream::StreamDef;
-use crate::table::Table;
+use crate::table::{KeyStep, Table};
 use crate::trees::{Filled, Role, TreeDef};
 
 /// What CreateTable asks for, validated.
@@ -65,13 +64,7 @@ impl Shared {
             Some(seed) => hash_key[..8]
                 .copy_from_slice(&(seed + self.next_space.load(Ordering::Acquire)).to_be_bytes()),
         }
-        let context = EncryptionContext::for_table(
-            self.database,
-            id,
-            new.name.as_str(),
-            ACCOUNT,
-            Generation::FIRST,
-        );
+        let context = table_context(self.database, id, new.name.as_str(), Generation::FIRST);
         let key_ref = new.key.clone().unwrap_or_else(KeyRef::default_key);
         let asked = Moment::now(&*self.clock);
         let (record, key) = KeyRecord::create(
@@ -120,8 +113,10 @@ impl Shared {
             name: new.name,
             schema: new.schema.key,
             created_ms,
-            key_name: new.key.map(|key| key.to_string()).unwrap_or_default(),
-            key: record,
+            keys: KeyRecords::new(
+                new.key.map(|key| key.to_string()).unwrap_or_default(),
+                record,
+            ),
             hash_key,
             sequence: 0,
             carried_to: 0,
@@ -129,7 +124,7 @@ impl Shared {
             items: empty,
             derived,
         };
-        let sealers = self.table_sealers(id, key);
+        let sealers = self.table_sealers(id, TableKeys::new(Arc::new(key)));
         let trees = sealers.trees(&record);
         let table = Table::closed(
             record,
@@ -224,6 +219,38 @@ impl Shared {
         name: &str,
         change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
     ) -> Result<Arc<Table>, Error> {
+        self.redefine(name, change, None)
+    }
+
+    /// Gives a table another definition and its keys another wrapping, both or neither, as a caller asks for.
+    ///
+    /// # Errors
+    /// As [`Shared::alter_table`].
+    pub(crate) fn update_table(
+        self: &Arc<Self>,
+        name: &str,
+        change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
+        wrapping: Option<NewWrapping>,
+    ) -> Result<Arc<Table>, Error> {
+        let asked = wrapping.as_ref().map(NewWrapping::asked);
+        let settled = |table: &Table, definition: Definition| {
+            table.check_settled(self.clock.wall_ms())?;
+            change(table, definition)
+        };
+        let table = self.redefine(name, settled, wrapping)?;
+        self.set_updating(&table);
+        if let Some(asked) = asked {
+            self.keys_replaced(&table, asked);
+        }
+        Ok(table)
+    }
+
+    fn redefine(
+        self: &Arc<Self>,
+        name: &str,
+        change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
+        wrapping: Option<NewWrapping>,
+    ) -> Result<Arc<Table>, Error> {
         self.writable()?;
         let _ddl = self.ddl.lock();
         let table = self
@@ -231,9 +258,19 @@ impl Shared {
             .ok_or_else(|| Error::TableNotFound(name.to_owned()))?;
         let now = table.definition();
         let definition = change(&table, (*now).clone())?;
-        if definition != *now {
+        let definition = (definition != *now).then_some(definition);
+        let keys = wrapping.map(|new| new.onto(&table)).transpose()?;
+        if definition.is_some() || keys.is_some() {
             let altered = table.clone();
-            self.commit_blocking(move |txn| txn.alter_table(&altered, &definition))?;
+            self.commit_blocking(move |txn| {
+                if let Some(definition) = &definition {
+                    txn.alter_table(&altered, definition)?;
+                }
+                match &keys {
+                    Some(keys) => txn.change_keys(&altered, keys, &KeyStep::None),
+                    None => Ok(()),
+                }
+            })?;
         }
         Ok(table)
     }

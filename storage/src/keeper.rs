@@ -24,17 +24,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sealdb_crypto::{
-    EncryptionContext, KeyLease, KeyRecord, KeyRecordError, LeasePolicy, Moment, TableId, TableKey,
+    EncryptionContext, KeyLease, KeyRecordError, LeasePolicy, Moment, TableId, TableKeys,
 };
 
 use self::calls::{Answer, Calls};
+use crate::catalog::keys::BoundKeys;
 use crate::error::{ClosedReason, Error};
 use crate::options::{Background, Options};
 use crate::shared::Shared;
 use crate::table::Table;
-
-/// The account that encryption contexts name.
-pub(crate) const ACCOUNT: &str = "000000000000";
 
 /// The leases of all keys in memory.
 pub(crate) struct Keeper {
@@ -85,19 +83,19 @@ impl Keeper {
         self.calls.forget(table);
     }
 
+    /// A table in use has other key records, which were unwrapped; `asked` was read before. What is still said about the ones before
+    /// counts no more.
+    pub(crate) fn replaced(&self, table: TableId, asked: Moment) {
+        self.calls.forget(table);
+        if let Some(held) = self.leases.lock().get_mut(&table) {
+            held.lease.renew(asked);
+            held.failure = None;
+        }
+    }
+
     pub(crate) fn wake(&self) {
         self.calls.wake();
     }
-}
-
-/// The encryption context that a table's key record must have.
-pub(crate) fn table_context(
-    shared_database: sealdb_crypto::DatabaseId,
-    table: TableId,
-    name: &str,
-    key: &KeyRecord,
-) -> EncryptionContext {
-    EncryptionContext::for_table(shared_database, table, name, ACCOUNT, key.generation)
 }
 
 /// Why a table whose key could not be unwrapped is closed.
@@ -145,7 +143,7 @@ impl Shared {
         let system = || {
             let record = self.root().head.system_key.clone();
             let context = EncryptionContext::for_system(self.database, record.generation);
-            (record, context)
+            BoundKeys::one(record, context)
         };
         if let Some(reason) = self.tend(TableId::SYSTEM, system) {
             self.lose_system_key(reason);
@@ -157,9 +155,8 @@ impl Shared {
                 return;
             }
             let key = || {
-                let key = table.record.lock().record.key.clone();
-                let context = table_context(self.database, table.id, table.name.as_str(), &key);
-                (key, context)
+                let records = &table.record.lock().record.keys;
+                records.bound(self.database, table.id, table.name.as_str())
             };
             match table.closed_reason() {
                 None => {
@@ -204,11 +201,7 @@ impl Shared {
     }
 
     /// Keeps one key; gives a reason if it must be dropped.
-    fn tend(
-        &self,
-        id: TableId,
-        key: impl FnOnce() -> (KeyRecord, EncryptionContext),
-    ) -> Option<ClosedReason> {
+    fn tend(&self, id: TableId, key: impl FnOnce() -> BoundKeys) -> Option<ClosedReason> {
         let now = Moment::now(&*self.clock);
         {
             let mut leases = self.keeper.leases.lock();
@@ -233,15 +226,9 @@ impl Shared {
         }
     }
 
-    fn ask(
-        &self,
-        id: TableId,
-        (record, context): (KeyRecord, EncryptionContext),
-        now: Moment,
-    ) -> Result<bool, KeyRecordError> {
+    fn ask(&self, id: TableId, keys: BoundKeys, now: Moment) -> Result<bool, KeyRecordError> {
         let inline = self.options.background == Background::Inline;
-        let key = (id, &record, &context);
-        self.keeper.calls.ask(&self.kms, key, now, inline)
+        self.keeper.calls.ask(&self.kms, (id, keys), now, inline)
     }
 
     /// What the KMS said about a key in use; gives a reason if it must be dropped.
@@ -249,7 +236,7 @@ impl Shared {
         &self,
         id: TableId,
         asked: Moment,
-        unwrapped: Result<TableKey, KeyRecordError>,
+        unwrapped: Result<TableKeys, KeyRecordError>,
     ) -> Option<ClosedReason> {
         let mut leases = self.keeper.leases.lock();
         let held = leases.get_mut(&id)?;
@@ -275,6 +262,7 @@ impl Shared {
     /// Drops a table's key, pages and unpublished state. What it has in the log is carried along, sealed.
     pub(crate) fn close_table(self: &Arc<Self>, table: &Arc<Table>, reason: ClosedReason) {
         tracing::warn!(table = %table.name, %reason, "table closed");
+        table.note_closed(self.clock.wall_ms());
         table.begin_closing(reason.clone());
         let _ddl = self.ddl.lock();
         let mut checkpoint = loop {
@@ -302,11 +290,7 @@ impl Shared {
         self.keeper.remove(table.id);
     }
 
-    fn try_open_table(
-        self: &Arc<Self>,
-        table: &Arc<Table>,
-        key: impl FnOnce() -> (KeyRecord, EncryptionContext),
-    ) {
+    fn try_open_table(self: &Arc<Self>, table: &Arc<Table>, key: impl FnOnce() -> BoundKeys) {
         let now = Moment::now(&*self.clock);
         let last = self.keeper.tried.lock().get(&table.id).copied();
         if last.is_some_and(|last| now.boot.saturating_sub(last) < self.options.key_retry) {
@@ -326,10 +310,10 @@ impl Shared {
         self: &Arc<Self>,
         table: &Arc<Table>,
         asked: Moment,
-        unwrapped: Result<TableKey, KeyRecordError>,
+        unwrapped: Result<TableKeys, KeyRecordError>,
     ) {
         match unwrapped {
-            Ok(key) => match self.reopen_table(table, key) {
+            Ok(keys) => match self.reopen_table(table, keys) {
                 Ok(true) => {
                     self.keeper.insert(table.id, asked);
                     tracing::info!(table = %table.name, "table opened");
@@ -344,13 +328,16 @@ impl Shared {
         }
     }
 
-    /// False if the table has been deleted meanwhile.
-    fn reopen_table(self: &Arc<Self>, table: &Arc<Table>, key: TableKey) -> Result<bool, Error> {
+    /// False if the table has been deleted meanwhile, or has other keys now.
+    fn reopen_table(self: &Arc<Self>, table: &Arc<Table>, keys: TableKeys) -> Result<bool, Error> {
         let _ddl = self.ddl.lock();
         if self
             .table(table.name.as_str())
             .is_none_or(|other| other.id != table.id)
         {
+            return Ok(false);
+        }
+        if !table.record.lock().record.keys.are(&keys) {
             return Ok(false);
         }
         // A record that touches the table may still be on its way. Before checkpoints are kept away: who leads may wait for one.
@@ -360,7 +347,7 @@ impl Shared {
         }
         let checkpoint = self.checkpoints.hold();
         let system = self.system_sealers()?;
-        let sealers = self.table_sealers(table.id, key);
+        let sealers = self.table_sealers(table.id, keys);
         let replayed = self.replay_closed(&checkpoint, &system, table, sealers)?;
         let _seat = self.seat.lock();
         self.published.lock().retire(table.id, replayed.retired);

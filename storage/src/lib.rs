@@ -57,6 +57,7 @@ mod options;
 mod pins;
 mod recovery;
 mod replay;
+mod rewrap;
 mod root;
 mod shared;
 mod stats;
@@ -82,6 +83,7 @@ pub use tree::fuzz_page;
 pub use database::{Builder, Database};
 pub use error::{ClosedReason, Error};
 pub use options::{Background, Durability, EngineKind, Options};
+pub use rewrap::Rewrapped;
 #[doc(hidden)]
 pub use shared::Parts;
 pub use stats::Stats;

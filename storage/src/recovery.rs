@@ -19,7 +19,9 @@ mod tail;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use sealdb_crypto::{BlockKind, BlockTag, Caller, DatabaseId, Moment, Sealer, TableId};
+use sealdb_crypto::{
+    BlockKind, BlockTag, Caller, DatabaseId, KeyRecordError, Moment, Sealer, TableId, TableKeys,
+};
 use sealdb_engine::{Engine, SegmentNo};
 
 pub(crate) use choose::{ChosenRoot, choose_root};
@@ -28,10 +30,11 @@ pub(crate) use patience::Patience;
 use tail::copy_tail;
 
 use crate::audit::Began;
+use crate::catalog::keys::{BoundKeys, KeyRecords};
 use crate::catalog::record::{SystemOutcome, TABLES, TOKENS, TableRecord};
 use crate::checkpoint::{Checkpoints, entries};
 use crate::error::{ClosedReason, Error};
-use crate::keeper::{Keeper, closed_reason, table_context};
+use crate::keeper::{Keeper, closed_reason};
 use crate::log::frame::padded;
 use crate::log::reader::{LogReader, ReadSegment, Record, open_part};
 use crate::log::writer::LogWriter;
@@ -39,7 +42,7 @@ use crate::pins::Pins;
 use crate::replay::Replayed;
 use crate::root::{RootBody, RootHead, SegmentEntry};
 use crate::shared::{Opened, Parts, Published, Shared, SystemSealers};
-use crate::table::{Table, TableSealers};
+use crate::table::{KeyStep, Table, TableSealers};
 use crate::tokens::{Token, Tokens};
 use crate::tree::{PageCache, Tree};
 
@@ -269,18 +272,14 @@ impl Recovery<'_> {
         for space in record.definition.spaces() {
             self.next_space = self.next_space.max(space.0 + 1);
         }
-        let context = table_context(self.database, id, record.name.as_str(), &record.key);
         let asked = Moment::now(&*self.parts.clock);
         let p = self.parts;
-        let (kms, key) = (p.kms.clone(), record.key.clone());
-        let key = self
-            .patience
-            .ask(move || key.unwrap(&*kms, &Caller::database(), &context));
-        let (sealers, reason) = match key {
-            Ok(key) => {
+        let keys = record.keys.bound(self.database, id, record.name.as_str());
+        let (sealers, reason) = match self.unwrap(keys) {
+            Ok(keys) => {
                 self.keeper.insert(id, asked);
                 let table = (self.database, id);
-                let sealers = TableSealers::new(&p.engine, &p.sealing, &self.cache, table, key);
+                let sealers = TableSealers::new(&p.engine, &p.sealing, &self.cache, table, keys);
                 (Some(sealers), ClosedReason::Deleted)
             }
             Err(error) => {
@@ -289,8 +288,52 @@ impl Recovery<'_> {
             }
         };
         let table = Table::closed(record, reason, self.pins.clone(), &self.published);
+        if sealers.is_none() {
+            table.note_closed(p.clock.wall_ms());
+        }
         let state = sealers.map(|sealers| Replayed::checkpointed(&table, sealers));
         Replaying { table, state }
+    }
+
+    fn unwrap(&mut self, keys: BoundKeys) -> Result<TableKeys, KeyRecordError> {
+        let kms = self.parts.kms.clone();
+        self.patience
+            .ask(move || keys.unwrap(&*kms, &Caller::database()))
+    }
+
+    /// A table has other key records from here on. If they tell of a key that is not at hand yet and the KMS does not give it, the table
+    /// closes.
+    fn set_keys(&mut self, id: TableId, records: KeyRecords, sequence: u64) {
+        let Some(replaying) = self.tables.get(&id) else {
+            return;
+        };
+        let (table, name) = (replaying.table.clone(), replaying.table.name.clone());
+        let held = replaying.state.as_ref().map(|state| state.sealers.keys());
+        let known = held.is_none_or(|keys| records.are(keys));
+        let bound = records.bound(self.database, id, name.as_str());
+        table.set_keys(records, KeyStep::None, sequence);
+        if known {
+            return;
+        }
+        let unwrapped = self.unwrap(bound);
+        let Some(replaying) = self.tables.get_mut(&id) else {
+            return;
+        };
+        match (unwrapped, &mut replaying.state) {
+            (Ok(keys), Some(state)) => state.take_keys(keys),
+            (Err(error), _) => {
+                tracing::warn!(table = %name, %error, "the table stays closed");
+                table.note_closed(self.parts.clock.wall_ms());
+                table.begin_closing(closed_reason(error));
+                // What was replayed for it until here goes again.
+                table
+                    .logged_to
+                    .fetch_max(sequence, std::sync::atomic::Ordering::AcqRel);
+                self.keeper.remove(id);
+                replaying.state = None;
+            }
+            (Ok(_), None) => {}
+        }
     }
 
     fn replay(
@@ -391,6 +434,7 @@ impl Recovery<'_> {
     fn apply_system(&mut self, outcome: SystemOutcome, sequence: u64) -> Result<(), Error> {
         match outcome {
             SystemOutcome::Token(token) => self.tokens.insert(token, sequence),
+            SystemOutcome::Keys(id, records) => self.set_keys(id, *records, sequence),
             SystemOutcome::Created(record) => {
                 if self.tables.contains_key(&record.id) {
                     return Ok(());

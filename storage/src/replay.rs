@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sealdb_crypto::{BlockTag, LogPlace, Sealer, TableId};
+use sealdb_crypto::{BlockTag, LogPlace, Sealer, TableId, TableKeys};
 use sealdb_engine::Engine;
 
 use crate::catalog::record::CarriedPart;
@@ -39,6 +39,13 @@ impl Replayed {
             sealers,
             sequence: slot.record.sequence,
             retired: RetiredByTree::default(),
+        }
+    }
+
+    /// The table has these keys from here on: a newer one seals, or an older one is let go.
+    pub(crate) fn take_keys(&mut self, keys: TableKeys) {
+        if !self.sealers.keys().succeed(keys.active().clone()) {
+            self.sealers = self.sealers.under(keys, &mut self.trees);
         }
     }
 

@@ -21,7 +21,7 @@ use parking_lot::{Mutex, MutexGuard};
 use sealdb_crypto::kms::Kms;
 use sealdb_crypto::{
     BlockTag, Clock, DatabaseId, Provider, Purpose, Scope, Sealer, Sealing, TableId, TableKey,
-    TreeId,
+    TableKeys, TreeId,
 };
 use sealdb_engine::{Engine, EngineError, SpaceId};
 use sealdb_model::TableName;
@@ -385,10 +385,10 @@ impl Shared {
         }
     }
 
-    /// What a table's key gives.
-    pub(crate) fn table_sealers(&self, id: TableId, key: TableKey) -> TableSealers {
+    /// What a table's keys give.
+    pub(crate) fn table_sealers(&self, id: TableId, keys: TableKeys) -> TableSealers {
         let table = (self.database, id);
-        TableSealers::new(&self.engine, &self.sealing, &self.cache, table, key)
+        TableSealers::new(&self.engine, &self.sealing, &self.cache, table, keys)
     }
 
     // ---- tables

@@ -6,27 +6,31 @@
 //! Guaranteed: a view holds exactly the outcomes of all groups up to its sequence that touched the table, and they are durable (or
 //! as durable as the interval says). Not guaranteed: that two tables' views belong to one sequence; see `Core::sequence`.
 
+mod sealers;
+
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use sealdb_crypto::{DatabaseId, Purpose, Scope, Sealer, Sealing, TableId, TableKey, TreeId};
-use sealdb_engine::{Engine, SpaceId};
+use sealdb_crypto::{TableId, TableKey, TreeId};
+use sealdb_engine::SpaceId;
 use sealdb_model::expr::UpdateExpression;
 use sealdb_model::{
     IndexName, IndexSchema, Item, KeySchema, TableName, TableSchema, ValidationError,
 };
 
 use crate::catalog::definition::Definition;
-use crate::catalog::record::{TableRecord, TreeState};
+use crate::catalog::keys::KeyRecords;
+use crate::catalog::record::TableRecord;
 use crate::error::{ClosedReason, Error};
 use crate::pins::{Pin, Pins};
 use crate::shared::Published;
-use crate::stream::Recording;
-use crate::tree::{Cell, Cursor, Need, PageCache, Tree, TreeIo, Value};
-use crate::trees::{Branch, Counters, Filled, RetiredByTree, TreeDef, Trees};
+use crate::tree::{Cell, Cursor, Need, TreeIo, Value};
+use crate::trees::{Branch, Counters, Filled, RetiredByTree, Trees};
+
+pub(crate) use sealers::TableSealers;
 
 /// A table of an open database.
 pub(crate) struct Table {
@@ -41,6 +45,10 @@ pub(crate) struct Table {
     serving: AtomicBool,
     /// It is seen being updated until this time, in milliseconds since 1970. Not kept: what was asked for is done.
     updating_until: AtomicU64,
+    /// Since when its KMS key cannot be used, in milliseconds since 1970; 0 while it can.
+    closed_since: AtomicU64,
+    /// The group that last changed its key records.
+    keys_changed: AtomicU64,
     view: ArcSwap<View>,
     /// Only in the seat.
     pub(crate) working: Mutex<Working>,
@@ -60,6 +68,18 @@ pub(crate) struct RecordSlot {
     pub(crate) changed: bool,
 }
 
+/// What a change of key records means for the keys in memory.
+#[derive(Clone)]
+#[allow(dead_code)]
+pub(crate) enum KeyStep {
+    /// They stay.
+    None,
+    /// This one seals from the publication on.
+    Succeed(Arc<TableKey>),
+    /// The older one is let go: nothing is left that it sealed.
+    Alone,
+}
+
 /// What readers see.
 pub(crate) enum View {
     Open(OpenView),
@@ -76,85 +96,6 @@ pub(crate) struct ClosedView {
     pub(crate) reason: ClosedReason,
     /// As far as they were known.
     pub(crate) counters: Counters,
-}
-
-/// What a table's key gives: sealers, for its log parts and for each of its trees.
-#[derive(Clone)]
-pub(crate) struct TableSealers {
-    pub(crate) log: Arc<dyn Sealer>,
-    engine: Arc<dyn Engine>,
-    sealing: Arc<dyn Sealing>,
-    cache: Arc<PageCache>,
-    scope: Scope,
-    key: Arc<TableKey>,
-}
-
-impl TableSealers {
-    pub(crate) fn new(
-        engine: &Arc<dyn Engine>,
-        sealing: &Arc<dyn Sealing>,
-        cache: &Arc<PageCache>,
-        (database, table): (DatabaseId, TableId),
-        key: TableKey,
-    ) -> Self {
-        let key = Arc::new(key);
-        let scope = Scope {
-            database,
-            table,
-            purpose: Purpose::Log,
-        };
-        TableSealers {
-            log: sealing.sealer(&key, scope),
-            engine: engine.clone(),
-            sealing: sealing.clone(),
-            cache: cache.clone(),
-            scope,
-            key,
-        }
-    }
-
-    /// A tree of the table in this state.
-    fn branch(&self, def: &Arc<TreeDef>, state: TreeState) -> Branch {
-        let scope = Scope {
-            purpose: Purpose::Pages(def.id),
-            ..self.scope
-        };
-        let sealer = self.sealing.sealer(&self.key, scope);
-        let (engine, cache) = (self.engine.clone(), self.cache.clone());
-        Branch {
-            io: Arc::new(TreeIo::new(engine, sealer, def.space, cache)),
-            def: def.clone(),
-            tree: Tree::open(state.root),
-            counters: state.counters,
-            filled: state.filled,
-        }
-    }
-
-    /// All trees of the table as its record has them.
-    pub(crate) fn trees(&self, record: &TableRecord) -> Trees {
-        let definition = &record.definition;
-        let derived = definition.derived.iter().zip(&record.derived);
-        Trees {
-            items: self.branch(&definition.items, record.items.clone()),
-            derived: derived
-                .map(|(def, state)| self.branch(def, state.clone()))
-                .collect(),
-            recording: Recording::default(),
-        }
-    }
-
-    /// The table has another definition: trees that stay go on, new ones are empty, others are gone.
-    pub(crate) fn redefine(&self, trees: &mut Trees, definition: &Definition) {
-        let mut old = std::mem::take(&mut trees.derived);
-        let branch = |def: &Arc<TreeDef>| match old.iter().position(|b| b.def.id == def.id) {
-            Some(at) => Branch {
-                def: def.clone(),
-                ..old.swap_remove(at)
-            },
-            None => self.branch(def, TreeState::empty(def.role.filled_at_first())),
-        };
-        trees.derived = definition.derived.iter().map(branch).collect();
-    }
 }
 
 /// An open table's newest state, and what makes it durable.
@@ -239,6 +180,8 @@ impl Table {
             definition: ArcSwap::from_pointee(record.definition.clone()),
             serving: AtomicBool::new(record.definition.deleting.is_none()),
             updating_until: AtomicU64::new(0),
+            closed_since: AtomicU64::new(0),
+            keys_changed: AtomicU64::new(0),
             hash_key: record.hash_key,
             view: ArcSwap::from_pointee(View::Closed(ClosedView {
                 reason: reason.clone(),
@@ -268,6 +211,24 @@ impl Table {
             ..Working::closed(ClosedReason::Deleted, sequence)
         };
         self.view.store(Arc::new(View::Open(view)));
+        self.closed_since.store(0, Ordering::Relaxed);
+    }
+
+    /// Its KMS key cannot be used, as of this time if that is new.
+    pub(crate) fn note_closed(&self, now_ms: u64) {
+        let since = &self.closed_since;
+        // Whoever was first is right.
+        let _ = since.compare_exchange(0, now_ms, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Since when its KMS key cannot be used, in milliseconds since 1970.
+    pub(crate) fn closed_since(&self) -> Option<u64> {
+        Some(self.closed_since.load(Ordering::Relaxed)).filter(|since| *since > 0)
+    }
+
+    /// The group that last changed its key records, as far as this process knows.
+    pub(crate) fn keys_changed(&self) -> u64 {
+        self.keys_changed.load(Ordering::Acquire)
     }
 
     /// Whether its items imply nothing elsewhere.
@@ -408,6 +369,21 @@ impl Table {
         }
         self.definition.store(Arc::new(definition));
         gone
+    }
+
+    /// Other key records are published, and what that means for the keys in memory.
+    pub(crate) fn set_keys(&self, records: KeyRecords, step: KeyStep, sequence: u64) {
+        self.keys_changed.store(sequence, Ordering::Release);
+        let mut slot = self.record.lock();
+        slot.record.keys = records;
+        slot.changed = true;
+        drop(slot);
+        // Only now: whatever the newer key seals, a checkpoint writes after the records that tell of it.
+        if let KeyStep::Succeed(key) = step
+            && let Some(open) = &self.working.lock().open
+        {
+            open.sealers.keys().succeed(key);
+        }
     }
 
     /// The table's key and its indexes, those that are being removed included.

@@ -29,13 +29,22 @@ pub(crate) struct TestKms {
     answered: Condvar,
 }
 
+/// What a wrapped key stands for.
+struct Wrapping {
+    secret: [u8; 32],
+    context: EncryptionContext,
+    key: KeyId,
+}
+
 struct State {
-    keys: Vec<([u8; 32], EncryptionContext)>,
+    keys: Vec<Wrapping>,
     answers: HashMap<String, Answer>,
     identity: KmsIdentity,
     calls: u64,
     /// Calls that hang.
     hanging: u64,
+    /// Given as the answer to the next call that wraps, whatever it asks for.
+    replay: Option<Vec<u8>>,
 }
 
 impl TestKms {
@@ -52,12 +61,18 @@ impl TestKms {
                 identity,
                 calls: 0,
                 hanging: 0,
+                replay: None,
             }),
             answered: Condvar::new(),
         })
     }
 
-    /// Sets the answer for keys of a purpose or table name (`system`, or the table's name).
+    /// The next call that wraps gets this wrapped key for an answer.
+    pub(crate) fn replay(&self, wrapped: &[u8]) {
+        self.state.lock().replay = Some(wrapped.to_vec());
+    }
+
+    /// Sets the answer for keys of a purpose or table name (`system`, or the table's name), or of a KMS key (its id).
     pub(crate) fn answer(&self, of: &str, answer: Answer) {
         self.state.lock().answers.insert(of.to_owned(), answer);
         self.answered.notify_all();
@@ -76,7 +91,7 @@ impl TestKms {
         self.state.lock().calls
     }
 
-    fn check(&self, context: &EncryptionContext) -> Result<(), KmsError> {
+    fn check(&self, key: &KeyId, context: &EncryptionContext) -> Result<(), KmsError> {
         let mut state = self.state.lock();
         state.calls += 1;
         let of = context
@@ -88,7 +103,9 @@ impl TestKms {
             self.answered.wait(&mut state);
         }
         state.hanging -= 1;
-        match state.answers.get(of).copied().unwrap_or(Answer::Yes) {
+        let of_key = state.answers.get(key.as_str()).copied();
+        let of_context = state.answers.get(of).copied();
+        match of_key.or(of_context).unwrap_or(Answer::Yes) {
             Answer::Yes | Answer::Hang => Ok(()),
             Answer::No => Err(KmsError::Denied {
                 key: of.to_owned(),
@@ -111,18 +128,18 @@ impl Kms for TestKms {
     fn generate_data_key(
         &self,
         _: &Caller,
-        _: &KeyRef,
+        key: &KeyRef,
         context: &EncryptionContext,
     ) -> Result<DataKey, KmsError> {
-        self.check(context)?;
-        let mut state = self.state.lock();
-        let mut key = [0; 32];
-        Provider::default_provider().random(&mut key).unwrap();
-        state.keys.push((key, context.clone()));
+        let key = id_of(key);
+        self.check(&key, context)?;
+        let mut secret = [0; 32];
+        Provider::default_provider().random(&mut secret).unwrap();
+        let wrapped = self.state.lock().wrap(secret, context, &key);
         Ok(DataKey {
-            plaintext: SecretBytes32::copy_from(&key).unwrap(),
-            wrapped: (state.keys.len() as u64 - 1).to_be_bytes().to_vec(),
-            key_id: KeyId::new("test-key").unwrap(),
+            plaintext: SecretBytes32::copy_from(&secret).unwrap(),
+            wrapped,
+            key_id: key,
         })
     }
 
@@ -143,14 +160,16 @@ impl Kms for TestKms {
         ciphertext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
-        self.check(context)?;
+        self.check(&id_of(key), context)?;
         let state = self.state.lock();
         let number = <[u8; 8]>::try_from(ciphertext)
             .map(u64::from_be_bytes)
             .ok()
             .and_then(|n| usize::try_from(n).ok());
         match number.and_then(|number| state.keys.get(number)) {
-            Some((secret, bound)) if bound == context => Ok(Zeroizing::new(secret.to_vec())),
+            Some(held) if held.context == *context && held.key == id_of(key) => {
+                Ok(Zeroizing::new(held.secret.to_vec()))
+            }
             _ => Err(KmsError::InvalidCiphertext {
                 key: key.to_string(),
             }),
@@ -159,20 +178,45 @@ impl Kms for TestKms {
 
     fn re_encrypt(
         &self,
-        _: &Caller,
+        caller: &Caller,
         ciphertext: &[u8],
         from: (&KeyRef, &EncryptionContext),
-        _: (&KeyRef, &EncryptionContext),
+        to: (&KeyRef, &EncryptionContext),
     ) -> Result<Wrapped, KmsError> {
-        self.check(from.1)?;
-        Ok(Wrapped {
-            ciphertext: ciphertext.to_vec(),
-            key_id: KeyId::new("test-key").unwrap(),
-        })
+        let secret = self.decrypt(caller, from.0, ciphertext, from.1)?;
+        let key_id = id_of(to.0);
+        self.check(&key_id, to.1)?;
+        let secret = secret.as_slice().try_into().unwrap();
+        let ciphertext = self.state.lock().wrap(secret, to.1, &key_id);
+        Ok(Wrapped { ciphertext, key_id })
     }
 
     fn describe_key(&self, _: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         Err(KmsError::InvalidRequest(format!("not in tests: {key}")))
+    }
+}
+
+impl State {
+    fn wrap(&mut self, secret: [u8; 32], context: &EncryptionContext, key: &KeyId) -> Vec<u8> {
+        self.keys.push(Wrapping {
+            secret,
+            context: context.clone(),
+            key: key.clone(),
+        });
+        let wrapped = (self.keys.len() as u64 - 1).to_be_bytes().to_vec();
+        self.replay.take().unwrap_or(wrapped)
+    }
+}
+
+/// Each alias is of a key of its own, but those that a new keyring has.
+fn id_of(key: &KeyRef) -> KeyId {
+    match key {
+        KeyRef::Id(id) => id.clone(),
+        KeyRef::Alias(alias) => match alias.as_str().strip_prefix("alias/sealdb/") {
+            Some("system") => KeyId::new("system-key").unwrap(),
+            Some(_) => KeyId::new("test-key").unwrap(),
+            None => KeyId::new(alias.as_str().trim_start_matches("alias/")).unwrap(),
+        },
     }
 }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 
 use crate::block::{self, PREFIX_LEN, Purpose, SALT_LEN, SUITE_AES_256_GCM};
+use crate::ids::Generation;
 use crate::provider::{OpeningKey, Provider, ProviderError, SealingKey};
 use crate::secret::{SecretBytes32, TableKey};
 
@@ -80,6 +81,7 @@ fn derive(
 pub(crate) struct Epoch {
     /// Of its blocks, with the salt in it.
     prefix: [u8; PREFIX_LEN],
+    generation: Generation,
     key: Box<dyn SealingKey>,
     expires: Duration,
     max_messages: u64,
@@ -108,6 +110,7 @@ impl Epoch {
         };
         let epoch = Self {
             prefix: block::prefix_of_any_kind(key.generation(), &salt),
+            generation: key.generation(),
             key: (provider.sealing_key)(secret.expose())?,
             expires: now.saturating_add(limits.max_age.max(SHORTEST_EPOCH)),
             max_messages: limits.max_messages.clamp(1, MESSAGES_CEILING),
@@ -129,6 +132,12 @@ impl Epoch {
         }
         let before = self.bytes.fetch_add(len, Ordering::Relaxed);
         before == 0 || before.saturating_add(len) <= self.max_bytes
+    }
+
+    /// Of the key that it was derived from.
+    #[inline]
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
     }
 
     #[inline]
@@ -280,7 +289,7 @@ fn halves(salt: &[u8; SALT_LEN]) -> [u64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Generation, TreeId};
+    use crate::ids::TreeId;
 
     fn table_key() -> TableKey {
         TableKey::new(SecretBytes32::take(&mut [7; 32]), Generation::FIRST)

@@ -36,5 +36,5 @@ pub use kms::{
 pub use lease::{KeyLease, LeasePolicy, LeaseState, Moment};
 pub use provider::{Provider, ProviderError, Unauthentic};
 pub use sealer::{Aes256Gcm, Sealer, Sealing};
-pub use secret::{SecretBytes32, SecretString, TableKey};
+pub use secret::{SecretBytes32, SecretString, TableKey, TableKeys};
 pub use wire::WireError;

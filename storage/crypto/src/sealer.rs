@@ -4,7 +4,7 @@
 //! carries. [`Aes256Gcm`] is the only `Sealing` of the product.
 //!
 //! Guaranteed by [`Aes256Gcm`]: a block opens only in the database, table, tree, kind and place that it was sealed for, under
-//! the same generation of the same table key, with not one bit changed. A warm seal or open is one AEAD call, without
+//! a key of the table's that has the block's generation, with not one bit changed. A warm seal or open is one AEAD call, without
 //! allocation or lock. A failure to open says nothing about its cause and leaves no plaintext behind.
 //!
 //! Not guaranteed: that a block is the newest that was sealed for its scope. That is what the tag in a pointer is for: pass it
@@ -23,7 +23,7 @@ use crate::block::{
 use crate::clock::Clock;
 use crate::epoch::{Derived, DerivedKeys, Epoch, EpochLimits};
 use crate::provider::{Provider, ProviderError};
-use crate::secret::TableKey;
+use crate::secret::{TableKey, TableKeys};
 
 /// The block transform of one scope.
 pub trait Sealer: Send + Sync {
@@ -67,8 +67,14 @@ pub trait Sealing: Send + Sync {
     /// The number of the suite, as it stands in blocks and roots.
     fn suite(&self) -> u8;
 
-    /// The sealer of a scope under a table key. The first block that it seals begins an epoch of its own.
-    fn sealer(&self, key: &Arc<TableKey>, scope: Scope) -> Arc<dyn Sealer>;
+    /// The sealer of a scope under a table's keys. The first block that it seals begins an epoch of its own, and so does the first one
+    /// under a newer key.
+    fn sealer_of(&self, keys: &Arc<TableKeys>, scope: Scope) -> Arc<dyn Sealer>;
+
+    /// The same under one key that no other follows.
+    fn sealer(&self, key: &Arc<TableKey>, scope: Scope) -> Arc<dyn Sealer> {
+        self.sealer_of(&Arc::new(TableKeys::new(key.clone())), scope)
+    }
 }
 
 /// Suite 1: AES-256-GCM under keys derived per epoch.
@@ -128,10 +134,10 @@ impl Sealing for Aes256Gcm {
         SUITE_AES_256_GCM
     }
 
-    fn sealer(&self, key: &Arc<TableKey>, scope: Scope) -> Arc<dyn Sealer> {
+    fn sealer_of(&self, keys: &Arc<TableKeys>, scope: Scope) -> Arc<dyn Sealer> {
         Arc::new(ScopeSealer {
             sealing: self.clone(),
-            key: Arc::clone(key),
+            keys: Arc::clone(keys),
             scope,
             scope_aad: ScopeAad::new(&scope),
             epoch: ArcSwapOption::empty(),
@@ -143,7 +149,7 @@ impl Sealing for Aes256Gcm {
 
 struct ScopeSealer {
     sealing: Aes256Gcm,
-    key: Arc<TableKey>,
+    keys: Arc<TableKeys>,
     scope: Scope,
     scope_aad: ScopeAad,
     /// The epoch that seals; none before the first seal.
@@ -159,10 +165,10 @@ impl ScopeSealer {
     fn admitting_epoch(&self, len: u64) -> Result<Guard<Option<Arc<Epoch>>>, SealError> {
         let mut epoch = self.epoch.load();
         loop {
-            if epoch
-                .as_ref()
-                .is_some_and(|epoch| epoch.admit(len, self.sealing.clock.coarse()))
-            {
+            let newest = self.keys.active().generation();
+            if epoch.as_ref().is_some_and(|epoch| {
+                epoch.generation() == newest && epoch.admit(len, self.sealing.clock.coarse())
+            }) {
                 return Ok(epoch);
             }
             epoch = self.begin_epoch(epoch.as_ref())?;
@@ -192,7 +198,7 @@ impl ScopeSealer {
         } = &self.sealing;
         let (epoch, opening) = Epoch::begin(
             provider,
-            &self.key,
+            self.keys.active(),
             self.scope.purpose,
             limits,
             clock.coarse(),
@@ -247,20 +253,19 @@ impl Sealer for ScopeSealer {
             tag,
         } = Parts::of(block).ok_or(OpenError::Unauthentic)?;
         let head = Prefix::parse(prefix)?;
-        if expected.is_some_and(|expected| expected.as_bytes() != tag)
-            || head.kind != kind
-            || head.generation != self.key.generation()
-        {
+        if expected.is_some_and(|expected| expected.as_bytes() != tag) || head.kind != kind {
             return Err(OpenError::Unauthentic);
         }
+        let key = self.keys.of(head.generation);
+        let key = key.ok_or(OpenError::Unauthentic)?;
         let aad = Aad::new(prefix, &self.scope_aad, kind, at).ok_or(OpenError::Unauthentic)?;
 
         let lent = self.derived.get(head.salt);
-        if let Some(key) = lent.as_ref().and_then(|lent| lent.key()) {
-            return Ok(key.open(nonce, aad.as_slice(), text, tag)?);
+        if let Some(derived) = lent.as_ref().and_then(|lent| lent.key()) {
+            return Ok(derived.open(nonce, aad.as_slice(), text, tag)?);
         }
         let (provider, purpose) = (self.sealing.provider, self.scope.purpose);
-        let derived = Derived::new(provider, &self.key, purpose, head.salt)?;
+        let derived = Derived::new(provider, key, purpose, head.salt)?;
         derived.key().open(nonce, aad.as_slice(), text, tag)?;
         // Only a salt that has proved itself: forged heads displace nothing.
         self.derived.insert(derived);

@@ -8,6 +8,7 @@
 //! [`SecretBytes32::expose`] lends wipes the copy.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
@@ -121,6 +122,59 @@ impl fmt::Debug for TableKey {
         f.debug_struct("TableKey")
             .field("generation", &self.generation)
             .finish_non_exhaustive()
+    }
+}
+
+/// The keys of one table as all its sealers share them: the newest seals, and while a rekey goes on the one before it still opens.
+///
+/// There are two at most. Once nothing is left that the older one sealed, its holder makes a new set of the newer one alone; the older
+/// one is wiped with the last sealer of the old set.
+pub struct TableKeys {
+    first: Arc<TableKey>,
+    next: OnceLock<Arc<TableKey>>,
+}
+
+impl TableKeys {
+    /// One key, which seals and opens.
+    pub fn new(key: Arc<TableKey>) -> Self {
+        Self {
+            first: key,
+            next: OnceLock::new(),
+        }
+    }
+
+    /// From now on a newer key seals, at every sealer of the set, and both open. False, and nothing has changed, if it is not newer, or
+    /// there are two already.
+    pub fn succeed(&self, next: Arc<TableKey>) -> bool {
+        next.generation() > self.first.generation() && self.next.set(next).is_ok()
+    }
+
+    /// The key that seals.
+    #[inline]
+    pub fn active(&self) -> &Arc<TableKey> {
+        self.next.get().unwrap_or(&self.first)
+    }
+
+    /// The key of a generation.
+    #[inline]
+    pub fn of(&self, generation: Generation) -> Option<&Arc<TableKey>> {
+        let both = [Some(&self.first), self.next.get()];
+        both.into_iter()
+            .flatten()
+            .find(|key| key.generation() == generation)
+    }
+
+    /// Their generations, the older one first.
+    pub fn generations(&self) -> impl Iterator<Item = Generation> {
+        std::iter::once(&self.first)
+            .chain(self.next.get())
+            .map(|key| key.generation())
+    }
+}
+
+impl fmt::Debug for TableKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.generations()).finish()
     }
 }
 

@@ -128,6 +128,15 @@ impl<M: Medium> Core<M> {
         Ok((no, capacity))
     }
 
+    /// Makes a segment zeros, durably.
+    fn wipe(&self, handle: &M::Segment, capacity: u64) -> Result<(), EngineError> {
+        self.medium.wipe_log(handle, capacity)?;
+        count(&self.counters.syncs, 1);
+        self.medium.sync_log(handle)?;
+        count(&self.counters.log_bytes_zeroed, capacity);
+        Ok(())
+    }
+
     fn write_batch(&self, batch: &[(PageAddr, &[u8])]) -> Result<(), EngineError> {
         for run in runs(batch) {
             self.medium.write_run(&run)?;
@@ -351,13 +360,22 @@ impl<M: Medium> Engine for Core<M> {
         self.medium.check_writable()?;
         let (handle, capacity) = self.segments.lock().in_use(segment)?;
         if wipe {
-            self.medium.wipe_log(&handle, capacity)?;
-            count(&self.counters.syncs, 1);
-            self.medium.sync_log(&handle)?;
-            count(&self.counters.log_bytes_zeroed, capacity);
+            self.wipe(&handle, capacity)?;
         }
         self.segments.lock().release(segment);
         Ok(())
+    }
+
+    fn log_wipe_released(&self) -> Result<(), EngineError> {
+        self.medium.check_writable()?;
+        // Lent to nobody else meanwhile.
+        let lent = self.segments.lock().lend_released();
+        let mut wiped = Ok(());
+        for (no, capacity, handle) in lent {
+            wiped = wiped.and_then(|()| self.wipe(&handle, capacity));
+            self.segments.lock().release(no);
+        }
+        wiped
     }
 
     fn stats(&self) -> EngineStats {

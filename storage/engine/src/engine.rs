@@ -155,6 +155,10 @@ pub trait Engine: Send + Sync {
     /// in use and half of it may be zeros.
     fn log_release(&self, segment: SegmentNo, wipe: bool) -> Result<(), EngineError>;
 
+    /// Overwrites every released segment with zeros, durably: what was released without `wipe` is gone then, too. On an error any of
+    /// them may be as it was.
+    fn log_wipe_released(&self) -> Result<(), EngineError>;
+
     /// Counters and sizes.
     fn stats(&self) -> EngineStats;
 
@@ -259,6 +263,10 @@ macro_rules! delegate_engine {
             fn log_release(&self, segment: $crate::SegmentNo, wipe: bool) -> Result<(), $crate::EngineError> {
                 let $me = self;
                 $inner.log_release(segment, wipe)
+            }
+            fn log_wipe_released(&self) -> Result<(), $crate::EngineError> {
+                let $me = self;
+                $inner.log_wipe_released()
             }
             fn stats(&self) -> $crate::EngineStats {
                 let $me = self;

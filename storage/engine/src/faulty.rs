@@ -512,6 +512,11 @@ impl<E: Engine> Engine for FaultyEngine<E> {
         Ok(())
     }
 
+    fn log_wipe_released(&self) -> Result<(), EngineError> {
+        self.simple(FaultPoint::LogRelease, "wipe", "released log segments")?;
+        self.inner.log_wipe_released()
+    }
+
     fn stats(&self) -> EngineStats {
         self.inner.stats()
     }

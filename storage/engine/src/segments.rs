@@ -70,6 +70,17 @@ impl<H: Clone> Segments<H> {
         Some((no, entry.capacity))
     }
 
+    /// Lends all released segments.
+    pub(crate) fn lend_released(&mut self) -> Vec<(SegmentNo, u64, H)> {
+        let released = self.all.iter_mut().filter(|(_, entry)| !entry.in_use);
+        released
+            .map(|(no, entry)| {
+                entry.in_use = true;
+                (*no, entry.capacity, entry.handle.clone())
+            })
+            .collect()
+    }
+
     /// Whether [`recycle`](Self::recycle) would find one.
     pub(crate) fn released_for(&self, min_len: u64) -> Option<SegmentNo> {
         let released = self

@@ -4,4 +4,5 @@
 //! tables in memory, and the log's system parts, from which recovery rebuilds it.
 
 pub(crate) mod definition;
+pub(crate) mod keys;
 pub(crate) mod record;

@@ -12,14 +12,13 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | format, 1 |
+//! | 1 | format, 2 |
 //! | 16 | table id |
 //! | 2 + n | name |
 //! | attribute | the partition key |
 //! | 1, attribute | 1 if there is a sort key; it |
 //! | 8 | creation time, milliseconds since 1970 |
-//! | 2 + n | the KMS key as it was named at creation; empty: the default key |
-//! | 2 + n | key record |
+//! | keys | how its keys are wrapped; see `keys` |
 //! | 16 | SipHash key of the partition hash |
 //! | 8 | sequence up to which the trees hold all outcomes |
 //! | 8 | sequence up to which outcomes beyond it are carried |
@@ -40,17 +39,19 @@
 //! A carried part: pointer 28, segment id 16 and sequence 8 that it was sealed at.
 //!
 //! A system log part is a row of `1 ‖ length 4 ‖ table record` (created), `2 ‖ table id` (deleted),
-//! `3 ‖ token 16 ‖ request 16 ‖ milliseconds 8` (a token came) and `4 ‖ table id ‖ definition` (altered).
+//! `3 ‖ token 16 ‖ request 16 ‖ milliseconds 8` (a token came), `4 ‖ table id ‖ definition` (altered) and
+//! `5 ‖ table id ‖ keys` (its keys are these from now on).
 
 #![deny(clippy::indexing_slicing)]
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sealdb_crypto::{KeyRecord, LogPlace, SegmentId, TableId, TreeId};
+use sealdb_crypto::{LogPlace, SegmentId, TableId, TreeId};
 use sealdb_model::{KeySchema, TableName};
 
 use super::definition::{Definition, flag, put_attribute, read_attribute};
+use super::keys::KeyRecords;
 use crate::root::{put_page_ptr, read_page_ptr};
 use crate::tokens::{Token, TokenId};
 use crate::tree::PagePtr;
@@ -64,9 +65,7 @@ pub(crate) struct TableRecord {
     pub(crate) name: TableName,
     pub(crate) schema: KeySchema,
     pub(crate) created_ms: u64,
-    /// As named at creation; empty for the default key.
-    pub(crate) key_name: String,
-    pub(crate) key: KeyRecord,
+    pub(crate) keys: KeyRecords,
     pub(crate) hash_key: [u8; 16],
     pub(crate) sequence: u64,
     pub(crate) carried_to: u64,
@@ -86,7 +85,7 @@ pub(crate) struct TreeState {
     pub(crate) filled: Filled,
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl TreeState {
     /// A tree without entries, `filled` as far as it is said to be.
@@ -154,8 +153,7 @@ impl TableRecord {
             put_attribute(&mut out, sort);
         }
         out.put_u64(self.created_ms);
-        out.put_short_bytes(self.key_name.as_bytes());
-        out.put_short_bytes(&self.key.encode());
+        self.keys.encode(&mut out);
         out.put_raw(&self.hash_key);
         out.put_u64(self.sequence);
         out.put_u64(self.carried_to);
@@ -185,9 +183,7 @@ impl TableRecord {
             name,
             schema: KeySchema { partition, sort },
             created_ms: r.u64("creation time")?,
-            key_name: r.text("key name")?.to_owned(),
-            key: KeyRecord::decode(r.short_bytes("key record")?)
-                .map_err(|_| Malformed("key record"))?,
+            keys: KeyRecords::decode(&mut r)?,
             hash_key: r.array("hash key")?,
             sequence: r.u64("sequence")?,
             carried_to: r.u64("carried sequence")?,
@@ -303,17 +299,19 @@ pub(crate) enum SystemOutcome {
     Deleted(TableId),
     Token(Token),
     Altered(TableId, Box<Definition>),
+    Keys(TableId, Box<KeyRecords>),
 }
 
 const CREATED: u8 = 1;
 const DELETED: u8 = 2;
 const TOKEN: u8 = 3;
 const ALTERED: u8 = 4;
+const KEYS: u8 = 5;
 
 impl SystemOutcome {
     /// Whether a key record stands in it.
     pub(crate) fn is_secret(&self) -> bool {
-        matches!(self, SystemOutcome::Created(_))
+        matches!(self, SystemOutcome::Created(_) | SystemOutcome::Keys(..))
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -330,6 +328,11 @@ impl SystemOutcome {
                 out.put_u8(ALTERED);
                 out.put_raw(table.as_bytes());
                 definition.encode(out);
+            }
+            SystemOutcome::Keys(table, keys) => {
+                out.put_u8(KEYS);
+                out.put_raw(table.as_bytes());
+                keys.encode(out);
             }
             SystemOutcome::Token(token) => {
                 out.put_u8(TOKEN);
@@ -352,6 +355,10 @@ impl SystemOutcome {
                 ALTERED => SystemOutcome::Altered(
                     TableId::from_bytes(r.array("altered table")?),
                     Box::new(Definition::decode(&mut r)?),
+                ),
+                KEYS => SystemOutcome::Keys(
+                    TableId::from_bytes(r.array("table of keys")?),
+                    Box::new(KeyRecords::decode(&mut r)?),
                 ),
                 TOKEN => {
                     let id = r.array("token")?;
@@ -384,6 +391,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::super::definition::tests::{attribute, definition};
     use super::*;
+    use crate::catalog::keys::Rekey;
     use crate::testing::test_key_record;
     use proptest::prelude::*;
     use sealdb_crypto::BlockTag;
@@ -405,8 +413,7 @@ mod tests {
                     name: TableName::new(name).unwrap(),
                     schema: KeySchema { partition, sort },
                     created_ms: ids.2,
-                    key_name: "alias/one".into(),
-                    key: test_key_record(),
+                    keys: keys(ids.2),
                     hash_key: ids.1,
                     sequence: ids.3,
                     carried_to: ids.4,
@@ -415,6 +422,21 @@ mod tests {
                     definition,
                 }
             })
+    }
+
+    /// Of a table that is being rekeyed, or is not.
+    fn keys(number: u64) -> KeyRecords {
+        let rekey = Rekey {
+            retiring: test_key_record(),
+            since_ms: number,
+            pace: number / 2,
+            paused: number % 4 == 1,
+        };
+        KeyRecords {
+            rekey: number.is_multiple_of(2).then_some(rekey),
+            proof: vec![7; (number % 3) as usize],
+            ..KeyRecords::new("alias/one".into(), test_key_record())
+        }
     }
 
     fn state() -> impl Strategy<Value = TreeState> {
@@ -445,6 +467,7 @@ mod tests {
                 SystemOutcome::Created(Box::new(record.clone())),
                 SystemOutcome::Deleted(record.id),
                 SystemOutcome::Altered(record.id, Box::new(record.definition.clone())),
+                SystemOutcome::Keys(record.id, Box::new(record.keys.clone())),
                 SystemOutcome::Token(Token { id: [7; 16], request: [8; 16], at_ms: 9 }),
             ];
             for outcome in &outcomes {

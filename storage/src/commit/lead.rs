@@ -290,6 +290,9 @@ impl Shared {
                 Effect::Alter(table, definition) => {
                     published.dropped.extend(table.redefine(*definition));
                 }
+                Effect::Keys(table, records, step) => {
+                    table.set_keys(*records, step, group.sequence);
+                }
                 // Known since it was applied.
                 Effect::Token(..) => {}
                 Effect::Delete(table) => {

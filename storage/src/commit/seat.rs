@@ -10,7 +10,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sealdb_crypto::{Clock, Sealer, TableId};
+use sealdb_crypto::{Clock, Sealer, TableId, TableKeys};
 use sealdb_model::ops::SequenceNumber;
 
 use super::queue::Pending;
@@ -20,7 +20,7 @@ use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::log::frame::Outcome;
 use crate::shared::Shared;
-use crate::table::{OpenView, Table};
+use crate::table::{KeyStep, OpenView, Table};
 use crate::trees::{Extent, Filled, Load, RetiredByTree, Trees};
 
 /// The open group, and what of it has been applied.
@@ -57,6 +57,22 @@ impl OpenGroup {
             self.touched.push(table.clone());
         }
         open.sealers.redefine(&mut open.trees, definition);
+    }
+
+    /// From here on the table's trees are read and written with its newest key alone. Taken back, they have both again, and what is
+    /// made then has the newest: that is as it was.
+    fn let_older_key_go(&mut self, table: &Arc<Table>) {
+        let mut working = table.working.lock();
+        let working = &mut *working;
+        let Some(open) = &mut working.open else {
+            return;
+        };
+        if working.before.is_none() {
+            working.before = Some(open.trees.clone());
+            self.touched.push(table.clone());
+        }
+        let newest = TableKeys::new(open.sealers.keys().active().clone());
+        open.sealers = open.sealers.under(newest, &mut open.trees);
     }
 }
 
@@ -262,6 +278,7 @@ impl Seat {
                 // From here on no mutation of this or a later group sees the table.
                 (Effect::Delete(table), _) => table.working.lock().deleting = true,
                 (Effect::Alter(table, definition), _) => self.group.redefine(table, definition),
+                (Effect::Keys(table, _, KeyStep::Alone), _) => self.group.let_older_key_go(table),
                 // From here on one with the same token does: it is answered when this group is durable.
                 (Effect::Token(tokens, _), SystemOutcome::Token(token)) => {
                     tokens.insert(*token, self.closed_sequence + 1);
@@ -332,7 +349,7 @@ impl Seat {
                 Effect::Delete(table) => table.working.lock().deleting = false,
                 Effect::Token(tokens, token) => tokens.remove(&token),
                 // Its trees are back; nobody else saw the definition.
-                Effect::Create(_) | Effect::Alter(..) => {}
+                Effect::Create(_) | Effect::Alter(..) | Effect::Keys(..) => {}
             }
         }
         group.waiting

@@ -9,10 +9,11 @@ use sealdb_crypto::TreeId;
 use sealdb_engine::SpaceId;
 
 use crate::catalog::definition::Definition;
+use crate::catalog::keys::KeyRecords;
 use crate::catalog::record::SystemOutcome;
-use crate::error::Error;
+use crate::error::{ClosedReason, Error};
 use crate::log::frame::Written;
-use crate::table::Table;
+use crate::table::{KeyStep, Table};
 use crate::tokens::{Token, TokenId, Tokens};
 use crate::tree::{Cell, Need, PageHold, TreeIo, Value};
 
@@ -120,6 +121,7 @@ pub(super) enum Effect {
     Delete(Arc<Table>),
     Token(Arc<Tokens>, TokenId),
     Alter(Arc<Table>, Box<Definition>),
+    Keys(Arc<Table>, Box<KeyRecords>, KeyStep),
 }
 
 /// The bytes of an item as a mutation sees them.
@@ -253,6 +255,27 @@ impl Txn {
         self.system.push((
             SystemOutcome::Altered(table.id, Box::new(definition.clone())),
             Effect::Alter(table.clone(), Box::new(definition.clone())),
+        ));
+        Ok(())
+    }
+
+    /// Gives a table other key records, also while it is closed.
+    ///
+    /// # Errors
+    /// [`Error::TableNotFound`] if it is being deleted.
+    pub(crate) fn change_keys(
+        &mut self,
+        table: &Arc<Table>,
+        records: &KeyRecords,
+        step: &KeyStep,
+    ) -> Result<(), TxnError> {
+        if table.working.lock().deleting {
+            return Err(table.inaccessible(&ClosedReason::Deleted).into());
+        }
+        let records = Box::new(records.clone());
+        self.system.push((
+            SystemOutcome::Keys(table.id, records.clone()),
+            Effect::Keys(table.clone(), records, step.clone()),
         ));
         Ok(())
     }

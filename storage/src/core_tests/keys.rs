@@ -462,20 +462,22 @@ fn everything_that_opens(core: &Core, engine: &MemoryEngine) -> Vec<Vec<u8>> {
     out
 }
 
+/// In how many places that open under the system's keys these bytes stand.
+pub(super) fn places_of(core: &Core, engine: &MemoryEngine, bytes: &[u8]) -> usize {
+    let all = everything_that_opens(core, engine);
+    assert!(!all.is_empty(), "the search finds something at all");
+    let has = |block: &&Vec<u8>| block.windows(bytes.len()).any(|window| window == bytes);
+    all.iter().filter(has).count()
+}
+
 #[test]
 fn after_a_deletion_and_its_checkpoints_no_place_holds_the_key_record() {
     let s = setup();
     let wrapped = {
         let slot = s.films.record.lock();
-        slot.record.key.encode()
+        slot.record.keys.active.encode()
     };
-    let found = |core: &Core| {
-        let all = everything_that_opens(core, &s.engine);
-        assert!(!all.is_empty(), "the search finds something at all");
-        all.iter()
-            .filter(|block| block.windows(wrapped.len()).any(|window| window == wrapped))
-            .count()
-    };
+    let found = |core: &Core| places_of(core, &s.engine, &wrapped);
     // Old copies in freed catalog pages and in the log.
     for n in 0..5 {
         put(&s.core, &s.films, &item("more", &n.to_string(), "x")).unwrap();

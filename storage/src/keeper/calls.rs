@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use sealdb_crypto::{
-    Caller, EncryptionContext, KeyRecord, KeyRecordError, Kms, KmsError, Moment, TableId, TableKey,
-};
+use sealdb_crypto::{Caller, KeyRecordError, Kms, KmsError, Moment, TableId, TableKeys};
+
+use crate::catalog::keys::BoundKeys;
 
 /// A call that is older does not keep others from being made.
 const SLOW: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub(super) struct Answer {
     pub(super) table: TableId,
     /// Read before the call: a slow answer does not lengthen the key's life.
     pub(super) asked: Moment,
-    pub(super) key: Result<TableKey, KeyRecordError>,
+    pub(super) key: Result<TableKeys, KeyRecordError>,
 }
 
 /// The calls under way, and the answers that were not looked at yet.
@@ -62,7 +62,7 @@ impl Calls {
     pub(super) fn ask(
         self: &Arc<Self>,
         kms: &Arc<dyn Kms>,
-        (table, record, context): (TableId, &KeyRecord, &EncryptionContext),
+        (table, keys): (TableId, BoundKeys),
         now: Moment,
         inline: bool,
     ) -> Result<bool, KeyRecordError> {
@@ -73,7 +73,7 @@ impl Calls {
                     return Ok(false);
                 }
                 state.waited_for.remove(&table);
-                return Err(no_answer(record));
+                return Err(no_answer(&keys));
             }
             let begun_just_now = |call: &Call| now.boot.saturating_sub(call.begun) < SLOW;
             let stuck = state.under_way.get(&table).copied().unwrap_or(0);
@@ -81,7 +81,7 @@ impl Calls {
                 return Ok(false);
             }
             if stuck >= STUCK || state.under_way.values().sum::<usize>() >= THREADS {
-                return Err(no_answer(record));
+                return Err(no_answer(&keys));
             }
             state.number += 1;
             let number = state.number;
@@ -90,12 +90,11 @@ impl Calls {
             *state.under_way.entry(table).or_default() += 1;
             number
         };
-        let (calls, kms, record, context) =
-            (self.clone(), kms.clone(), record.clone(), context.clone());
+        let (calls, kms) = (self.clone(), kms.clone());
         let call = move || {
             // Whatever becomes of the call, it is not under way any more.
             let _ended = Ended(&calls, table);
-            let key = record.unwrap(&*kms, &Caller::database(), &context);
+            let key = keys.unwrap(&*kms, &Caller::database());
             calls.answered(
                 number,
                 Answer {
@@ -182,9 +181,9 @@ impl Drop for Ended<'_> {
     }
 }
 
-fn no_answer(record: &KeyRecord) -> KeyRecordError {
+fn no_answer(keys: &BoundKeys) -> KeyRecordError {
     KeyRecordError::Kms(KmsError::Unavailable {
-        provider: record.provider.clone(),
+        provider: keys.provider().to_owned(),
         reason: format!("no answer within {} seconds", PATIENCE.as_secs()),
         source: None,
     })

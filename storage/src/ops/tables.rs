@@ -6,8 +6,8 @@ use sealdb_crypto::{Caller, KeyRef};
 use sealdb_model::ValidationError;
 use sealdb_model::ops::{
     CreateTableInput, CreateTableOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, IndexStatus, ListTablesInput, ListTablesOutput, SseDescription, StreamArn,
-    StreamSpecification, TableDescription, TableStatus,
+    DescribeTableOutput, IndexStatus, ListTablesInput, ListTablesOutput, SseDescription, SseStatus,
+    StreamArn, StreamSpecification, TableDescription, TableStatus,
 };
 
 use super::Via;
@@ -25,7 +25,7 @@ pub(crate) async fn create_table(
     input: CreateTableInput,
 ) -> Result<CreateTableOutput, Error> {
     let create = input.validate()?;
-    let key = create.kms_key.map(|key| key.parse::<KeyRef>()).transpose();
+    let key = create.kms_key.as_deref().map(kms_key).transpose()?;
     let new = NewTable {
         name: create.table,
         schema: create.schema,
@@ -35,13 +35,21 @@ pub(crate) async fn create_table(
         protected: create.deletion_protection_enabled,
         stream: create.stream,
         tags: create.tags,
-        key: key.map_err(|error| ValidationError::new(format!("KMSMasterKeyId: {error}")))?,
+        key,
     };
     let table = match via {
         Via::Async => core.create_table(new, caller).await?,
         Via::Blocking => core.create_table_blocking(new, &caller)?,
     };
     Ok(CreateTableOutput::new(describe(core, &table)))
+}
+
+/// A KMS key as a request names it.
+pub(super) fn kms_key(key: &str) -> Result<KeyRef, Error> {
+    key.parse().map_err(|error| {
+        let told = format!("KMSMasterKeyId: {error}");
+        ValidationError::new(told).into()
+    })
 }
 
 pub(crate) fn describe_table(
@@ -142,8 +150,18 @@ pub(super) fn describe(core: &Core, table: &Table) -> TableDescription {
         }
     }
     description.set_status(status(table, &definition, core.shared().clock.wall_ms()));
-    description.sse_description = Some(SseDescription::new(
-        table.record.lock().record.key.key_id.as_str(),
-    ));
+    description.sse_description = Some(encryption(core, table));
     description
+}
+
+/// How a table's key is wrapped. It is being updated while anything is left of what was before.
+fn encryption(core: &Core, table: &Table) -> SseDescription {
+    let keys = &table.record.lock().record.keys;
+    let mut told = SseDescription::new(keys.active.key_id.as_str());
+    let scrubbed = core.shared().checkpoints.scrubbed();
+    if keys.rekey.is_some() || table.keys_changed() > scrubbed {
+        told.status = SseStatus::Updating;
+    }
+    told.inaccessible_encryption_date_time = table.closed_since();
+    told
 }

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use sealdb_crypto::Caller;
 use sealdb_model::ops::{
     DescribeTimeToLiveInput, DescribeTimeToLiveOutput, IndexChangeError, IndexChanges,
-    ListTagsOfResourceInput, ListTagsOfResourceOutput, Resource, StreamChange, TagResourceInput,
-    TimeToLiveStatus, UntagResourceInput, UpdateTable, UpdateTableInput, UpdateTableOutput,
-    UpdateTimeToLiveInput, UpdateTimeToLiveOutput, too_many_tags,
+    ListTagsOfResourceInput, ListTagsOfResourceOutput, NewKmsKey, Resource, StreamChange,
+    TagResourceInput, TimeToLiveStatus, UntagResourceInput, UpdateTable, UpdateTableInput,
+    UpdateTableOutput, UpdateTimeToLiveInput, UpdateTimeToLiveOutput, too_many_tags,
 };
 use sealdb_model::{AttributeName, IndexName, TableName};
 
 use super::Via;
-use super::tables::describe;
+use super::tables::{describe, kms_key};
 use crate::catalog::definition::Definition;
 use crate::core::Core;
 use crate::error::Error;
+use crate::rewrap::NewKey;
 use crate::shared::Shared;
 use crate::table::Table;
 use crate::trees::{Filled, Role, TreeDef};
@@ -33,15 +35,22 @@ impl Via {
 }
 
 pub(crate) async fn update_table(
-    core: &Core,
+    core: &Arc<Core>,
     via: Via,
+    caller: Caller,
     input: UpdateTableInput,
 ) -> Result<UpdateTableOutput, Error> {
     let update = input.validate()?;
     let (name, shared) = (update.table.clone(), core.shared().clone());
+    // What is wrong with it, if something is, is told below, when it is its turn.
+    let there = shared.table(name.as_str());
+    let key = there.and_then(|table| new_key(&update, &table).ok().flatten());
+    let key = key.map(|key| (key, caller));
     let change = move |table: &Table, definition| redefined(&shared, &update, table, definition);
-    let table = via.alter(core, &name, change).await?;
-    core.shared().set_updating(&table);
+    let table = match via {
+        Via::Async => core.update_table(name.to_string(), change, key).await?,
+        Via::Blocking => core.update_table_blocking(name.as_str(), change, key)?,
+    };
     Ok(UpdateTableOutput::new(describe(core, &table)))
 }
 
@@ -55,7 +64,7 @@ fn redefined(
     let was = definition.billing;
     let (mode, throughput) = update.billing(was.mode, &was.throughput)?;
     definition.billing = was.changed(mode, throughput, shared.clock.wall_ms());
-    keeps_key(update, table)?;
+    new_key(update, table)?;
     definition.class = update.table_class.or(definition.class);
     if let Some(protected) = update.deletion_protection_enabled {
         definition.protected = protected;
@@ -122,10 +131,15 @@ fn switch_stream(
     Ok(())
 }
 
-fn keeps_key(update: &UpdateTable, table: &Table) -> Result<(), Error> {
-    let record = &table.record.lock().record;
-    let named = Some(&*record.key_name).filter(|name| !name.is_empty());
-    Ok(update.keeps_key(named, record.key.key_id.as_str())?)
+/// The KMS key that the table is to be under from now on, if that is another one.
+fn new_key(update: &UpdateTable, table: &Table) -> Result<Option<NewKey>, Error> {
+    let keys = &table.record.lock().record.keys;
+    let named = Some(&*keys.name).filter(|name| !name.is_empty());
+    Ok(match update.new_key(named, keys.active.key_id.as_str())? {
+        None => None,
+        Some(NewKmsKey::Default) => Some(NewKey::Default),
+        Some(NewKmsKey::Named(key)) => Some(NewKey::Named(kms_key(&key)?)),
+    })
 }
 
 /// Whether an index of the table is being made or removed.

@@ -35,11 +35,11 @@ use sealdb_model::{Item, codec};
 pub use self::report::{CheckReport, CheckedTable, TableState};
 use super::places::Places;
 use crate::audit::Trail;
+use crate::catalog::keys::KeyRecords;
 use crate::catalog::record::TableRecord;
 use crate::checkpoint::VALUE_LEVEL;
 use crate::database::TRAIL_FILE;
 use crate::error::{ClosedReason, Error};
-use crate::keeper::table_context;
 use crate::log::frame::checksum;
 use crate::pins::Pins;
 use crate::recovery::{ChosenRoot, choose_root};
@@ -288,6 +288,27 @@ impl Check<'_> {
         }
     }
 
+    /// A table has other key records from here on in the log.
+    fn set_keys(&mut self, id: TableId, records: KeyRecords) {
+        let Some(held) = self.tables.get_mut(&id) else {
+            return;
+        };
+        let keys = records.bound(self.database, id, held.record.name.as_str());
+        let unwrapped = keys.unwrap(&*self.parts.kms, &Caller::database());
+        let p = self.parts;
+        let new = |keys| {
+            TableSealers::new(
+                &p.engine,
+                &p.sealing,
+                &self.cache,
+                (self.database, id),
+                keys,
+            )
+        };
+        held.sealers = unwrapped.ok().map(new);
+        held.record.keys = records;
+    }
+
     /// Takes a table in, with its key if the KMS gives it.
     fn hold(&mut self, record: TableRecord, catalog_whole: bool) {
         let (id, name) = (record.id, record.name.to_string());
@@ -301,14 +322,12 @@ impl Check<'_> {
             pages: 0,
             page_bytes: 0,
         };
-        let context = table_context(self.database, id, record.name.as_str(), &record.key);
-        let unwrapped = record
-            .key
-            .unwrap(&*self.parts.kms, &Caller::database(), &context);
+        let keys = record.keys.bound(self.database, id, record.name.as_str());
+        let unwrapped = keys.unwrap(&*self.parts.kms, &Caller::database());
         let sealers = match unwrapped {
-            Ok(key) => {
+            Ok(keys) => {
                 let (p, table) = (self.parts, (self.database, id));
-                let sealers = TableSealers::new(&p.engine, &p.sealing, &self.cache, table, key);
+                let sealers = TableSealers::new(&p.engine, &p.sealing, &self.cache, table, keys);
                 Some(sealers)
             }
             Err(error) => {

@@ -17,7 +17,7 @@ pub(crate) enum TableCommand {
         #[arg(long, value_name = "NAME:TYPE")]
         sk: Option<String>,
         /// KMS key that wraps the table's key: id or alias. Without it the server's default key.
-        #[arg(long, value_name = "KEY")]
+        #[arg(long, value_name = "KEY", visible_alias = "key")]
         kms_key: Option<String>,
         #[command(flatten)]
         indexes: IndexArgs,
@@ -41,12 +41,13 @@ pub(crate) enum TableCommand {
         /// Name of the table.
         table: String,
     },
-    /// Change a table while it is in use: indexes, billing, class, protection.
+    /// Change a table while it is in use: indexes, billing, class, protection, KMS key.
     #[command(after_help = "\
 Examples:
   sealdb table update airports --add-gsi by-name=name:S
   sealdb table update airports --drop-gsi by-name
-  sealdb table update airports --protect --class infrequent-access")]
+  sealdb table update airports --protect --class infrequent-access
+  sealdb table update airports --kms-key alias/airports")]
     Update {
         /// Name of the table.
         table: String,
@@ -118,6 +119,9 @@ pub(crate) struct SettingArgs {
     /// Let the table be deleted.
     #[arg(long)]
     pub(crate) unprotect: bool,
+    /// Wrap the table's key under this KMS key: id or alias, or "default". The data stays as it is.
+    #[arg(long, value_name = "KEY", visible_alias = "key")]
+    pub(crate) kms_key: Option<String>,
 }
 
 /// The class of a table.

@@ -3,9 +3,9 @@
 use sealdb_client::Client;
 use sealdb_model::ops::{
     AttributeDefinition, BillingMode, DescribeTableInput, DescribeTimeToLiveInput,
-    GlobalSecondaryIndexUpdate, ListTagsOfResourceInput, ProvisionedThroughput, TableClass, Tag,
-    TagResourceInput, UntagResourceInput, UpdateGlobalSecondaryIndex, UpdateTableInput,
-    UpdateTimeToLiveInput,
+    GlobalSecondaryIndexUpdate, ListTagsOfResourceInput, ProvisionedThroughput, SseSpecification,
+    TableClass, Tag, TagResourceInput, UntagResourceInput, UpdateGlobalSecondaryIndex,
+    UpdateTableInput, UpdateTimeToLiveInput,
 };
 use serde_json::{Value, json};
 
@@ -53,6 +53,10 @@ pub(super) async fn update(
         (_, true) => Some(false),
         _ => None,
     };
+    input.sse_specification = settings.kms_key.map(|key| match key.as_str() {
+        "default" => SseSpecification::new().enabled(true),
+        key => SseSpecification::kms(key),
+    });
     let updated = client.update_table(input).await?.table_description;
     if output.json {
         return output.value(&as_json(&updated));

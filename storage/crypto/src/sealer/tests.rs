@@ -276,6 +276,40 @@ fn a_block_opens_only_under_its_key_and_generation() {
 }
 
 #[test]
+fn a_newer_key_seals_at_once_at_every_sealer_and_the_one_before_opens_until_it_is_let_go() {
+    let sealing = sealing(EpochLimits::default());
+    let keys = Arc::new(TableKeys::new(table_key(1, 1)));
+    let (one, two) = (
+        sealing.sealer_of(&keys, SCOPE),
+        sealing.sealer_of(&keys, SCOPE),
+    );
+    let generation = |block: &[u8]| BlockHead::parse(block).unwrap().generation.get();
+    let before = sealed(&*one, BlockKind::Leaf, b"before");
+    assert_eq!(generation(&before), 1);
+    assert!(
+        !keys.succeed(table_key(2, 1)),
+        "a key that is no newer follows none"
+    );
+    assert!(keys.succeed(table_key(2, 2)));
+    assert!(!keys.succeed(table_key(3, 3)), "two at most");
+    let after = sealed(&*one, BlockKind::Leaf, b"after");
+    assert_eq!(generation(&after), 2, "also in an epoch that was going on");
+    assert_eq!(generation(&sealed(&*two, BlockKind::Leaf, b"after")), 2);
+    for block in [&before, &after] {
+        assert!(opened(&*one, BlockKind::Leaf, block).is_ok());
+        assert!(opened(&*two, BlockKind::Leaf, block).is_ok());
+    }
+    // A head that names the other generation is none of it.
+    let mut forged = before.clone();
+    forged[4..8].copy_from_slice(&2u32.to_be_bytes());
+    assert!(opened(&*one, BlockKind::Leaf, &forged).is_err());
+
+    let alone = sealing.sealer(keys.active(), SCOPE);
+    assert!(opened(&*alone, BlockKind::Leaf, &after).is_ok());
+    assert!(opened(&*alone, BlockKind::Leaf, &before).is_err());
+}
+
+#[test]
 fn a_log_block_is_bound_to_its_place() {
     let sealer = sealing(EpochLimits::default()).sealer(
         &table_key(1, 1),

@@ -18,6 +18,10 @@ pub(super) const CLAUSES: &[Clause] = &[
     ),
     ("a released segment is recycled with its bytes", recycled),
     ("a wiped segment is zeros", wiped),
+    (
+        "released segments are wiped later, those in use are not",
+        wiped_later,
+    ),
     ("a segment that is too small is not lent", too_small),
     ("a prepared segment serves the next request", prepared),
     ("trim keeps segments in use", trim_keeps),
@@ -157,6 +161,24 @@ fn wiped(e: Arc<dyn Engine>) {
     e.log_release(no, true).expect("a segment is wiped");
     assert!(e.stats().syncs > syncs, "wiping is durable");
     assert!(all_zero(&*e, no, capacity));
+}
+
+fn wiped_later(e: Arc<dyn Engine>) {
+    let (kept, _) = create(&*e, 16_384);
+    let (no, capacity) = create(&*e, 16_384);
+    for segment in [kept, no] {
+        e.log_write(segment, 0, &pattern(1, 16_384))
+            .expect("a record is written");
+    }
+    e.log_release(no, false).expect("a segment is released");
+    let syncs = e.stats().syncs;
+    e.log_wipe_released().expect("what is released is wiped");
+    assert!(e.stats().syncs > syncs, "wiping is durable");
+    assert!(all_zero(&*e, no, capacity));
+    let bytes = e.log_read(kept, 0, 16_384).expect("a record is read");
+    assert_eq!(bytes, pattern(1, 16_384), "what is in use stays");
+    assert_eq!(e.stats().log_segments_in_use, 1);
+    assert_eq!(create(&*e, 16_384).0, no, "and is lent again");
 }
 
 fn too_small(e: Arc<dyn Engine>) {

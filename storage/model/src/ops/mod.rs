@@ -139,7 +139,7 @@ pub use transact_write_items::{
 };
 pub use update_item::{UpdateItem, UpdateItemInput, UpdateItemOutput};
 pub use update_table::{
-    IndexChangeError, IndexChanges, UpdateTable, UpdateTableInput, UpdateTableOutput,
+    IndexChangeError, IndexChanges, NewKmsKey, UpdateTable, UpdateTableInput, UpdateTableOutput,
 };
 pub use write::Guard;
 

@@ -35,7 +35,7 @@ pub struct UpdateTableInput {
     pub global_secondary_index_updates: Option<Vec<GlobalSecondaryIndexUpdate>>,
     /// Whether the table has a stream.
     pub stream_specification: Option<StreamSpecification>,
-    /// The encryption that is asked for. Tables keep the KMS key that they have: another one is refused.
+    /// The encryption that is asked for: under which KMS key the table's key is to be wrapped.
     pub sse_specification: Option<SseSpecification>,
     /// The table's class.
     pub table_class: Option<TableClass>,
@@ -193,6 +193,15 @@ impl Encryption {
     }
 }
 
+/// The KMS key that a table is to be under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewKmsKey {
+    /// The database's default key.
+    Default,
+    /// This one, by id or alias.
+    Named(String),
+}
+
 /// An UpdateTable that follows the rules, as far as they can be checked without the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateTable {
@@ -257,22 +266,25 @@ impl UpdateTable {
         Ok((next, throughput.with(self.asked, next)))
     }
 
-    /// Whether a table under this KMS key, of this id, which may have been named otherwise when the table was made, stays as it is.
+    /// The KMS key that a table under this one, of this id, which may have been named otherwise, is to be under from now on.
     ///
     /// # Errors
-    /// AWS's messages for what is already so; another key.
-    pub fn keeps_key(&self, named: Option<&str>, id: &str) -> Result<(), ValidationError> {
+    /// AWS's messages for what is already so.
+    pub fn new_key(
+        &self,
+        named: Option<&str>,
+        id: &str,
+    ) -> Result<Option<NewKmsKey>, ValidationError> {
         let refused = match &self.encryption {
-            None => return Ok(()),
+            None => return Ok(None),
             // It is what is asked for already, and what DescribeTable tells.
-            Some(Encryption::Kms(None)) if named.is_none() => return Ok(()),
+            Some(Encryption::Kms(None)) if named.is_none() => return Ok(None),
             Some(Encryption::Off) if named.is_none() => "Table is already encrypted by default",
             Some(Encryption::Kms(Some(key))) if key == id || named == Some(key.as_str()) => {
                 "Table is already encrypted by given KMSMasterKeyId"
             }
-            Some(_) => {
-                "A table keeps the KMS key that it was made under, in this version of SealDB"
-            }
+            Some(Encryption::Kms(Some(key))) => return Ok(Some(NewKmsKey::Named(key.clone()))),
+            Some(Encryption::Off | Encryption::Kms(None)) => return Ok(Some(NewKmsKey::Default)),
         };
         Err(ValidationError::invalid_parameter(refused))
     }

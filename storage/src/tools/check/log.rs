@@ -178,6 +178,7 @@ impl Check<'_> {
                     }
                 }
                 SystemOutcome::Token(_) | SystemOutcome::Altered(..) => {}
+                SystemOutcome::Keys(id, records) => self.set_keys(id, *records),
                 SystemOutcome::Deleted(id) => {
                     if let Some(held) = self.tables.get_mut(&id)
                         && held.checked.state != TableState::Damaged

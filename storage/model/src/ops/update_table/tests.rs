@@ -139,20 +139,24 @@ fn indexes_are_billed_as_their_table() {
 }
 
 #[test]
-fn a_table_keeps_its_key() {
-    let keeps = |specification: SseSpecification, named: Option<&str>| {
+fn a_table_is_put_under_another_key_unless_it_is_already_so() {
+    let new_key = |specification: SseSpecification, named: Option<&str>| {
         let input = UpdateTableInput::new("Airports").sse_specification(specification);
         let update = input.validate().unwrap();
-        update.keeps_key(named, "id").map_err(|e| e.to_string())
+        update.new_key(named, "id").map_err(|e| e.to_string())
     };
     let on = || SseSpecification::new().enabled(true);
-    assert_eq!(keeps(on(), None), Ok(()));
+    let off = || SseSpecification::new().enabled(false);
+    assert_eq!(new_key(on(), None), Ok(None));
+    let own = Some("alias/own");
+    assert_eq!(new_key(on(), own), Ok(Some(NewKmsKey::Default)));
+    assert_eq!(new_key(off(), own), Ok(Some(NewKmsKey::Default)));
+    let other = NewKmsKey::Named("other".into());
+    let asked = SseSpecification::kms("other");
+    assert_eq!(new_key(asked.clone(), own), Ok(Some(other.clone())));
+    assert_eq!(new_key(asked, None), Ok(Some(other)));
     for (specification, named, refused) in [
-        (
-            SseSpecification::new().enabled(false),
-            None,
-            "Table is already encrypted by default",
-        ),
+        (off(), None, "Table is already encrypted by default"),
         (
             SseSpecification::kms("id"),
             None,
@@ -163,13 +167,8 @@ fn a_table_keeps_its_key() {
             Some("alias/own"),
             "Table is already encrypted by given KMSMasterKeyId",
         ),
-        (
-            SseSpecification::kms("other"),
-            Some("alias/own"),
-            "A table keeps the KMS key that it was made under, in this version of SealDB",
-        ),
     ] {
         let expected = format!("One or more parameter values were invalid: {refused}");
-        assert_eq!(keeps(specification, named), Err(expected));
+        assert_eq!(new_key(specification, named), Err(expected));
     }
 }
