@@ -125,6 +125,10 @@ impl Kms for TestKms {
         self.state.lock().identity.clone()
     }
 
+    fn provider_of(&self, _: &KeyRef) -> String {
+        self.state.lock().identity.provider.clone()
+    }
+
     fn generate_data_key(
         &self,
         _: &Caller,

@@ -122,9 +122,9 @@ impl KeyRecord {
         let data_key = kms.generate_data_key(caller, key, &context)?;
         let commitment = commit(&data_key.plaintext, suite, generation, &context);
         let record = Self {
+            provider: kms.provider_of(&KeyRef::Id(data_key.key_id.clone())),
             wrapped: data_key.wrapped,
             key_id: data_key.key_id,
-            provider: kms.identity().provider,
             context,
             generation,
             suite,
@@ -148,14 +148,14 @@ impl KeyRecord {
         if self.context != *expected {
             return Err(KeyRecordError::OtherContext);
         }
-        let found = kms.identity().provider;
+        let key = KeyRef::Id(self.key_id.clone());
+        let found = kms.provider_of(&key);
         if found != self.provider {
             return Err(KeyRecordError::OtherProvider {
                 expected: self.provider.clone(),
                 found,
             });
         }
-        let key = KeyRef::Id(self.key_id.clone());
         let plaintext = kms.decrypt(caller, &key, &self.wrapped, expected)?;
         let secret = SecretBytes32::copy_from(&plaintext).ok_or(KeyRecordError::Commitment)?;
         let commitment = commit(&secret, self.suite, self.generation, &self.context);
@@ -185,9 +185,9 @@ impl KeyRecord {
             (to, &self.context),
         )?;
         let record = Self {
+            provider: kms.provider_of(&KeyRef::Id(wrapped.key_id.clone())),
             wrapped: wrapped.ciphertext,
             key_id: wrapped.key_id,
-            provider: kms.identity().provider,
             ..self.clone()
         };
         record.unwrap(kms, caller, &self.context)?;

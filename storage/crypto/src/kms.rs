@@ -5,8 +5,8 @@
 //! moved to another table, database or generation does not open. A provider that cannot bind the context must not
 //! implement this trait.
 //!
-//! The verbs are AWS KMS's (GenerateDataKey, Encrypt, Decrypt, ReEncrypt, DescribeKey), because the second provider will be
-//! AWS KMS and because operators know them. The local keyring ([`crate::keyring::Keyring`]) is the first.
+//! The verbs are AWS KMS's (GenerateDataKey, Encrypt, Decrypt, ReEncrypt, DescribeKey), because operators know them. The local
+//! keyring ([`crate::keyring::Keyring`]) is one provider; those that need a network or a module live in a room of their own.
 //!
 //! **Canonical context encoding** (what is authenticated): pairs in ascending byte order of their names, each
 //! `u32 length ‖ name ‖ u32 length ‖ value`, preceded by the u32 count of pairs. The encoding is injective: two contexts
@@ -44,6 +44,10 @@ pub const CONTEXT_PURPOSE: &str = "sealdb:purpose";
 pub trait Kms: Send + Sync {
     /// Who this provider is and how new its state is. Does not block.
     fn identity(&self) -> KmsIdentity;
+
+    /// Kind of the provider that holds keys of such a name; a key record remembers it. One kind where one provider answers, the
+    /// key's own where several do. Does not block, and does not say that there is such a key.
+    fn provider_of(&self, key: &KeyRef) -> String;
 
     /// Makes 32 random bytes and returns them together with their wrapping under `key` and `context`.
     fn generate_data_key(
@@ -155,16 +159,20 @@ pub enum DenyReason {
     WrongUsage,
     /// The caller has no permission.
     AccessDenied,
+    /// Keys of such a name belong to a provider that is not registered here.
+    NoProvider,
+    /// The provider unwraps under another encryption context than the one that it wrapped under.
+    UnboundContext,
 }
 
 impl DenyReason {
     /// AWS KMS's exception name for the reason.
     pub fn code(self) -> &'static str {
         match self {
-            Self::NotFound => "NotFoundException",
+            Self::NotFound | Self::NoProvider => "NotFoundException",
             Self::Disabled => "DisabledException",
             Self::PendingDeletion => "KMSInvalidStateException",
-            Self::WrongUsage => "InvalidKeyUsageException",
+            Self::WrongUsage | Self::UnboundContext => "InvalidKeyUsageException",
             Self::AccessDenied => "AccessDeniedException",
         }
     }
@@ -180,6 +188,10 @@ impl fmt::Display for DenyReason {
                 "its usage does not allow it (a system key guards the system and audit keys only, a table key guards tables only)"
             }
             Self::AccessDenied => "the caller has no permission",
+            Self::NoProvider => "its provider is not registered here",
+            Self::UnboundContext => {
+                "its provider does not bind the encryption context, so a wrapped key could be used for another table"
+            }
         })
     }
 }
@@ -187,7 +199,7 @@ impl fmt::Display for DenyReason {
 /// Which provider holds the keys. Kept in the root record, so that another or an older one is refused by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KmsIdentity {
-    /// Kind of provider: `"keyring"`.
+    /// Kind of provider: `"keyring"`, for one.
     pub provider: String,
     /// Which one of its kind: the keyring's UUID.
     pub instance: String,

@@ -50,6 +50,10 @@ impl Kms for Noting {
         self.inner.identity()
     }
 
+    fn provider_of(&self, key: &KeyRef) -> String {
+        self.inner.provider_of(key)
+    }
+
     fn generate_data_key(
         &self,
         caller: &Caller,

@@ -66,6 +66,10 @@ impl Kms for AuditedKms {
         self.inner.identity()
     }
 
+    fn provider_of(&self, key: &KeyRef) -> String {
+        self.inner.provider_of(key)
+    }
+
     fn generate_data_key(
         &self,
         caller: &Caller,

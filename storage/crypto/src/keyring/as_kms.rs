@@ -13,16 +13,22 @@ use crate::kms::{
 };
 use crate::provider::Provider;
 
+/// As key records and the root name it.
+const PROVIDER: &str = "keyring";
 /// AWS KMS's limit for Encrypt.
 const MAX_PLAINTEXT: usize = 4096;
 
 impl Kms for Keyring {
     fn identity(&self) -> KmsIdentity {
         KmsIdentity {
-            provider: "keyring".to_owned(),
+            provider: PROVIDER.to_owned(),
             instance: self.id.hyphenated().to_string(),
             counter: self.counter.load(Ordering::Acquire),
         }
+    }
+
+    fn provider_of(&self, _key: &KeyRef) -> String {
+        PROVIDER.to_owned()
     }
 
     fn generate_data_key(
