@@ -1,6 +1,7 @@
 //! The grammar of the command line. What a command does stands in `commands/`, one file each.
 
 mod directories;
+mod key;
 mod stream;
 mod table;
 
@@ -11,8 +12,9 @@ use clap_complete::Shell;
 
 pub(crate) use directories::{
     AuditCommand, ClosedArgs, CopyArgs, CredentialArgs, CredentialCommand, DatabaseArgs,
-    KeyCommand, KeyringArgs, NewRootArgs, RootArgs,
+    KeyringArgs, RootArgs,
 };
+pub(crate) use key::{AliasCommand, KeyCommand, NewRootArgs, OneKey};
 pub(crate) use stream::{StreamCommand, TailArgs, View};
 pub(crate) use table::{Class, IndexArgs, SettingArgs, TableCommand, TagArgs};
 
@@ -80,7 +82,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Write all items of a table to a file of JSON lines or CSV.
     Export(ExportArgs),
-    /// Keys of a local keyring: list, describe, backup, restore, reroot.
+    /// Keys of a local keyring: make, rotate, disable and delete them, import their material; back the keyring up.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Credentials of a server: create, list, revoke.

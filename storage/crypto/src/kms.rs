@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::administration::Administration;
 use crate::ids::{DatabaseId, Generation, TableId};
 use crate::secret::SecretBytes32;
 use crate::wire::{Put, Reader, WireError};
@@ -86,6 +87,19 @@ pub trait Kms: Send + Sync {
 
     /// What the provider tells about a key.
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError>;
+
+    /// Gives what was done to keys beside this trait, and is in no trail yet, to `record`, the oldest first. What it took is not
+    /// given again, unless a crash comes in between. Providers with a trail of their own have nothing to give.
+    ///
+    /// # Errors
+    /// Those of `record`, which ends it, and of the provider.
+    fn administration(
+        &self,
+        record: &mut dyn FnMut(&Administration) -> Result<(), KmsError>,
+    ) -> Result<(), KmsError> {
+        let _ = record;
+        Ok(())
+    }
 }
 
 /// Why a KMS call failed, by what the caller does next.
@@ -155,6 +169,10 @@ pub enum DenyReason {
     Disabled,
     /// The key is about to be deleted.
     PendingDeletion,
+    /// The key has no material: it is to be imported, or has expired.
+    PendingImport,
+    /// The key was deleted and its material destroyed.
+    Destroyed,
     /// The key may not be used for this: a system key for a table, or a table's key for the system.
     WrongUsage,
     /// The caller has no permission.
@@ -169,9 +187,9 @@ impl DenyReason {
     /// AWS KMS's exception name for the reason.
     pub fn code(self) -> &'static str {
         match self {
-            Self::NotFound | Self::NoProvider => "NotFoundException",
+            Self::NotFound | Self::NoProvider | Self::Destroyed => "NotFoundException",
             Self::Disabled => "DisabledException",
-            Self::PendingDeletion => "KMSInvalidStateException",
+            Self::PendingDeletion | Self::PendingImport => "KMSInvalidStateException",
             Self::WrongUsage | Self::UnboundContext => "InvalidKeyUsageException",
             Self::AccessDenied => "AccessDeniedException",
         }
@@ -184,6 +202,8 @@ impl fmt::Display for DenyReason {
             Self::NotFound => "there is no such key",
             Self::Disabled => "the key is disabled",
             Self::PendingDeletion => "the key is pending deletion",
+            Self::PendingImport => "the key has no material: import it (again)",
+            Self::Destroyed => "the key was deleted and its material destroyed",
             Self::WrongUsage => {
                 "its usage does not allow it (a system key guards the system and audit keys only, a table key guards tables only)"
             }
@@ -370,7 +390,7 @@ impl Alias {
         } else {
             Err(InvalidKeyName {
                 name: alias,
-                what: "alias",
+                what: "alias (alias/ and up to 250 letters, digits, /, _ or -)",
             })
         }
     }
@@ -378,6 +398,14 @@ impl Alias {
     /// The alias as text, `alias/` included.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Alias {
+    type Err = InvalidKeyName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::new(text)
     }
 }
 
@@ -461,8 +489,12 @@ pub enum KeyState {
     Enabled,
     /// Refused until it is enabled again.
     Disabled,
-    /// Refused; kept until someone deletes it for good.
+    /// Refused; its material is destroyed when its time is over, unless the deletion is cancelled.
     PendingDeletion,
+    /// Refused until its material is imported (again).
+    PendingImport,
+    /// Refused for ever: its material is destroyed. What is left is its name.
+    Destroyed,
 }
 
 impl fmt::Display for KeyState {
@@ -471,6 +503,8 @@ impl fmt::Display for KeyState {
             Self::Enabled => "Enabled",
             Self::Disabled => "Disabled",
             Self::PendingDeletion => "PendingDeletion",
+            Self::PendingImport => "PendingImport",
+            Self::Destroyed => "Destroyed",
         })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows no engine, no items and no wire format. See the modules for what each guarantees.
 
+pub mod administration;
 pub mod audit;
 pub mod block;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod secret;
 pub mod testing;
 mod wire;
 
+pub use administration::Administration;
 pub use audit::{
     AuditError, AuditEvent, AuditRecord, AuditSink, AuditTrail, AuditedKms, TrailAccess,
     TrailReader,

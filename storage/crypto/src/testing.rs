@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
+use crate::administration::Administration;
 use crate::audit::{AuditError, AuditEvent, AuditSink};
 use crate::kms::{
     Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError,
@@ -209,6 +210,13 @@ impl Kms for ScriptedKms {
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         self.enter(&[key])?;
         self.inner.describe_key(caller, key)
+    }
+
+    fn administration(
+        &self,
+        record: &mut dyn FnMut(&Administration) -> Result<(), KmsError>,
+    ) -> Result<(), KmsError> {
+        self.inner.administration(record)
     }
 }
 

@@ -160,3 +160,165 @@ fn reroot_changes_what_opens_the_keyring_and_no_data() {
             .contains("alias/sealdb/default")
     );
 }
+
+/// The life of one key, from its making to the end of its days, and the events that all of it leaves in the trail of a running server.
+#[test]
+fn a_key_is_administered_beside_a_running_server_and_its_trail_tells() {
+    let home = Home::new();
+    let _server = home.start();
+    let keyring = home.keyring_dir();
+    let keyring = keyring.to_str().unwrap();
+    let key = |args: &[&str]| {
+        let mut all = vec!["key"];
+        all.extend(args);
+        all.extend(["--keyring", keyring]);
+        home.sealdb(&all)
+    };
+    let described = |name: &str| key(&["describe", name, "--json"]).json();
+    key(&[
+        "create",
+        "--alias",
+        "alias/orders",
+        "--description",
+        "of orders",
+    ])
+    .ok();
+    let made = described("alias/orders");
+    let id = made["KeyId"].as_str().unwrap();
+    assert_eq!(
+        (&made["KeyState"], &made["Origin"]),
+        (&"Enabled".into(), &"SEALDB".into())
+    );
+    key(&["rotate", "alias/orders"]).ok();
+    key(&["auto-rotate", "alias/orders", "--days", "90"]).ok();
+    let rotated = described("alias/orders");
+    assert_eq!(rotated["Versions"], 2);
+    assert_eq!(rotated["RotationPeriodInDays"], 90);
+    let said = key(&["auto-rotate", "alias/orders", "--days", "30"]).refused(1);
+    assert!(said.contains("90 to 2560"), "{said}");
+    key(&["alias", "create", "alias/archive", id]).ok();
+    key(&["alias", "update", "alias/archive", "alias/orders"]).ok();
+    key(&["alias", "delete", "alias/archive"]).ok();
+    let said = key(&["alias", "delete", "alias/sealdb/default"]).refused(1);
+    assert!(said.contains("own"), "{said}");
+    let said = key(&["alias", "create", "orders", id]).refused(2);
+    assert!(said.contains("alias/"), "{said}");
+
+    key(&["disable", id]).ok();
+    let create = [
+        "table",
+        "create",
+        "orders",
+        "--pk",
+        "id:S",
+        "--kms-key",
+        "alias/orders",
+    ];
+    let said = home.sealdb(&create).refused(1);
+    assert!(said.contains("disabled"), "{said}");
+    key(&["enable", id]).ok();
+    home.sealdb(&create).ok();
+    let said = key(&["schedule-deletion", id, "--days", "6"]).refused(1);
+    assert!(said.contains("7 to 30"), "{said}");
+    let said = key(&["schedule-deletion", id, "--days", "7"]).ok();
+    assert!(said.contains("cancel-deletion"), "{said}");
+    let pending = described(id);
+    assert_eq!(pending["KeyState"], "PendingDeletion");
+    assert!(pending["DeletionDate"].is_string(), "{pending}");
+    key(&["cancel-deletion", id]).ok();
+    assert_eq!(described(id)["KeyState"], "Disabled");
+    let said = key(&["cancel-deletion", id]).refused(1);
+    assert!(said.contains("KMSInvalidStateException"), "{said}");
+
+    // What would close or lose everything is asked for by name, or not done at all.
+    let said = key(&["disable", "alias/sealdb/system"]).refused(2);
+    assert!(said.contains("--close-everything"), "{said}");
+    for own in ["alias/sealdb/system", "alias/sealdb/default"] {
+        let said = key(&["schedule-deletion", own]).refused(1);
+        assert!(said.contains("cannot be deleted"), "{said}");
+    }
+
+    // The server writes down what was done before it next uses any key.
+    home.table("other", &["id:S"]);
+    let trail = home
+        .sealdb(&["audit", "tail", "--data-dir", "data", "-n", "1000"])
+        .ok();
+    let mut lines = trail.lines();
+    for name in [
+        "CreateKey",
+        "RotateKeyOnDemand",
+        "EnableKeyRotation",
+        "CreateAlias",
+        "UpdateAlias",
+        "DeleteAlias",
+        "DisableKey",
+        "EnableKey",
+        "ScheduleKeyDeletion",
+        "CancelKeyDeletion",
+    ] {
+        let line = lines.find(|line| line.contains(&format!(" {name} ")));
+        let line = line.unwrap_or_else(|| panic!("no {name} where it belongs in\n{trail}"));
+        assert!(line.contains("uid:") && line.contains(id), "{line}");
+    }
+}
+
+#[test]
+fn own_material_is_imported_from_an_owner_only_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    let _server = home.start();
+    let keyring = home.keyring_dir();
+    let keyring = keyring.to_str().unwrap();
+    let file = home.path().join("material");
+    fs::write(&file, [7; 32]).unwrap();
+    let material = file.to_str().unwrap();
+    let key = |args: &[&str]| {
+        let mut all = vec!["key"];
+        all.extend(args);
+        all.extend(["--keyring", keyring]);
+        home.sealdb(&all)
+    };
+    key(&["create", "--alias", "alias/mine", "--external"]).ok();
+    let create = [
+        "table",
+        "create",
+        "mine",
+        "--pk",
+        "id:S",
+        "--kms-key",
+        "alias/mine",
+    ];
+    let said = home.sealdb(&create).refused(1);
+    assert!(said.contains("no material"), "{said}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let import = [
+        "import",
+        "alias/mine",
+        "--material",
+        material,
+        "--valid-days",
+        "10",
+    ];
+    let said = key(&import).refused(1);
+    assert!(said.contains("chmod 600"), "{said}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    key(&import).ok();
+    home.sealdb(&create).ok();
+    let shown = key(&["describe", "alias/mine"]).ok();
+    assert!(
+        shown.contains("EXTERNAL") && shown.contains("Expires"),
+        "{shown}"
+    );
+    key(&["delete-material", "alias/mine"]).ok();
+    let described = key(&["describe", "alias/mine", "--json"]).json();
+    assert_eq!(described["KeyState"], "PendingImport");
+    fs::write(&file, [8; 32]).unwrap();
+    let said = key(&["import", "alias/mine", "--material", material]).refused(1);
+    assert!(said.contains("other material"), "{said}");
+    fs::write(&file, "07".repeat(32)).unwrap();
+    key(&["import", "alias/mine", "--material", material]).ok();
+    assert_eq!(
+        key(&["describe", "alias/mine", "--json"]).json()["KeyState"],
+        "Enabled"
+    );
+}

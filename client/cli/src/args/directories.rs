@@ -1,4 +1,4 @@
-//! Commands that work on directories: keys, credentials, the audit trail, closed databases: their grammar.
+//! Commands that work on directories: credentials, the audit trail, closed databases: their grammar; and how a keyring is named.
 
 use std::path::PathBuf;
 
@@ -27,57 +27,6 @@ pub(crate) struct RootArgs {
     /// Ask for the passphrase on the terminal.
     #[arg(long)]
     pub(crate) passphrase: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyCommand {
-    /// List the keys.
-    List(KeyringArgs),
-    /// Describe one key.
-    Describe {
-        /// Id or alias.
-        key: String,
-        #[command(flatten)]
-        keyring: KeyringArgs,
-    },
-    /// Copy the sealed keyring file. The copy opens with the same root key.
-    Backup {
-        /// The new file; must not exist.
-        #[arg(value_hint = ValueHint::FilePath)]
-        to: PathBuf,
-        #[command(flatten)]
-        keyring: KeyringArgs,
-    },
-    /// Put a backup in place of a keyring that is missing.
-    Restore {
-        /// The backup.
-        #[arg(value_hint = ValueHint::FilePath)]
-        from: PathBuf,
-        #[command(flatten)]
-        keyring: KeyringArgs,
-    },
-    /// Seal the keyring under another root key: a new file, credential or passphrase. Table keys do not change.
-    Reroot {
-        #[command(flatten)]
-        keyring: KeyringArgs,
-        #[command(flatten)]
-        to: NewRootArgs,
-    },
-}
-
-/// The new root key.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct NewRootArgs {
-    /// A file with the new root key; made owner-only if it does not exist.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) new_root_key_file: Option<PathBuf>,
-    /// A systemd credential with the new root key.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) new_root_key_credential: Option<String>,
-    /// Ask for a new passphrase, twice, on the terminal.
-    #[arg(long)]
-    pub(crate) new_passphrase: bool,
 }
 
 /// Which database's directories.

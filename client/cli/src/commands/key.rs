@@ -2,63 +2,100 @@
 
 use std::sync::Arc;
 
-use sealdb_crypto::{KeyDescription, KeyRef, Keyring, SystemClock};
+use sealdb_crypto::audit::rfc3339;
+use sealdb_crypto::keyring::KeyDetails;
+use sealdb_crypto::{
+    Clock, KeyDescription, KeyRef, KeyState, KeyUsage, Keyring, KeyringError, SystemClock,
+};
 use serde_json::{Value, json};
 
-use crate::args::KeyCommand;
+use crate::args::{AliasCommand, KeyCommand, KeyringArgs, OneKey};
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{Output, counted};
+
+/// What a change of a key gives: what it is like now.
+type Changed = Result<KeyDescription, KeyringError>;
 
 pub(crate) fn run(command: KeyCommand, output: Output) -> Result<(), CliError> {
     match command {
-        KeyCommand::List(keyring) => {
-            let keys = keyring.place(None)?.open()?.list()?;
-            let rows: Vec<Vec<String>> = keys
-                .iter()
-                .map(|key| {
-                    vec![
-                        key.alias
-                            .as_ref()
-                            .map(ToString::to_string)
-                            .unwrap_or_default(),
-                        key.id.to_string(),
-                        key.state.to_string(),
-                        key.usage.to_string(),
-                        key.description.clone(),
-                    ]
-                })
-                .collect();
-            let value = json!({ "Keys": keys.iter().map(as_json).collect::<Vec<_>>() });
-            output.rows(
-                &["alias", "id", "state", "usage", "description"],
-                &rows,
-                &value,
+        KeyCommand::List(keyring) => list(&keyring, output),
+        KeyCommand::Describe(one) => show(&open(&one.keyring)?.details_of(&one.key)?, output),
+        KeyCommand::Create {
+            alias,
+            description,
+            external,
+            keyring,
+        } => {
+            let opened = open(&keyring)?;
+            let made = match external {
+                true => opened.create_external_key(alias, &description)?,
+                false => opened.create_key(alias, &description, KeyUsage::Table)?,
+            };
+            show(&opened.details_of(&KeyRef::from(&made))?, output)
+        }
+        KeyCommand::Enable(one) => {
+            let enable =
+                |keyring: &Keyring, key: &KeyRef| keyring.set_state(key, KeyState::Enabled);
+            change(&one, output, enable, "tables under it open by themselves")
+        }
+        KeyCommand::Disable {
+            close_everything,
+            key,
+        } => disable(&key, close_everything, output),
+        KeyCommand::Rotate(one) => {
+            let told = "what it wraps from now on is under its newest version, older versions go on opening";
+            change(&one, output, Keyring::rotate, told)
+        }
+        KeyCommand::AutoRotate { days, off, key } => {
+            let period = (!off).then_some(days);
+            let told = match period {
+                Some(days) => {
+                    format!("it is rotated every {days} days, by whoever uses the keyring then")
+                }
+                None => "it is rotated only on demand".to_owned(),
+            };
+            change(
+                &key,
+                output,
+                |keyring, key| keyring.set_rotation(key, period),
+                &told,
             )
         }
-        KeyCommand::Describe { key, keyring } => {
-            let opened = keyring.place(None)?.open()?;
-            let reference: KeyRef = key
-                .parse()
-                .map_err(|error| CliError::usage(format!("{error}")))?;
-            let key = opened.describe(&reference)?;
-            let fields = [
-                ("Id", key.id.to_string()),
-                (
-                    "Alias",
-                    key.alias
-                        .as_ref()
-                        .map(ToString::to_string)
-                        .unwrap_or_default(),
-                ),
-                ("Description", key.description.clone()),
-                ("State", key.state.to_string()),
-                ("Usage", key.usage.to_string()),
-                ("Versions", key.versions.to_string()),
-            ];
-            output.fields(&fields, &as_json(&key))
+        KeyCommand::ScheduleDeletion { days, key } => {
+            let told = format!(
+                "it refuses every use from now on, and its material is destroyed in {days} days. What is under it is gone then, for \
+                 ever; until then `sealdb key cancel-deletion` keeps it"
+            );
+            change(
+                &key,
+                output,
+                |keyring, key| keyring.schedule_deletion(key, days),
+                &told,
+            )
+        }
+        KeyCommand::CancelDeletion(one) => {
+            let told = "it is kept; `sealdb key enable` lets it be used again";
+            change(&one, output, Keyring::cancel_deletion, told)
+        }
+        KeyCommand::Alias(command) => alias(command, output),
+        KeyCommand::Import {
+            material,
+            valid_days,
+            key,
+        } => {
+            let day = 24 * 60 * 60 * 1000;
+            let expires = valid_days.map(|days| SystemClock.wall_ms() + u64::from(days) * day);
+            let told = "keep the file elsewhere, or destroy it: with it the material can be imported again";
+            let import =
+                |keyring: &Keyring, key: &KeyRef| keyring.import_material(key, &material, expires);
+            change(&key, output, import, told)
+        }
+        KeyCommand::DeleteMaterial(one) => {
+            let told = "tables under it close within minutes; they open when the same material is imported again";
+            change(&one, output, Keyring::delete_material, told)
         }
         KeyCommand::Backup { to, keyring } => {
-            keyring.place(None)?.open()?.backup(&to)?;
+            open(&keyring)?.backup(&to)?;
             output.done(&format!("copied the sealed keyring to {}; it opens with the same root key, so keep that elsewhere", to.display()))
         }
         KeyCommand::Restore { from, keyring } => {
@@ -68,7 +105,7 @@ pub(crate) fn run(command: KeyCommand, output: Output) -> Result<(), CliError> {
             output.done(&format!("restored the keyring in {}", file.display()))
         }
         KeyCommand::Reroot { keyring, to } => {
-            let opened = keyring.place(None)?.open()?;
+            let opened = open(&keyring)?;
             let source = to.source()?;
             let name = source.to_string();
             opened.reroot(source)?;
@@ -77,13 +114,165 @@ pub(crate) fn run(command: KeyCommand, output: Output) -> Result<(), CliError> {
     }
 }
 
-fn as_json(key: &KeyDescription) -> Value {
+fn open(keyring: &KeyringArgs) -> Result<Keyring, CliError> {
+    keyring.place(None)?.open()
+}
+
+/// Changes a key and says what that means.
+fn change(
+    one: &OneKey,
+    output: Output,
+    work: impl FnOnce(&Keyring, &KeyRef) -> Changed,
+    told: &str,
+) -> Result<(), CliError> {
+    let key = work(&open(&one.keyring)?, &one.key)?;
+    output.done(&format!("key {} is {}: {told}", key.id, key.state))
+}
+
+fn disable(one: &OneKey, close_everything: bool, output: Output) -> Result<(), CliError> {
+    let keyring = open(&one.keyring)?;
+    let described = keyring.describe(&one.key)?;
+    let system = described.usage == KeyUsage::System;
+    let key = match (system, close_everything) {
+        (true, true) => keyring.disable_system_key()?,
+        (false, true) => {
+            return Err(CliError::usage(
+                "--close-everything is for alias/sealdb/system; another key closes its own tables",
+            ));
+        }
+        (true, false) => {
+            return Err(CliError::usage(
+                "this key guards the catalog, the log and the credentials: without it every database under this keyring closes \
+                 within minutes and no server starts. If that is meant, add --close-everything",
+            ));
+        }
+        (false, false) => keyring.set_state(&one.key, KeyState::Disabled)?,
+    };
+    output.done(&format!(
+        "key {} is {}: what is under it closes within minutes, and keeps its data until the key is enabled again",
+        key.id, key.state
+    ))
+}
+
+fn alias(command: AliasCommand, output: Output) -> Result<(), CliError> {
+    match command {
+        AliasCommand::Create { alias, key } => {
+            open(&key.keyring)?.create_alias(&alias, &key.key)?;
+            output.done(&format!("{alias} is a name of key {}", key.key))
+        }
+        AliasCommand::Update { alias, key } => {
+            open(&key.keyring)?.update_alias(&alias, &key.key)?;
+            output.done(&format!(
+                "{alias} is a name of key {} from now on; tables stay under the keys that they have",
+                key.key
+            ))
+        }
+        AliasCommand::Delete { alias, keyring } => {
+            open(&keyring)?.delete_alias(&alias)?;
+            output.done(&format!("{alias} names no key any more"))
+        }
+    }
+}
+
+fn list(keyring: &KeyringArgs, output: Output) -> Result<(), CliError> {
+    let keys = open(keyring)?.details()?;
+    let rows: Vec<Vec<String>> = keys
+        .iter()
+        .map(|key| {
+            let told = &key.description;
+            vec![
+                aliases(key),
+                told.id.to_string(),
+                told.state.to_string(),
+                told.usage.to_string(),
+                told.description.clone(),
+            ]
+        })
+        .collect();
+    let value = json!({ "Keys": keys.iter().map(as_json).collect::<Vec<_>>() });
+    let heads = ["alias", "id", "state", "usage", "description"];
+    output.rows(&heads, &rows, &value)
+}
+
+fn show(key: &KeyDetails, output: Output) -> Result<(), CliError> {
+    let told = &key.description;
+    let mut fields = vec![
+        ("Id", told.id.to_string()),
+        ("Alias", aliases(key)),
+        ("Description", told.description.clone()),
+        ("State", told.state.to_string()),
+        ("Usage", told.usage.to_string()),
+        ("Created", rfc3339(told.created_ms)),
+        ("Versions", versions(key)),
+        ("Rotation", rotation(key)),
+        ("Origin", origin(key).to_owned()),
+    ];
+    if let Some(expires) = key.expires_ms {
+        fields.push(("Expires", when(expires)));
+    }
+    if let Some(deletion) = key.deletion_ms {
+        fields.push(("Deletion", when(deletion)));
+    }
+    output.fields(&fields, &as_json(key))
+}
+
+fn aliases(key: &KeyDetails) -> String {
+    let names: Vec<_> = key.aliases.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+fn versions(key: &KeyDetails) -> String {
+    match key.versions.last() {
+        None => "none: it has no material".to_owned(),
+        Some((_, made)) => format!("{}, the newest of {}", key.versions.len(), rfc3339(*made)),
+    }
+}
+
+fn rotation(key: &KeyDetails) -> String {
+    match (key.rotation_days, key.next_rotation_ms) {
+        (Some(days), Some(next)) => format!("every {days} days, next at {}", when(next)),
+        _ => "on demand".to_owned(),
+    }
+}
+
+fn origin(key: &KeyDetails) -> &'static str {
+    match key.imported {
+        true => "EXTERNAL",
+        false => "SEALDB",
+    }
+}
+
+/// A time, and how far away it is.
+fn when(ms: u64) -> String {
+    let now = SystemClock.wall_ms();
+    let days = |ms: u64| {
+        counted(
+            usize::try_from(ms / 86_400_000).unwrap_or(usize::MAX),
+            "day",
+        )
+    };
+    let told = match ms >= now {
+        true => format!("in {}", days(ms - now)),
+        false => format!("{} ago", days(now - ms)),
+    };
+    format!("{} ({told})", rfc3339(ms))
+}
+
+fn as_json(key: &KeyDetails) -> Value {
+    let told = &key.description;
     json!({
-        "KeyId": key.id.to_string(),
-        "Alias": key.alias.as_ref().map(ToString::to_string),
-        "Description": key.description,
-        "KeyState": key.state.to_string(),
-        "KeyUsage": key.usage.to_string(),
-        "Versions": key.versions,
+        "KeyId": told.id.to_string(),
+        "Alias": told.alias.as_ref().map(ToString::to_string),
+        "Aliases": key.aliases.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "Description": told.description,
+        "KeyState": told.state.to_string(),
+        "KeyUsage": told.usage.to_string(),
+        "CreationDate": rfc3339(told.created_ms),
+        "Versions": told.versions,
+        "RotationPeriodInDays": key.rotation_days,
+        "NextRotationDate": key.next_rotation_ms.map(rfc3339),
+        "Origin": origin(key),
+        "ValidTo": key.expires_ms.map(rfc3339),
+        "DeletionDate": key.deletion_ms.map(rfc3339),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::AuditSink;
@@ -19,6 +20,8 @@ pub struct AuditedKms {
     inner: Arc<dyn Kms>,
     trail: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
+    /// Held while what was done to keys is taken over, so that none of it is recorded twice.
+    taking: Mutex<()>,
 }
 
 impl AuditedKms {
@@ -28,6 +31,23 @@ impl AuditedKms {
             inner,
             trail,
             clock,
+            taking: Mutex::new(()),
+        }
+    }
+
+    /// Records what was done to keys since, before anything that is done with them. Whoever finds another doing so goes on.
+    fn take_administration(&self) {
+        let Some(_taking) = self.taking.try_lock() else {
+            return;
+        };
+        let taken = self.inner.administration(&mut |act| {
+            let event = act.event(self.clock.as_ref());
+            let appended = self.trail.append(&event);
+            appended.map_err(|error| KmsError::AuditTrail(Arc::new(error)))
+        });
+        if let Err(error) = taken {
+            // It stays with the provider, and is asked for at the next call.
+            tracing::warn!(%error, "what was done to keys is not in the audit trail yet");
         }
     }
 
@@ -76,6 +96,7 @@ impl Kms for AuditedKms {
         key: &KeyRef,
         context: &EncryptionContext,
     ) -> Result<DataKey, KmsError> {
+        self.take_administration();
         let result = self.inner.generate_data_key(caller, key, context);
         self.record(
             "GenerateDataKey",
@@ -93,6 +114,7 @@ impl Kms for AuditedKms {
         plaintext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Wrapped, KmsError> {
+        self.take_administration();
         let result = self.inner.encrypt(caller, key, plaintext, context);
         self.record(
             "Encrypt",
@@ -110,6 +132,7 @@ impl Kms for AuditedKms {
         ciphertext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+        self.take_administration();
         let result = self.inner.decrypt(caller, key, ciphertext, context);
         self.record("Decrypt", caller, asked(key, Some(context)), result, |_| {
             key.to_string()
@@ -123,6 +146,7 @@ impl Kms for AuditedKms {
         from: (&KeyRef, &EncryptionContext),
         to: (&KeyRef, &EncryptionContext),
     ) -> Result<Wrapped, KmsError> {
+        self.take_administration();
         let result = self.inner.re_encrypt(caller, ciphertext, from, to);
         let request = RequestParameters {
             destination_key_id: Some(to.0.to_string()),
@@ -135,6 +159,7 @@ impl Kms for AuditedKms {
     }
 
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
+        self.take_administration();
         let result = self.inner.describe_key(caller, key);
         self.record(
             "DescribeKey",

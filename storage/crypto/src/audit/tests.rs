@@ -432,10 +432,7 @@ fn a_trail_of_another_database_or_behind_a_refused_key_does_not_open() {
         AuditTrail::open(place.path(), &other),
         Err(AuditError::OtherDatabase { .. })
     ));
-    place
-        .keyring
-        .set_state(&KeyRef::system(), KeyState::Disabled)
-        .unwrap();
+    place.keyring.disable_system_key().unwrap();
     assert!(matches!(
         place.open(),
         Err(AuditError::Key(crate::key_record::KeyRecordError::Kms(

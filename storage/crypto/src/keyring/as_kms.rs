@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::format::{Key, KeyVersion};
 use super::{Keyring, KeyringError, describe, find, key_id, wrapping};
+use crate::administration::Administration;
 use crate::kms::{
     Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, KeyState, Kms,
     KmsError, KmsIdentity, Wrapped,
@@ -85,11 +86,17 @@ impl Kms for Keyring {
     }
 
     fn describe_key(&self, _caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
-        let mut state = self.state.lock();
-        self.refresh(&mut state).map_err(|error| self.away(error))?;
-        find(&state.keys, key)
+        let state = self.current().map_err(|error| self.away(error))?;
+        find(&state.body.keys, key)
             .map(describe)
             .ok_or_else(|| denied(key, DenyReason::NotFound))
+    }
+
+    fn administration(
+        &self,
+        record: &mut dyn FnMut(&Administration) -> Result<(), KmsError>,
+    ) -> Result<(), KmsError> {
+        self.hand_over(record)
     }
 }
 
@@ -130,13 +137,17 @@ impl Keyring {
         context: &EncryptionContext,
         work: impl FnOnce(&Key, &KeyVersion) -> Result<R, KmsError>,
     ) -> Result<R, KmsError> {
-        let mut state = self.state.lock();
-        self.refresh(&mut state).map_err(|error| self.away(error))?;
-        let found = find(&state.keys, key).ok_or_else(|| denied(key, DenyReason::NotFound))?;
+        let state = self.current().map_err(|error| self.away(error))?;
+        let found = find(&state.body.keys, key).ok_or_else(|| denied(key, DenyReason::NotFound))?;
         match found.state {
             KeyState::Enabled => {}
             KeyState::Disabled => return Err(denied(key, DenyReason::Disabled)),
             KeyState::PendingDeletion => return Err(denied(key, DenyReason::PendingDeletion)),
+            KeyState::PendingImport => return Err(denied(key, DenyReason::PendingImport)),
+            KeyState::Destroyed => return Err(denied(key, DenyReason::Destroyed)),
+        }
+        if found.has_expired(self.clock.wall_ms()) {
+            return Err(denied(key, DenyReason::PendingImport));
         }
         if !found.usage.allows(context) {
             return Err(denied(key, DenyReason::WrongUsage));
@@ -148,7 +159,7 @@ impl Keyring {
     }
 
     /// The file is gone, unreadable or not ours: it may come back, so this is never a "no".
-    fn away(&self, error: KeyringError) -> KmsError {
+    pub(super) fn away(&self, error: KeyringError) -> KmsError {
         KmsError::Unavailable {
             provider: format!("keyring {}", self.path.display()),
             reason: error.to_string(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::kms::InvalidKeyName;
+use crate::kms::{InvalidKeyName, KeyState};
 
 /// Failures of keyring files and root key sources. Each names the file, so that an operator knows where to look.
 #[derive(Debug, Error)]
@@ -135,6 +135,14 @@ pub enum KeyringError {
     AliasTaken {
         /// The alias.
         alias: String,
+    },
+    /// The key is in a state in which this is not done.
+    #[error("KMSInvalidStateException: key {key} is {state}")]
+    State {
+        /// The key's id.
+        key: String,
+        /// Its state.
+        state: KeyState,
     },
     /// Not a key id or alias.
     #[error(transparent)]

@@ -29,14 +29,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod admin;
 mod as_kms;
 mod error;
 mod files;
 mod format;
+mod imported;
+mod journal;
+#[cfg(test)]
+mod life_tests;
 mod separate;
 mod source;
 #[cfg(test)]
 mod tests;
+mod time;
 mod wrapping;
 
 use std::fmt;
@@ -44,9 +50,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
+pub use admin::{DELETION_DAYS, KeyDetails, ROTATION_DAYS};
 pub use error::KeyringError;
 pub(crate) use format::fuzz;
 pub use separate::{Separation, check_separate};
@@ -59,7 +66,7 @@ use crate::kms::{
 use crate::provider::Provider;
 use crate::secret::SecretBytes32;
 use files::{Lock, Stamp};
-use format::{Head, Key, KeyVersion};
+use format::{Body, Head, Key, KeyVersion, Origin, Rotation};
 use source::Stretching;
 
 /// The keyring's file in the directory that a database's keyring has to itself.
@@ -72,6 +79,8 @@ pub struct Keyring {
     path: PathBuf,
     id: Uuid,
     clock: Arc<dyn Clock>,
+    /// Who administers, for the journal.
+    principal: String,
     /// The highest change counter seen; readable without waiting for the state.
     counter: AtomicU64,
     state: Mutex<State>,
@@ -79,14 +88,14 @@ pub struct Keyring {
 
 struct State {
     head: Head,
-    /// Of the file that `keys` were read from; `None` after a failed change, so that the next use reads anew.
+    /// Of the file that `body` was read from; `None` after a failed change, so that the next use reads anew.
     stamp: Option<Stamp>,
     body_key: SecretBytes32,
     /// To take the root key from again if the file was sealed anew. `None` for a passphrase, which is not kept.
     source: Option<RootKeySource>,
     /// The source for messages.
     tried: String,
-    keys: Vec<Key>,
+    body: Body,
 }
 
 /// What the clear head of a keyring file says; not authenticated before the keyring is opened.
@@ -141,22 +150,17 @@ impl Keyring {
         };
         let body_key = head.body_key(&root)?;
         let now = clock.wall_ms();
-        let keys = vec![
-            new_key(
-                Some(ALIAS_SYSTEM),
-                "Guards the system and audit keys",
-                KeyUsage::System,
-                now,
-            )?,
-            new_key(
-                Some(ALIAS_DEFAULT),
-                "Guards tables that name no key",
-                KeyUsage::Table,
-                now,
-            )?,
-        ];
+        let system = "Guards the system and audit keys";
+        let default = "Guards tables that name no key";
+        let body = Body {
+            keys: vec![
+                new_key(Some(ALIAS_SYSTEM), system, KeyUsage::System, now)?,
+                new_key(Some(ALIAS_DEFAULT), default, KeyUsage::Table, now)?,
+            ],
+            journal: Vec::new(),
+        };
         files::create_dir_owner_only(&path)?;
-        files::create_new(&path, &format::seal(&head, &body_key, &keys)?)?;
+        files::create_new(&path, &format::seal(&head, &body_key, &body)?)?;
         let stamp = Some(Stamp::read(&path)?);
         let state = State {
             head,
@@ -164,7 +168,7 @@ impl Keyring {
             body_key,
             tried: source.to_string(),
             source: kept(source),
-            keys,
+            body,
         };
         Ok(Self::assemble(path, clock, state))
     }
@@ -181,16 +185,18 @@ impl Keyring {
     ) -> Result<Self, KeyringError> {
         let path = path.into();
         let (file, stamp) = files::read_stamped(&path)?;
-        let (head, body_key, keys) = open_with(&path, &file, &source)?;
+        let (head, body_key, body) = open_with(&path, &file, &source)?;
         let state = State {
             head,
             stamp: Some(stamp),
             body_key,
             tried: source.to_string(),
             source: kept(source),
-            keys,
+            body,
         };
-        Ok(Self::assemble(path, clock, state))
+        let keyring = Self::assemble(path, clock, state);
+        drop(keyring.current()?);
+        Ok(keyring)
     }
 
     /// Puts a backup in place, after it was opened with `source` once, and opens it.
@@ -208,7 +214,7 @@ impl Keyring {
             return Err(KeyringError::Exists { path: to });
         }
         let file = files::read_any(from)?;
-        let (head, body_key, keys) = open_with(from, &file, &source)?;
+        let (head, body_key, body) = open_with(from, &file, &source)?;
         files::create_dir_owner_only(&to)?;
         files::create_new(&to, &file)?;
         let stamp = Some(Stamp::read(&to)?);
@@ -218,7 +224,7 @@ impl Keyring {
             body_key,
             tried: source.to_string(),
             source: kept(source),
-            keys,
+            body,
         };
         Ok(Self::assemble(to, clock, state))
     }
@@ -242,6 +248,7 @@ impl Keyring {
             path,
             id: state.head.id,
             clock,
+            principal: format!("uid:{}", rustix::process::geteuid().as_raw()),
             counter: AtomicU64::new(state.head.counter),
             state: Mutex::new(state),
         }
@@ -262,9 +269,7 @@ impl Keyring {
     /// # Errors
     /// Those of reading the file anew, if it was changed.
     pub fn list(&self) -> Result<Vec<KeyDescription>, KeyringError> {
-        let mut state = self.state.lock();
-        self.refresh(&mut state)?;
-        Ok(state.keys.iter().map(describe).collect())
+        Ok(self.current()?.body.keys.iter().map(describe).collect())
     }
 
     /// One key.
@@ -272,86 +277,9 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError::NoSuchKey`]; those of reading the file anew.
     pub fn describe(&self, key: &KeyRef) -> Result<KeyDescription, KeyringError> {
-        let mut state = self.state.lock();
-        self.refresh(&mut state)?;
-        find(&state.keys, key)
+        find(&self.current()?.body.keys, key)
             .map(describe)
             .ok_or_else(|| self.no_such_key(key))
-    }
-
-    /// Makes a new key, enabled, with one version.
-    ///
-    /// # Errors
-    /// [`KeyringError::AliasTaken`]; [`KeyringError::Refused`] for an alias that is reserved; those of changing the file.
-    pub fn create_key(
-        &self,
-        alias: Option<Alias>,
-        description: &str,
-        usage: KeyUsage,
-    ) -> Result<KeyDescription, KeyringError> {
-        if alias
-            .as_ref()
-            .is_some_and(|alias| alias.as_str().starts_with("alias/sealdb/"))
-        {
-            return Err(KeyringError::Refused(
-                "aliases below alias/sealdb/ are reserved".to_owned(),
-            ));
-        }
-        if description.len() > 8192 {
-            return Err(KeyringError::Refused(
-                "a description has at most 8192 bytes".to_owned(),
-            ));
-        }
-        let now = self.clock.wall_ms();
-        self.change(|keys| {
-            if let Some(alias) = &alias
-                && keys.iter().any(|key| key.alias.as_ref() == Some(alias))
-            {
-                return Err(KeyringError::AliasTaken {
-                    alias: alias.to_string(),
-                });
-            }
-            let key = new_key(alias.as_ref().map(Alias::as_str), description, usage, now)?;
-            let description = describe(&key);
-            keys.push(key);
-            Ok(description)
-        })
-    }
-
-    /// Enables or disables a key, or marks it for deletion. A key that is not enabled refuses every use from the next call on,
-    /// in every process. Nothing is destroyed: any state can be left again.
-    ///
-    /// # Errors
-    /// [`KeyringError::NoSuchKey`]; those of changing the file.
-    pub fn set_state(&self, key: &KeyRef, to: KeyState) -> Result<KeyDescription, KeyringError> {
-        self.change(|keys| {
-            let key = find_mut(keys, key).ok_or_else(|| self.no_such_key(key))?;
-            key.state = to;
-            Ok(describe(key))
-        })
-    }
-
-    /// Adds a version of key material, which wraps from now on. Older versions go on unwrapping.
-    ///
-    /// # Errors
-    /// [`KeyringError::NoSuchKey`]; those of changing the file.
-    pub fn rotate(&self, key: &KeyRef) -> Result<KeyDescription, KeyringError> {
-        let now = self.clock.wall_ms();
-        self.change(|keys| {
-            let key = find_mut(keys, key).ok_or_else(|| self.no_such_key(key))?;
-            let number = key
-                .newest()
-                .map_or(Some(1), |newest| newest.number.checked_add(1));
-            let number =
-                number.ok_or_else(|| KeyringError::Refused("no version is left".to_owned()))?;
-            let material = Provider::default_provider().random_secret()?;
-            key.versions.push(KeyVersion {
-                number,
-                created_ms: now,
-                material,
-            });
-            Ok(describe(key))
-        })
     }
 
     /// Copies the keyring, sealed as it is (the same root key opens it), after it was opened once.
@@ -402,23 +330,63 @@ impl Keyring {
             ..state.head
         };
         let body_key = head.body_key(&root)?;
+        let (now, name) = (self.clock.wall_ms(), "ChangeRootKey");
+        let detail = format!("to {source}");
+        journal::note(
+            &mut state.body.journal,
+            now,
+            &self.principal,
+            name,
+            None,
+            detail,
+        );
         self.write(&mut state, head, Some(body_key))?;
         state.tried = source.to_string();
         state.source = kept(source);
         Ok(())
     }
 
-    /// Reads, changes and replaces the file under the lock. `apply` checks everything before it changes anything.
+    /// The state of the file as it is now, with what time has brought.
+    fn current(&self) -> Result<MutexGuard<'_, State>, KeyringError> {
+        let mut state = self.state.lock();
+        self.refresh(&mut state)?;
+        if time::is_due(&state.body, self.clock.wall_ms()) {
+            // What time ends is refused with or without this: a file that cannot be written now holds nobody up.
+            if let Err(error) = self.change_state(&mut state, |_, _| Ok(())) {
+                tracing::warn!(%error, keyring = %self.path.display(), "what is due of the keys cannot be written");
+                self.refresh(&mut state)?;
+            }
+        }
+        Ok(state)
+    }
+
+    /// Reads, changes and replaces the file under the lock. A change that fails is not seen.
     fn change<R>(
         &self,
-        apply: impl FnOnce(&mut Vec<Key>) -> Result<R, KeyringError>,
+        apply: impl FnOnce(&mut Body, u64) -> Result<R, KeyringError>,
     ) -> Result<R, KeyringError> {
-        let mut state = self.state.lock();
+        self.change_state(&mut self.state.lock(), apply)
+    }
+
+    fn change_state<R>(
+        &self,
+        state: &mut State,
+        apply: impl FnOnce(&mut Body, u64) -> Result<R, KeyringError>,
+    ) -> Result<R, KeyringError> {
         let _lock = Lock::acquire(&self.path)?;
-        self.refresh(&mut state)?;
-        let result = apply(&mut state.keys)?;
+        self.refresh(state)?;
+        let now = self.clock.wall_ms();
+        let changed = time::pass(&mut state.body, now).and_then(|()| apply(&mut state.body, now));
+        let result = match changed {
+            Ok(result) => result,
+            Err(error) => {
+                // Half a change in memory is no change.
+                state.stamp = None;
+                return Err(error);
+            }
+        };
         let head = state.head;
-        self.write(&mut state, head, None)?;
+        self.write(state, head, None)?;
         Ok(result)
     }
 
@@ -438,7 +406,7 @@ impl Keyring {
         let file = format::seal(
             &head,
             new_body_key.as_ref().unwrap_or(&state.body_key),
-            &state.keys,
+            &state.body,
         )?;
         files::replace(&self.path, &file)?;
         state.head = head;
@@ -479,16 +447,16 @@ impl Keyring {
             path: self.path.clone(),
             tried: state.tried.clone(),
         };
-        let (body_key, keys) = match format::open(&head, &state.body_key, sealed) {
-            Some(keys) => (None, keys),
+        let (body_key, body) = match format::open(&head, &state.body_key, sealed) {
+            Some(body) => (None, body),
             // Sealed under another root key since: a file or credential may hold the new one by now.
             None => {
                 let source = state.source.as_ref().ok_or_else(does_not_open)?;
-                let (_, body_key, keys) = open_with(&self.path, &file, source)?;
-                (Some(body_key), Ok(keys))
+                let (_, body_key, body) = open_with(&self.path, &file, source)?;
+                (Some(body_key), Ok(body))
             }
         };
-        state.keys = keys.map_err(|error| KeyringError::Damaged {
+        state.body = body.map_err(|error| KeyringError::Damaged {
             path: self.path.clone(),
             what: error.0,
         })?;
@@ -531,7 +499,7 @@ fn open_with(
     path: &Path,
     file: &[u8],
     source: &RootKeySource,
-) -> Result<(Head, SecretBytes32, Vec<Key>), KeyringError> {
+) -> Result<(Head, SecretBytes32, Body), KeyringError> {
     let (head, sealed) = Head::decode(path, file)?;
     if !source.fits(head.kind) {
         return Err(KeyringError::OtherSource {
@@ -542,7 +510,7 @@ fn open_with(
     }
     let root = source.root_key(&head.stretching)?;
     let body_key = head.body_key(&root)?;
-    let keys = format::open(&head, &body_key, sealed)
+    let body = format::open(&head, &body_key, sealed)
         .ok_or_else(|| KeyringError::DoesNotOpen {
             path: path.to_owned(),
             tried: source.to_string(),
@@ -551,7 +519,7 @@ fn open_with(
             path: path.to_owned(),
             what: error.0,
         })?;
-    Ok((head, body_key, keys))
+    Ok((head, body_key, body))
 }
 
 fn new_key(
@@ -565,11 +533,16 @@ fn new_key(
     let material = Provider::default_provider().random_secret()?;
     Ok(Key {
         id: uuid::Builder::from_random_bytes(id).into_uuid(),
-        alias: alias.map(Alias::new).transpose()?,
+        aliases: alias.map(Alias::new).transpose()?.into_iter().collect(),
         description: description.to_owned(),
         state: KeyState::Enabled,
         usage,
         created_ms: now,
+        ends_ms: 0,
+        expires_ms: 0,
+        overdue_ms: 0,
+        rotation: Rotation::default(),
+        origin: Origin::Made,
         versions: vec![KeyVersion {
             number: 1,
             created_ms: now,
@@ -589,7 +562,7 @@ fn find_mut<'a>(keys: &'a mut [Key], wanted: &KeyRef) -> Option<&'a mut Key> {
 fn is(key: &Key, wanted: &KeyRef) -> bool {
     match wanted {
         KeyRef::Id(id) => Uuid::try_parse(id.as_str()).is_ok_and(|id| id == key.id),
-        KeyRef::Alias(alias) => key.alias.as_ref() == Some(alias),
+        KeyRef::Alias(alias) => key.aliases.contains(alias),
     }
 }
 
@@ -600,7 +573,7 @@ fn key_id(key: &Key) -> KeyId {
 fn describe(key: &Key) -> KeyDescription {
     KeyDescription {
         id: key_id(key),
-        alias: key.alias.clone(),
+        alias: key.aliases.first().cloned(),
         description: key.description.clone(),
         state: key.state,
         usage: key.usage,

@@ -175,7 +175,7 @@ fn credential_path(directory: Option<&std::ffi::OsStr>, name: &str) -> Result<Pa
 }
 
 /// 64 hexadecimal digits, or base64 (with or without padding) of 32 bytes; surrounding white space does not matter.
-fn parse_key(text: &[u8]) -> Option<SecretBytes32> {
+pub(super) fn parse_key(text: &[u8]) -> Option<SecretBytes32> {
     let text = text.trim_ascii();
     if text.len() == 64 {
         return SecretBytes32::fill_with(|key| {

@@ -10,30 +10,30 @@ use crate::clock::ManualClock;
 use crate::kms::{Caller, DenyReason, EncryptionContext, Kms, KmsError};
 use crate::secret::SecretString;
 
-struct Place {
+pub(super) struct Place {
     dir: TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn keyring_path(&self) -> PathBuf {
+    pub(super) fn keyring_path(&self) -> PathBuf {
         self.path("my.keyring")
     }
 
-    fn source(&self) -> RootKeySource {
+    pub(super) fn source(&self) -> RootKeySource {
         RootKeySource::File(self.path("root.key"))
     }
 
-    fn create(&self) -> Keyring {
+    pub(super) fn create(&self) -> Keyring {
         let source = RootKeySource::create_file(self.path("root.key")).unwrap();
         Keyring::create(self.keyring_path(), source, clock()).unwrap()
     }
@@ -47,21 +47,21 @@ fn clock() -> Arc<dyn Clock> {
     Arc::new(ManualClock::new())
 }
 
-fn passphrase(text: &str) -> RootKeySource {
+pub(super) fn passphrase(text: &str) -> RootKeySource {
     RootKeySource::Passphrase(SecretString::new(text.to_owned()))
 }
 
-fn caller() -> Caller {
+pub(super) fn caller() -> Caller {
     Caller::with_request("test", "request")
 }
 
-fn context() -> EncryptionContext {
+pub(super) fn context() -> EncryptionContext {
     EncryptionContext::new()
         .with("sealdb:table-name", "t")
         .with("sealdb:generation", "1")
 }
 
-fn reason(answer: Result<impl Sized, KmsError>) -> DenyReason {
+pub(super) fn reason(answer: Result<impl Sized, KmsError>) -> DenyReason {
     match answer.map(|_| ()) {
         Err(KmsError::Denied { reason, .. }) => reason,
         other => panic!("expected a denial, got {other:?}"),
@@ -276,7 +276,7 @@ fn a_rotated_key_wraps_anew_and_still_unwraps_the_old() {
 fn keys_that_are_not_enabled_deny() {
     let place = Place::new();
     let keyring = place.create();
-    let key = KeyRef::default_key();
+    let key = KeyRef::from(&keyring.create_key(None, "", KeyUsage::Table).unwrap());
     let wrapped = keyring
         .encrypt(&caller(), &key, b"key", &context())
         .unwrap()
@@ -285,7 +285,11 @@ fn keys_that_are_not_enabled_deny() {
         (KeyState::Disabled, DenyReason::Disabled),
         (KeyState::PendingDeletion, DenyReason::PendingDeletion),
     ] {
-        assert_eq!(keyring.set_state(&key, state).unwrap().state, state);
+        let told = match state {
+            KeyState::Disabled => keyring.set_state(&key, state),
+            _ => keyring.schedule_deletion(&key, 7),
+        };
+        assert_eq!(told.unwrap().state, state);
         assert_eq!(
             reason(keyring.decrypt(&caller(), &key, &wrapped, &context())),
             expected
@@ -306,6 +310,7 @@ fn keys_that_are_not_enabled_deny() {
         // Described all the same.
         assert_eq!(keyring.describe_key(&caller(), &key).unwrap().state, state);
     }
+    keyring.cancel_deletion(&key).unwrap();
     keyring.set_state(&key, KeyState::Enabled).unwrap();
     assert!(
         keyring
@@ -379,7 +384,7 @@ fn other_formats_and_foreign_files_are_refused_by_name() {
     let place = Place::new();
     drop(place.create());
     let bytes = fs::read(place.keyring_path()).unwrap();
-    for version in [0u16, 2, 700] {
+    for version in [0u16, 1, 3, 700] {
         let mut changed = bytes.clone();
         changed[8..10].copy_from_slice(&version.to_be_bytes());
         fs::write(place.keyring_path(), &changed).unwrap();
