@@ -120,11 +120,6 @@ impl Connection {
         })
     }
 
-    /// Signs with another date from now on.
-    pub fn sign_with(&mut self, signer: Signer) {
-        self.signer = signer;
-    }
-
     /// Sends a request and waits for its answer.
     ///
     /// # Errors

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use sealdb::model::{AttributeValue, Item};
 use tokio::runtime::Runtime;
-use tokio::sync::Mutex;
 
 use crate::grpc::CONNECTIONS;
 use crate::http::{Connection, Signer, push_string};
@@ -22,44 +21,42 @@ use crate::store::{BATCH, Failure, Items, TABLE};
 /// How long a table may take to be there.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Clients of one server, each with a connection of its own.
+/// Clients of one server. Each measurement opens connections of its own, one a client, before its time begins: servers close those that lie
+/// idle while others are measured, some after five seconds.
 pub(super) struct Clients {
-    connections: Vec<Arc<Mutex<Connection>>>,
+    address: SocketAddr,
     items: Items,
     random: Random,
 }
 
 impl Clients {
-    /// [`CONNECTIONS`] of them.
-    pub(super) fn connect(
-        runtime: &Runtime,
-        address: SocketAddr,
-        items: Items,
-    ) -> Result<Self, Failure> {
-        let connections = runtime.block_on(async {
-            let mut connections = Vec::new();
-            for _ in 0..CONNECTIONS {
-                let connection = Connection::open(address, signer()).await?;
-                connections.push(Arc::new(Mutex::new(connection)));
-            }
-            Ok::<_, Failure>(connections)
-        })?;
-        Ok(Self {
-            connections,
+    pub(super) fn new(address: SocketAddr, items: Items) -> Self {
+        Self {
+            address,
             items,
             random: Random(1),
+        }
+    }
+
+    /// [`CONNECTIONS`] of them, which sign with the date of now.
+    fn connect(&self, runtime: &Runtime) -> Result<Vec<Connection>, Failure> {
+        runtime.block_on(async {
+            let mut connections = Vec::new();
+            for _ in 0..CONNECTIONS {
+                connections.push(Connection::open(self.address, signer()).await?);
+            }
+            Ok(connections)
         })
     }
 
     /// Makes the table and puts all items, by all clients at once.
     pub(super) fn fill(&mut self, runtime: &Runtime) -> Result<(), Failure> {
-        let first = self.connections[0].clone();
-        runtime.block_on(async move { create(&mut *first.lock().await).await })?;
-        let batches = self.items.batches();
+        let mut connections = self.connect(runtime)?;
+        runtime.block_on(create(&mut connections[0]))?;
+        let (items, batches) = (self.items, self.items.batches());
         drive(runtime, CONNECTIONS, Span::Calls(u64::MAX), |number, _| {
-            let (connection, items) = (self.connections[number].clone(), self.items);
+            let mut connection = connections.swap_remove(0);
             async move {
-                let mut connection = connection.lock().await;
                 let mine = (number as u64..batches).step_by(CONNECTIONS);
                 for batch in mine {
                     let numbers = (0..BATCH).map(|i| batch + i * batches);
@@ -80,9 +77,7 @@ impl Clients {
         self.drive(
             runtime,
             span,
-            |connection, items, mut random, until| async move {
-                let mut connection = connection.lock().await;
-                connection.sign_with(signer());
+            |mut connection, items, mut random, until| async move {
                 let mut out = latencies();
                 while until.another() {
                     let key = items.key(random.below(items.count));
@@ -105,9 +100,7 @@ impl Clients {
         self.drive(
             runtime,
             span,
-            |connection, items, mut random, until| async move {
-                let mut connection = connection.lock().await;
-                connection.sign_with(signer());
+            |mut connection, items, mut random, until| async move {
                 let mut out = latencies();
                 while until.another() {
                     let number = random.below(items.count);
@@ -127,13 +120,14 @@ impl Clients {
         &mut self,
         runtime: &Runtime,
         span: Span,
-        work: impl Fn(Arc<Mutex<Connection>>, Items, Random, Arc<Until>) -> F,
+        work: impl Fn(Connection, Items, Random, Arc<Until>) -> F,
     ) -> Result<Sample, Failure>
     where
         F: Future<Output = Result<Latencies, Failure>> + Send + 'static,
     {
-        let driven = drive(runtime, CONNECTIONS, span, |number, until| {
-            let connection = self.connections[number].clone();
+        let mut connections = self.connect(runtime)?;
+        let driven = drive(runtime, CONNECTIONS, span, |_, until| {
+            let connection = connections.swap_remove(0);
             work(connection, self.items, self.random.split(), until)
         })?;
         Ok(driven.together())

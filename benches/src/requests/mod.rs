@@ -121,7 +121,7 @@ pub fn run(
                 "DynamoDB's JSON 1.0, plain HTTP, signatures verified",
             ),
             pid: served.id(),
-            clients: Clients::Json(json::Clients::connect(&runtime, served.dynamodb(), items)?),
+            clients: Clients::Json(json::Clients::new(served.dynamodb(), items)),
         },
         Door {
             engine: about(OURS[1], "TLS 1.3, the same server"),
@@ -183,7 +183,7 @@ fn start(
     let mut process = Process::start(other.command(&dir))?;
     let line = process.line()?;
     let (address, said) = line.split_once(' ').ok_or("it does not say where it is")?;
-    let mut clients = json::Clients::connect(runtime, address.parse()?, items)?;
+    let mut clients = json::Clients::new(address.parse()?, items);
     clients.fill(runtime)?;
     let door = Door {
         engine: about(other.name, said),
