@@ -241,10 +241,11 @@ impl Bench {
         self.about.push(line);
     }
 
-    /// Closes all stores and opens them with other options.
-    pub(crate) fn reopen(&mut self, options: &sealdb::Options) -> Result<(), Failure> {
-        for store in &mut self.stores {
-            store.reopen(options.clone())?;
+    /// Closes all stores and opens them with these options, beginning with another one for each `turn`.
+    pub(crate) fn reopen(&mut self, options: &sealdb::Options, turn: usize) -> Result<(), Failure> {
+        for at in 0..self.stores.len() {
+            let at = (turn + at) % self.stores.len();
+            self.stores[at].reopen(options.clone())?;
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Bench {
     pub(crate) fn interval_writes(&mut self, time: Duration) -> Result<(), Failure> {
         let mut options = self.plan.settings.options.clone();
         options.durability = Durability::Interval(INTERVAL);
-        self.reopen(&options)?;
+        self.reopen(&options, 0)?;
         for store in &self.stores {
             store.warm()?;
         }
