@@ -17,6 +17,7 @@ pub mod lease;
 pub mod provider;
 pub mod sealer;
 pub mod secret;
+pub mod signing;
 pub mod testing;
 mod wire;
 
@@ -39,4 +40,5 @@ pub use lease::{KeyLease, LeasePolicy, LeaseState, Moment};
 pub use provider::{Provider, ProviderError, Unauthentic};
 pub use sealer::{Aes256Gcm, Sealer, Sealing};
 pub use secret::{SecretBytes32, SecretString, TableKey, TableKeys};
+pub use signing::{PublicKey, SigningKey};
 pub use wire::WireError;
