@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use sealdb::ErrorCode;
 use subtle::ConstantTimeEq;
 
 use crate::credentials::Credential;
@@ -40,6 +41,24 @@ pub enum Denied {
     /// No such access key, or another secret.
     #[error("the access key does not exist, was revoked, or its secret is another")]
     Wrong,
+}
+
+impl Denied {
+    /// The exception that says so.
+    pub(crate) fn code(self) -> ErrorCode {
+        match self {
+            Denied::Missing => ErrorCode::MissingAuthenticationTokenException,
+            Denied::Malformed => ErrorCode::IncompleteSignatureException,
+            Denied::Wrong => ErrorCode::UnrecognizedClientException,
+        }
+    }
+}
+
+/// The access key id that the content of `authorization` names.
+pub(crate) fn claimed_id(authorization: Option<&[u8]>) -> Option<&str> {
+    let text = std::str::from_utf8(authorization?).ok()?;
+    let (_, credential) = text.trim().split_once(' ')?;
+    Some(credential.trim().split_once(':')?.0)
 }
 
 /// What is known of an accepted credential.

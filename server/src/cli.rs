@@ -293,6 +293,13 @@ pub const SETTINGS: &[Setting] = &[
          nobody waits for what takes milliseconds here",
     ),
     value(
+        DATABASE,
+        "audit-data",
+        "off|reads|writes|all[:TABLE,...]",
+        "off",
+        "Which accesses to items leave events in the audit trail, of all tables or of some. Keys of items stand in it as keyed hashes, values never",
+    ),
+    value(
         LOGS,
         "log-format",
         "text|json",

@@ -59,6 +59,7 @@ fn options(settings: &DatabaseSettings) -> Options {
         key_max_age: settings.key_max_age,
         key_coast: settings.key_coast,
         table_window: settings.table_window,
+        audit_data: settings.audit_data.clone(),
         ..Options::default()
     }
 }

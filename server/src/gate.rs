@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use http_body::{Frame, SizeHint};
 use sealdb::ErrorCode;
+use sealdb::crypto::Caller;
 use sealdb_proto::{REQUEST_ID_METADATA, named_error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
@@ -25,10 +26,11 @@ use tonic::codegen::http::{HeaderValue, Request, Response, header};
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use crate::auth::{Authenticator, Denied, Principal};
+use crate::auth::{Authenticator, Principal, claimed_id};
 use crate::budget::Budget;
 use crate::listener::ConnectionInfo;
 use crate::metrics::{Metrics, Open};
+use crate::refusals::{Peer, Refusal, Refusals};
 
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
@@ -39,10 +41,17 @@ pub struct Call {
     pub request_id: Arc<str>,
     /// Who calls.
     pub principal: Principal,
+    peer: Peer,
     reached: Arc<AtomicBool>,
 }
 
 impl Call {
+    /// The caller, as the database and its audit trail name it.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::with_request(self.principal.access_key_id(), &*self.request_id)
+            .with_origin(self.peer.origin())
+    }
+
     /// Notes that the request was understood and is counted by the service.
     pub fn reached(&self) {
         self.reached.store(true, Ordering::Relaxed);
@@ -53,6 +62,7 @@ impl Call {
 #[derive(Clone)]
 pub struct Gate {
     authenticator: Authenticator,
+    refusals: Refusals,
     metrics: Metrics,
     in_flight: Arc<Semaphore>,
     limit: usize,
@@ -62,7 +72,7 @@ pub struct Gate {
 impl Gate {
     /// A gate that lets `max_in_flight` calls through at once.
     pub(crate) fn new(
-        authenticator: Authenticator,
+        (authenticator, refusals): (Authenticator, Refusals),
         metrics: Metrics,
         max_in_flight: usize,
         budget: Budget,
@@ -70,6 +80,7 @@ impl Gate {
         let limit = max_in_flight.min(Semaphore::MAX_PERMITS);
         Gate {
             authenticator,
+            refusals,
             metrics,
             in_flight: Arc::new(Semaphore::new(limit)),
             limit,
@@ -96,18 +107,38 @@ impl Gate {
         self.in_flight.available_permits() == self.limit
     }
 
-    fn admit(&self, authorization: Option<&HeaderValue>) -> Result<Principal, Status> {
-        self.authenticator
-            .check(authorization.map(HeaderValue::as_bytes))
-            .map_err(|denied| {
-                self.metrics.rejected("unauthenticated");
-                let code = match denied {
-                    Denied::Missing => ErrorCode::MissingAuthenticationTokenException,
-                    Denied::Malformed => ErrorCode::IncompleteSignatureException,
-                    Denied::Wrong => ErrorCode::UnrecognizedClientException,
-                };
-                sealdb_proto::status_for(code, denied.to_string())
-            })
+    fn admit(
+        &self,
+        authorization: Option<&HeaderValue>,
+        (path, request_id, peer): (&str, &str, &Peer),
+    ) -> Result<Principal, Status> {
+        let authorization = authorization.map(HeaderValue::as_bytes);
+        self.authenticator.check(authorization).map_err(|denied| {
+            self.metrics.rejected("unauthenticated");
+            let code = denied.code();
+            self.refusals.note(&Refusal {
+                operation: operation_of(path),
+                code,
+                access_key_id: claimed_id(authorization),
+                request_id,
+                peer,
+            });
+            sealdb_proto::status_for(code, denied.to_string())
+        })
+    }
+
+    /// Notes who is turned away.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+}
+
+/// The last part of a path, if it can be the name of an operation.
+fn operation_of(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        true => name,
+        false => "Unknown",
     }
 }
 
@@ -200,7 +231,13 @@ where
         };
         // Taken out, so that no layer or service below can log it.
         let authorization = request.headers_mut().remove(header::AUTHORIZATION);
-        let principal = match self.gate.admit(authorization.as_ref()) {
+        let connection = request.extensions().get::<ConnectionInfo>();
+        let peer = Peer {
+            address: connection.map(|connection| connection.peer.ip()),
+            user_agent: request.headers().get(header::USER_AGENT).cloned(),
+        };
+        let told = (request.uri().path(), request_id.as_str(), &peer);
+        let principal = match self.gate.admit(authorization.as_ref(), told) {
             Ok(principal) => principal,
             Err(status) => {
                 tracing::info!(
@@ -228,6 +265,7 @@ where
         request.extensions_mut().insert(Call {
             request_id: request_id.as_str().into(),
             principal,
+            peer,
             reached: Arc::clone(&reached),
         });
         let metrics = self.gate.metrics.clone();
@@ -307,6 +345,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::credentials::Credential;
+    use sealdb::crypto::SystemClock;
     use std::convert::Infallible;
     use std::time::Duration;
     use tokio::sync::Notify;
@@ -333,7 +372,7 @@ mod tests {
         let authenticator = Authenticator::default();
         authenticator.replace(std::slice::from_ref(&credential));
         let gate = Gate::new(
-            authenticator,
+            (authenticator, Refusals::new(None, Arc::new(SystemClock))),
             Metrics::new(|_| {}),
             1,
             Budget::new(1 << 20, 1 << 20, Duration::from_secs(1)),

@@ -27,6 +27,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What the gate can say to the connection that a call came on.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo {
+    /// The other end.
+    pub peer: SocketAddr,
     logged_in: Arc<AtomicBool>,
 }
 
@@ -201,6 +203,7 @@ impl Handshake {
         };
         self.metrics.connection_began("accepted");
         let info = ConnectionInfo {
+            peer,
             logged_in: Arc::new(AtomicBool::new(false)),
         };
         let end = Box::pin(end_of(

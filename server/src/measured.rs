@@ -6,11 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealdb::crypto::Caller;
 use sealdb::{Error, ErrorCode};
 use tokio::time::Instant;
 
 use crate::auth::Principal;
 use crate::metrics::Metrics;
+use crate::refusals::Peer;
 
 /// Table names end at 255 bytes; what is longer is not one, and is cut in logs.
 const NAME_LIMIT: usize = 255;
@@ -20,6 +22,7 @@ pub(crate) struct Who {
     pub(crate) request_id: Arc<str>,
     /// `None` where nothing stands before the service, in tests.
     pub(crate) principal: Option<Principal>,
+    pub(crate) peer: Peer,
 }
 
 /// An operation under way.
@@ -57,6 +60,12 @@ impl Begun {
             .principal
             .as_ref()
             .map_or("", Principal::access_key_id)
+    }
+
+    /// The caller, as the database and its audit trail name it.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::with_request(self.principal(), self.request_id())
+            .with_origin(self.who.peer.origin())
     }
 
     /// What its events lie in.

@@ -28,6 +28,7 @@ use crate::gate::Gate;
 use crate::keys::{self, KeysError, Unlocked};
 use crate::listener::{self, Phase};
 use crate::metrics::Metrics;
+use crate::refusals::Refusals;
 use crate::scrape::Scrape;
 use crate::service::Service;
 use crate::tls::{Identity, TlsError};
@@ -274,8 +275,9 @@ async fn assemble(
         limits.max_message_size,
         budget::PATIENCE,
     );
+    let refusals = Refusals::new(database.audit_trail(), Arc::new(SystemClock));
     let gate = Gate::new(
-        authenticator.clone(),
+        (authenticator.clone(), refusals),
         metrics.clone(),
         limits.max_in_flight,
         budget,

@@ -2,16 +2,25 @@
 //!
 //! The trail stands beside the database's files. If it is gone it is begun anew, with a warning in the log and a first record
 //! that is younger than the database: whoever removed it cannot have that unseen, nor forge what it held.
+//!
+//! Who administers a table has an answer only after the event of it is durable (see [`administer`]). What nobody waits for, accesses to items
+//! among it, is written once a second, by a thread of its own.
+
+mod access;
+mod administration;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use sealdb_crypto::audit::{AuditTrail, TrailAccess};
+pub(crate) use administration::administer;
+
+use sealdb_crypto::audit::{AuditError, AuditTrail, TrailAccess};
 use sealdb_crypto::{AuditedKms, Caller, DatabaseId};
 
 use crate::error::Error;
 use crate::recovery::Patience;
-use crate::shared::Parts;
+use crate::shared::{Parts, Shared};
 
 /// The audit trail of a database.
 #[derive(Clone)]
@@ -31,6 +40,48 @@ impl Trail {
             trail.close();
         }
     }
+
+    /// Ends the wait of the thread that writes it.
+    pub(crate) fn wake(&self) {
+        if let Trail::Open(trail) = self {
+            trail.wake();
+        }
+    }
+
+    /// Writes what was noted; says so if it cannot.
+    pub(crate) fn flush(&self) -> bool {
+        let Trail::Open(trail) = self else {
+            return true;
+        };
+        match trail.flush() {
+            Ok(()) | Err(AuditError::Closed { .. }) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the audit trail lags behind");
+                false
+            }
+        }
+    }
+}
+
+/// How long what nobody waits for may wait.
+const FLUSH: Duration = Duration::from_secs(1);
+/// How long after a failure.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Writes what was noted, until the database stops.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    let Trail::Open(trail) = &shared.trail else {
+        return;
+    };
+    let mut wait = FLUSH;
+    while !shared.stopping() {
+        trail.wait(wait);
+        wait = match shared.trail.flush() {
+            true => FLUSH,
+            false => RETRY,
+        };
+    }
+    shared.trail.flush();
 }
 
 /// How old the trail must be.

@@ -24,7 +24,7 @@ use sealdb_model::ops::{
     UpdateTimeToLiveOutput,
 };
 
-use crate::database;
+use crate::database::{self, told};
 use crate::error::Error;
 use crate::ops::{self, Via};
 use crate::stats::Stats;
@@ -81,17 +81,17 @@ operations! {
     /// Lists the names of tables in order.
     list_tables(ListTablesInput) -> ListTablesOutput => |core, input, _db| ops::tables::list_tables(core, input);
     /// Deletes a table, its items and its key record.
-    delete_table(DeleteTableInput) -> DeleteTableOutput => |core, input, _db| ops::tables::delete_table(core, Via::Blocking, input).await;
+    delete_table(DeleteTableInput) -> DeleteTableOutput => |core, input, db| ops::tables::delete_table(core, Via::Blocking, db.caller(), input).await;
     /// Changes a table's settings, stream, global indexes and KMS key.
     update_table(UpdateTableInput) -> UpdateTableOutput => |core, input, db| ops::update_table::update_table(core, Via::Blocking, db.caller(), input).await;
     /// Gives tags to a table.
-    tag_resource(TagResourceInput) -> () => |core, input, _db| ops::update_table::tag_resource(core, Via::Blocking, input).await;
+    tag_resource(TagResourceInput) -> () => |core, input, db| ops::update_table::tag_resource(core, Via::Blocking, db.caller(), input).await;
     /// Takes tags from a table.
-    untag_resource(UntagResourceInput) -> () => |core, input, _db| ops::update_table::untag_resource(core, Via::Blocking, input).await;
+    untag_resource(UntagResourceInput) -> () => |core, input, db| ops::update_table::untag_resource(core, Via::Blocking, db.caller(), input).await;
     /// Lists the tags of a table.
     list_tags_of_resource(ListTagsOfResourceInput) -> ListTagsOfResourceOutput => |core, input, _db| ops::update_table::list_tags_of_resource(core, input);
     /// Switches a table's time to live on or off.
-    update_time_to_live(UpdateTimeToLiveInput) -> UpdateTimeToLiveOutput => |core, input, _db| ops::update_table::update_time_to_live(core, Via::Blocking, input).await;
+    update_time_to_live(UpdateTimeToLiveInput) -> UpdateTimeToLiveOutput => |core, input, db| ops::update_table::update_time_to_live(core, Via::Blocking, db.caller(), input).await;
     /// Describes a table's time to live.
     describe_time_to_live(DescribeTimeToLiveInput) -> DescribeTimeToLiveOutput => |core, input, _db| ops::update_table::describe_time_to_live(core, input);
     /// Lists the streams of a table, or of all tables.
@@ -101,33 +101,33 @@ operations! {
     /// Gives a place in a stream to read from, for 15 minutes.
     get_shard_iterator(GetShardIteratorInput) -> GetShardIteratorOutput => |core, input, _db| ops::streams::get_shard_iterator(core, Via::Blocking, input).await;
     /// Reads records of a stream, up to 1000 and 1 MB.
-    get_records(GetRecordsInput) -> GetRecordsOutput => |core, input, _db| ops::streams::get_records(core, Via::Blocking, input).await;
+    get_records(GetRecordsInput) -> GetRecordsOutput => |core, input, db| told!(db, input, ops::streams::get_records(core, Via::Blocking, input));
     /// Puts an item in place of the one with the same key.
-    put_item(PutItemInput) -> PutItemOutput => |core, input, _db| ops::put_item::put_item(core, Via::Blocking, input).await;
+    put_item(PutItemInput) -> PutItemOutput => |core, input, db| told!(db, input, ops::put_item::put_item(core, Via::Blocking, input));
     /// Gets the item with a key.
-    get_item(GetItemInput) -> GetItemOutput => |core, input, _db| ops::get_item::get_item(core, Via::Blocking, input).await;
+    get_item(GetItemInput) -> GetItemOutput => |core, input, db| told!(db, input, ops::get_item::get_item(core, Via::Blocking, input));
     /// Deletes the item with a key.
-    delete_item(DeleteItemInput) -> DeleteItemOutput => |core, input, _db| ops::delete_item::delete_item(core, Via::Blocking, input).await;
+    delete_item(DeleteItemInput) -> DeleteItemOutput => |core, input, db| told!(db, input, ops::delete_item::delete_item(core, Via::Blocking, input));
     /// Changes attributes of an item, or makes one of its key.
-    update_item(UpdateItemInput) -> UpdateItemOutput => |core, input, _db| ops::update_item::update_item(core, Via::Blocking, input).await;
+    update_item(UpdateItemInput) -> UpdateItemOutput => |core, input, db| told!(db, input, ops::update_item::update_item(core, Via::Blocking, input));
     /// Puts and deletes up to 25 items, each on its own.
-    batch_write_item(BatchWriteItemInput) -> BatchWriteItemOutput => |core, input, _db| ops::batch_write_item::batch_write_item(core, Via::Blocking, input).await;
+    batch_write_item(BatchWriteItemInput) -> BatchWriteItemOutput => |core, input, db| told!(db, input, ops::batch_write_item::batch_write_item(core, Via::Blocking, input));
     /// Gets up to 100 items of several tables, each on its own.
-    batch_get_item(BatchGetItemInput) -> BatchGetItemOutput => |core, input, _db| ops::batch_get_item::batch_get_item(core, Via::Blocking, input).await;
+    batch_get_item(BatchGetItemInput) -> BatchGetItemOutput => |core, input, db| told!(db, input, ops::batch_get_item::batch_get_item(core, Via::Blocking, input));
     /// Writes and checks up to 100 items of several tables, all or none.
-    transact_write_items(TransactWriteItemsInput) -> TransactWriteItemsOutput => |core, input, _db| ops::transact_write_items::transact_write_items(core, Via::Blocking, input).await;
+    transact_write_items(TransactWriteItemsInput) -> TransactWriteItemsOutput => |core, input, db| told!(db, input, ops::transact_write_items::transact_write_items(core, Via::Blocking, input));
     /// Gets up to 100 items of several tables, all as of one moment.
-    transact_get_items(TransactGetItemsInput) -> TransactGetItemsOutput => |core, input, _db| ops::transact_get_items::transact_get_items(core, Via::Blocking, input).await;
+    transact_get_items(TransactGetItemsInput) -> TransactGetItemsOutput => |core, input, db| told!(db, input, ops::transact_get_items::transact_get_items(core, Via::Blocking, input));
     /// Reads the items of one partition key in the order of the sort key, a page of at most 1 MB.
-    query(QueryInput) -> QueryOutput => |core, input, _db| ops::query::query(core, Via::Blocking, input).await;
+    query(QueryInput) -> QueryOutput => |core, input, db| told!(db, input, ops::query::query(core, Via::Blocking, input));
     /// Carries out one PartiQL statement; what it selects, a page of at most 1 MB.
-    execute_statement(ExecuteStatementInput) -> ExecuteStatementOutput => |core, input, _db| ops::execute_statement::execute_statement(core, Via::Blocking, input).await;
+    execute_statement(ExecuteStatementInput) -> ExecuteStatementOutput => |core, input, db| told!(db, input, ops::execute_statement::execute_statement(core, Via::Blocking, input));
     /// Carries out up to 100 PartiQL statements, each of one item, all of them or none.
-    execute_transaction(ExecuteTransactionInput) -> ExecuteTransactionOutput => |core, input, _db| ops::execute_transaction::execute_transaction(core, Via::Blocking, input).await;
+    execute_transaction(ExecuteTransactionInput) -> ExecuteTransactionOutput => |core, input, db| told!(db, input, ops::execute_transaction::execute_transaction(core, Via::Blocking, input));
     /// Carries out up to 25 PartiQL statements, each of one item and on its own.
-    batch_execute_statement(BatchExecuteStatementInput) -> BatchExecuteStatementOutput => |core, input, _db| ops::batch_execute_statement::batch_execute_statement(core, Via::Blocking, input).await;
+    batch_execute_statement(BatchExecuteStatementInput) -> BatchExecuteStatementOutput => |core, input, db| told!(db, input, ops::batch_execute_statement::batch_execute_statement(core, Via::Blocking, input));
     /// Reads all items of a table or of a segment of it, a page of at most 1 MB.
-    scan(ScanInput) -> ScanOutput => |core, input, _db| ops::scan::scan(core, Via::Blocking, input).await;
+    scan(ScanInput) -> ScanOutput => |core, input, db| told!(db, input, ops::scan::scan(core, Via::Blocking, input));
 }
 
 impl Database {

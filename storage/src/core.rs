@@ -28,7 +28,7 @@ use crate::table::Table;
 use crate::tokens::Token;
 use crate::tree::CacheStats;
 use crate::trees::Counters;
-use crate::{checkpoint, recovery, tend};
+use crate::{audit, checkpoint, recovery, tend};
 
 /// An open database.
 pub(crate) struct Core {
@@ -53,6 +53,7 @@ impl Core {
             core.spawn("sealdb-keys", keeper::run)?;
             core.spawn("sealdb-log-room", crate::log::room::run)?;
             core.spawn("sealdb-tables", tend::run)?;
+            core.spawn("sealdb-trail", audit::run)?;
         }
         Ok(core)
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sealdb_crypto::keyring::{KEYRING_FILE, check_separate};
 use sealdb_crypto::{
-    Aes256Gcm, Caller, Clock, EpochLimits, KeyRef, Keyring, Kms, Provider, RootKeySource, Sealing,
-    SystemClock,
+    Aes256Gcm, AuditTrail, Caller, Clock, EpochLimits, KeyRef, Keyring, Kms, Provider,
+    RootKeySource, Sealing, SystemClock,
 };
 use sealdb_engine::{Engine, EngineError, FileEngine, FileOptions, SegmentSizes, database_exists};
 use sealdb_model::ops::{
@@ -35,8 +35,23 @@ use crate::shared::Parts;
 use crate::stats::Stats;
 use crate::tools::{CheckReport, check_parts};
 
+/// Carries out an access to items, and notes its event if one is asked for.
+macro_rules! told {
+    ($db:ident, $input:ident, $work:expr) => {{
+        let noted = $db.noted(&$input);
+        let result = $work.await;
+        if let Some(noted) = noted {
+            noted.ended(&result);
+        }
+        result
+    }};
+}
+pub(crate) use told;
+
 /// Name of the audit trail in a data directory.
 pub(crate) const TRAIL_FILE: &str = "audit.trail";
+/// How the names of all files of the audit trail begin.
+pub(crate) const TRAIL_FILES: &str = "audit";
 
 /// An open database. Cheap to clone; all clones are one database.
 ///
@@ -262,7 +277,7 @@ impl Database {
         }
     }
 
-    /// The same database for another caller: the name that the audit trail gives for what this handle asks of the KMS.
+    /// The same database for another caller: the name that the audit trail gives for what this handle does.
     #[must_use]
     pub fn for_caller(&self, caller: Caller) -> Self {
         Self {
@@ -273,6 +288,16 @@ impl Database {
 
     pub(crate) fn caller(&self) -> Caller {
         self.caller.clone()
+    }
+
+    pub(crate) fn caller_ref(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether accesses to items are recorded, so that it matters who makes them.
+    pub fn records_access(&self) -> bool {
+        let asked = &self.core.shared().options.audit_data;
+        asked.reads || asked.writes
     }
 
     /// Closes the database for all its handles: what was sent is committed, a checkpoint is made. The directory may be opened
@@ -288,6 +313,14 @@ impl Database {
     /// database under the same keys, as a server's credentials are. It refuses once the database is closed.
     pub fn kms(&self) -> Arc<dyn Kms> {
         self.core.shared().kms.clone()
+    }
+
+    /// The audit trail, for what a program around the database has to record in it. `None` where there is none.
+    pub fn audit_trail(&self) -> Option<Arc<AuditTrail>> {
+        match &self.core.shared().trail {
+            Trail::Open(trail) => Some(trail.clone()),
+            Trail::None | Trail::At(_) => None,
+        }
     }
 
     /// Counters for operators.
@@ -346,7 +379,7 @@ impl Database {
     /// # Errors
     /// ResourceNotFoundException.
     pub async fn delete_table(&self, input: DeleteTableInput) -> Result<DeleteTableOutput, Error> {
-        ops::tables::delete_table(&self.core, Via::Async, input).await
+        ops::tables::delete_table(&self.core, Via::Async, self.caller(), input).await
     }
 
     /// Changes a table's settings, stream, global indexes and KMS key. A new index is CREATING until it is filled, which happens in the background
@@ -395,7 +428,7 @@ impl Database {
     /// # Errors
     /// See [`Error::code`].
     pub async fn tag_resource(&self, input: TagResourceInput) -> Result<(), Error> {
-        ops::update_table::tag_resource(&self.core, Via::Async, input).await
+        ops::update_table::tag_resource(&self.core, Via::Async, self.caller(), input).await
     }
 
     /// Takes tags from a table.
@@ -403,7 +436,7 @@ impl Database {
     /// # Errors
     /// See [`Error::code`].
     pub async fn untag_resource(&self, input: UntagResourceInput) -> Result<(), Error> {
-        ops::update_table::untag_resource(&self.core, Via::Async, input).await
+        ops::update_table::untag_resource(&self.core, Via::Async, self.caller(), input).await
     }
 
     /// Lists the tags of a table.
@@ -425,7 +458,7 @@ impl Database {
         &self,
         input: UpdateTimeToLiveInput,
     ) -> Result<UpdateTimeToLiveOutput, Error> {
-        ops::update_table::update_time_to_live(&self.core, Via::Async, input).await
+        ops::update_table::update_time_to_live(&self.core, Via::Async, self.caller(), input).await
     }
 
     /// Describes a table's time to live.
@@ -503,7 +536,11 @@ impl Database {
     /// # Errors
     /// See [`Error::code`]; ExpiredIteratorException, TrimmedDataAccessException.
     pub async fn get_records(&self, input: GetRecordsInput) -> Result<GetRecordsOutput, Error> {
-        ops::streams::get_records(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::streams::get_records(&self.core, Via::Async, input)
+        )
     }
 
     /// Puts an item in place of the one with the same key. Durable when it returns.
@@ -511,7 +548,11 @@ impl Database {
     /// # Errors
     /// See [`Error::code`].
     pub async fn put_item(&self, input: PutItemInput) -> Result<PutItemOutput, Error> {
-        ops::put_item::put_item(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::put_item::put_item(&self.core, Via::Async, input)
+        )
     }
 
     /// Gets the item with a key.
@@ -519,7 +560,11 @@ impl Database {
     /// # Errors
     /// See [`Error::code`].
     pub async fn get_item(&self, input: GetItemInput) -> Result<GetItemOutput, Error> {
-        ops::get_item::get_item(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::get_item::get_item(&self.core, Via::Async, input)
+        )
     }
 
     /// Deletes the item with a key. Durable when it returns.
@@ -527,7 +572,11 @@ impl Database {
     /// # Errors
     /// See [`Error::code`].
     pub async fn delete_item(&self, input: DeleteItemInput) -> Result<DeleteItemOutput, Error> {
-        ops::delete_item::delete_item(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::delete_item::delete_item(&self.core, Via::Async, input)
+        )
     }
 
     /// Changes attributes of an item, or makes one of its key. Durable when it returns.
@@ -535,7 +584,11 @@ impl Database {
     /// # Errors
     /// See [`Error::code`]; ConditionalCheckFailedException if its condition does not hold.
     pub async fn update_item(&self, input: UpdateItemInput) -> Result<UpdateItemOutput, Error> {
-        ops::update_item::update_item(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::update_item::update_item(&self.core, Via::Async, input)
+        )
     }
 
     /// Puts and deletes up to 25 items, each on its own. Durable when it returns, but for what it names as unprocessed.
@@ -546,7 +599,11 @@ impl Database {
         &self,
         input: BatchWriteItemInput,
     ) -> Result<BatchWriteItemOutput, Error> {
-        ops::batch_write_item::batch_write_item(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::batch_write_item::batch_write_item(&self.core, Via::Async, input)
+        )
     }
 
     /// Gets up to 100 items of several tables, each on its own, up to 16 MB: the answer names what is to be asked for again.
@@ -557,7 +614,11 @@ impl Database {
         &self,
         input: BatchGetItemInput,
     ) -> Result<BatchGetItemOutput, Error> {
-        ops::batch_get_item::batch_get_item(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::batch_get_item::batch_get_item(&self.core, Via::Async, input)
+        )
     }
 
     /// Writes and checks up to 100 items of several tables, all or none. Durable when it returns. With a token, the same request
@@ -569,7 +630,11 @@ impl Database {
         &self,
         input: TransactWriteItemsInput,
     ) -> Result<TransactWriteItemsOutput, Error> {
-        ops::transact_write_items::transact_write_items(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::transact_write_items::transact_write_items(&self.core, Via::Async, input)
+        )
     }
 
     /// Gets up to 100 items of several tables, all as of one moment.
@@ -580,7 +645,11 @@ impl Database {
         &self,
         input: TransactGetItemsInput,
     ) -> Result<TransactGetItemsOutput, Error> {
-        ops::transact_get_items::transact_get_items(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::transact_get_items::transact_get_items(&self.core, Via::Async, input)
+        )
     }
 
     /// Reads the items of one partition key in the order of the sort key, a page of at most 1 MB.
@@ -588,7 +657,11 @@ impl Database {
     /// # Errors
     /// See [`Error::code`].
     pub async fn query(&self, input: QueryInput) -> Result<QueryOutput, Error> {
-        ops::query::query(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::query::query(&self.core, Via::Async, input)
+        )
     }
 
     /// Reads all items of a table or of a segment of it, a page of at most 1 MB.
@@ -596,7 +669,7 @@ impl Database {
     /// # Errors
     /// See [`Error::code`].
     pub async fn scan(&self, input: ScanInput) -> Result<ScanOutput, Error> {
-        ops::scan::scan(&self.core, Via::Async, input).await
+        told!(self, input, ops::scan::scan(&self.core, Via::Async, input))
     }
 
     /// Carries out one PartiQL statement; what it selects, a page of at most 1 MB.
@@ -607,7 +680,11 @@ impl Database {
         &self,
         input: ExecuteStatementInput,
     ) -> Result<ExecuteStatementOutput, Error> {
-        ops::execute_statement::execute_statement(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::execute_statement::execute_statement(&self.core, Via::Async, input)
+        )
     }
 
     /// Carries out up to 100 PartiQL statements, each of one item, all of them or none; all read, or none.
@@ -618,7 +695,11 @@ impl Database {
         &self,
         input: ExecuteTransactionInput,
     ) -> Result<ExecuteTransactionOutput, Error> {
-        ops::execute_transaction::execute_transaction(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::execute_transaction::execute_transaction(&self.core, Via::Async, input)
+        )
     }
 
     /// Carries out up to 25 PartiQL statements, each of one item and on its own: what is wrong with one stands in its answer.
@@ -629,7 +710,11 @@ impl Database {
         &self,
         input: BatchExecuteStatementInput,
     ) -> Result<BatchExecuteStatementOutput, Error> {
-        ops::batch_execute_statement::batch_execute_statement(&self.core, Via::Async, input).await
+        told!(
+            self,
+            input,
+            ops::batch_execute_statement::batch_execute_statement(&self.core, Via::Async, input)
+        )
     }
 }
 

@@ -134,7 +134,7 @@ pub enum Error {
     /// The keyring cannot be opened or made.
     #[error(transparent)]
     KeyringFile(Arc<KeyringError>),
-    /// The audit trail cannot be opened or made.
+    /// The audit trail cannot be opened, made or written.
     #[error(transparent)]
     Trail(Arc<AuditError>),
     /// No root can be read: creation was cut short, or both are damaged.
@@ -237,6 +237,9 @@ impl Error {
             } => ErrorCode::DataCorruptionException,
             Error::Trail(error) if matches!(**error, AuditError::Key(_)) => {
                 ErrorCode::InaccessibleEncryptionCredentialsException
+            }
+            Error::Trail(error) if matches!(**error, AuditError::Full { .. }) => {
+                ErrorCode::StorageFullException
             }
             Error::Trail(error)
                 if matches!(

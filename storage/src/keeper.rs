@@ -123,6 +123,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 impl Shared {
     /// Looks at every key, and waits a while for what the KMS says: refreshes, closes, opens. For callers that drive the keeper.
     pub(crate) fn keeper_tick(self: &Arc<Self>) {
+        self.trail.flush();
         self.keeper_look();
         for _ in 0..200 {
             if !self.keeper.calls.waiting() {

@@ -82,7 +82,7 @@ pub use tree::fuzz_page;
 
 pub use database::{Builder, Database};
 pub use error::{ClosedReason, Error};
-pub use options::{Background, Durability, EngineKind, Options};
+pub use options::{AuditData, Background, Durability, EngineKind, Options};
 pub use rewrap::Rewrapped;
 #[doc(hidden)]
 pub use shared::Parts;

@@ -2,6 +2,7 @@
 //!
 //! Components (KMS, clock, sealing, an engine of one's own) are not settings; they enter through the builder.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// When a write is acknowledged. Chosen once per open; never weaker than it says.
@@ -38,6 +39,17 @@ pub enum Background {
     /// No thread at all. The caller drives `checkpoint_now` and `keeper_tick`; commits run inline; a checkpoint that
     /// is due runs inside the commit that made it due. With seeded components a history replays exactly.
     Inline,
+}
+
+/// Which accesses to items leave events in the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditData {
+    /// Gets, queries, scans, records of streams.
+    pub reads: bool,
+    /// Puts, updates, deletes. A PartiQL statement, which may be either, leaves an event if either is asked for.
+    pub writes: bool,
+    /// Of these tables only. Empty: of all.
+    pub tables: BTreeSet<String>,
 }
 
 /// Settings of an open database. All sizes in bytes.
@@ -77,6 +89,8 @@ pub struct Options {
     /// So long a new table says CREATING, a deleted one DELETING before it is, and one that UpdateTable changed UPDATING. Default 0:
     /// who waits for a table has it at once. For programs that want to see what they do meanwhile.
     pub table_window: Duration,
+    /// Which accesses to items leave events in the audit trail. Default: none.
+    pub audit_data: AuditData,
     /// For tests: who drives the background work.
     #[doc(hidden)]
     pub background: Background,
@@ -104,6 +118,7 @@ impl Default for Options {
             group_bytes: 1 << 20,
             group_mutations: 1024,
             table_window: Duration::ZERO,
+            audit_data: AuditData::default(),
             background: Background::Threads,
             hash_seed: None,
         }

@@ -370,6 +370,7 @@ impl Shared {
         self.checkpoints.wake();
         self.keeper.wake();
         self.room.wake();
+        self.trail.wake();
     }
 
     // ---- keys

@@ -1,5 +1,6 @@
 //! The grammar of the command line. What a command does stands in `commands/`, one file each.
 
+mod audit;
 mod directories;
 mod key;
 mod stream;
@@ -10,9 +11,9 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+pub(crate) use audit::{AuditCommand, FilterArgs, VerifyArgs};
 pub(crate) use directories::{
-    AuditCommand, ClosedArgs, CopyArgs, CredentialArgs, CredentialCommand, DatabaseArgs,
-    KeyringArgs, RootArgs,
+    ClosedArgs, CopyArgs, CredentialArgs, CredentialCommand, DatabaseArgs, KeyringArgs, RootArgs,
 };
 pub(crate) use key::{AliasCommand, KeyCommand, NewRootArgs, OneKey};
 pub(crate) use stream::{StreamCommand, TailArgs, View};
@@ -88,7 +89,7 @@ pub(crate) enum Command {
     /// Credentials of a server: create, list, revoke.
     #[command(subcommand)]
     Credential(CredentialCommand),
-    /// The trail of all KMS calls.
+    /// The audit trail: who used which key, changed which table, was refused. Read, search, export and verify it.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Start a server for development, with lines to paste for boto3, the AWS CLI and the SDKs.

@@ -64,6 +64,9 @@ pub(crate) enum CliError {
     /// The server that `dev` starts.
     #[error("{0}")]
     Server(String),
+    /// `audit verify` found something; it has been printed.
+    #[error("the audit trail is not as it was recorded in {}, named above", counted(*.0, "place"))]
+    Tampered(usize),
     /// The audit trail.
     #[error(transparent)]
     Trail(#[from] sealdb_crypto::AuditError),

@@ -182,7 +182,7 @@ pub(crate) fn text(value: &AttributeValue) -> String {
 }
 
 /// Data must not steer the terminal: control characters are shown, not sent.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             if c.is_control() {

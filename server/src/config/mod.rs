@@ -185,6 +185,8 @@ pub struct DatabaseSettings {
     pub key_coast: Duration,
     /// How long tables are seen being created, updated and deleted.
     pub table_window: Duration,
+    /// Which accesses to items are recorded.
+    pub audit_data: sealdb::AuditData,
 }
 
 impl Default for DatabaseSettings {
@@ -200,6 +202,7 @@ impl Default for DatabaseSettings {
             key_max_age: Duration::from_secs(300),
             key_coast: Duration::from_secs(1800),
             table_window: Duration::ZERO,
+            audit_data: sealdb::AuditData::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::cli::{Given, SETTINGS, Settings, Source};
 use crate::units::{parse_duration, parse_size};
+use sealdb::AuditData;
 
 impl Config {
     /// Gives meaning to the collected settings and checks that they go together.
@@ -104,6 +105,7 @@ impl Config {
             key_max_age: reader.required("key-max-age", positive_duration)?,
             key_coast: reader.required("key-coast", parse_duration)?,
             table_window: reader.required("table-window", parse_duration)?,
+            audit_data: reader.required("audit-data", parse_audit_data)?,
         };
         config.log_format = reader.required("log-format", |text| match text {
             "text" => Ok(LogFormat::Text),
@@ -216,6 +218,27 @@ fn parse_durability(text: &str) -> Result<Durability, String> {
             )),
         },
     }
+}
+
+fn parse_audit_data(text: &str) -> Result<AuditData, String> {
+    let (kind, tables) = text.split_once(':').unwrap_or((text, ""));
+    let (reads, writes) = match kind {
+        "off" => (false, false),
+        "reads" => (true, false),
+        "writes" => (false, true),
+        "all" => (true, true),
+        _ => {
+            return Err(format!(
+                "{text:?} is none of off, reads, writes and all, maybe followed by `:` and tables"
+            ));
+        }
+    };
+    let tables = tables.split(',').filter(|table| !table.is_empty());
+    Ok(AuditData {
+        reads,
+        writes,
+        tables: tables.map(str::to_owned).collect(),
+    })
 }
 
 struct Reader<'a> {
@@ -376,6 +399,8 @@ mod tests {
             "0",
             "--table-window",
             "2s",
+            "--audit-data",
+            "writes:films,songs",
         ];
         let read = config(&flags, &[("SEALDB_EPOCH_MAX_MESSAGES", "1000")])
             .unwrap()
@@ -387,6 +412,8 @@ mod tests {
         );
         assert_eq!(read.key_max_age, Duration::from_secs(60));
         assert_eq!(read.key_coast, Duration::ZERO);
+        assert!(read.audit_data.writes && !read.audit_data.reads);
+        assert_eq!(read.audit_data.tables.len(), 2);
         assert_eq!(read.table_window, Duration::from_secs(2));
         assert_eq!(read.epoch_max_messages, 1000);
     }

@@ -1,6 +1,5 @@
 //! The operations of the protocol: one table of names, methods and inputs.
 
-use sealdb::crypto::Caller;
 use sealdb::model::ops::{
     BatchExecuteStatementInput, BatchGetItemInput, BatchWriteItemInput, CreateTableInput,
     DeleteItemInput, DeleteTableInput, DescribeStreamInput, DescribeTableInput,
@@ -146,8 +145,7 @@ where
             return Err(exception);
         }
     };
-    let caller = Caller::with_request(begun.principal(), begun.request_id());
-    let database = service.database.for_caller(caller);
+    let database = service.database.for_caller(begun.caller());
     let span = begun.span();
     match work(database, input).instrument(span).await {
         Ok(output) => {

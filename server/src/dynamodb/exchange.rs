@@ -17,6 +17,7 @@ use crate::dynamodb::sigv4::{self, Claim};
 use crate::dynamodb::{DynamoDb, account};
 use crate::listener::ConnectionInfo;
 use crate::measured::Who;
+use crate::refusals::{Peer, Refusal};
 
 /// Content types of the protocol; the service takes the plain one too.
 const CONTENT_TYPES: [&str; 3] = [
@@ -92,10 +93,18 @@ async fn call(
     body: Incoming,
     asked: &Asked,
 ) -> Result<Vec<u8>, Ended> {
+    let told = Told {
+        parts,
+        asked,
+        peer: Peer {
+            address: Some(connection.peer.ip()),
+            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
+        },
+    };
     let (operation, claim) = match admit(service, parts) {
         Ok(admitted) => admitted,
         Err(exception) => {
-            turned_away(service, asked, &exception);
+            turned_away(service, &told, &exception);
             // What is no JSON is told so first.
             return Err(match body::glance(body).await {
                 Some(bytes) if !json_api::is_json(&bytes) => {
@@ -109,18 +118,18 @@ async fn call(
     let Some(_place) = service.gate.enter() else {
         let message = "the server already works on as many calls as it may; try again later";
         let exception = Exception::new(ErrorCode::ThrottlingException, message);
-        turned_away(service, asked, &exception);
+        turned_away(service, &told, &exception);
         return Err(exception.into());
     };
     let budget = service.gate.budget();
     let share = budget.reserve(length).await.map_err(|message| {
         let exception = Exception::new(ErrorCode::ThrottlingException, message);
-        turned_away(service, asked, &exception);
+        turned_away(service, &told, &exception);
         exception
     })?;
     let bytes = body::read(body, body::LIMIT).await?;
     let principal = verify(service, parts, &claim, &bytes).inspect_err(|exception| {
-        turned_away(service, asked, exception);
+        turned_away(service, &told, exception);
     })?;
     connection.logged_in();
     let (_share, bytes) = match is_gzip(&parts.headers) {
@@ -130,6 +139,7 @@ async fn call(
     let who = Who {
         request_id: asked.request_id.as_str().into(),
         principal: Some(principal),
+        peer: told.peer,
     };
     let host = text(&parts.headers, header::HOST.as_str()).unwrap_or_default();
     Ok(operation.run(service, host, &bytes, who).await?)
@@ -172,15 +182,33 @@ fn verify(
         .unwrap_or_else(|| Err(sigv4::unknown_key()))
 }
 
-fn turned_away(service: &DynamoDb, asked: &Asked, exception: &Exception) {
+/// What is known of a request before it is carried out.
+struct Told<'a> {
+    parts: &'a Parts,
+    asked: &'a Asked,
+    peer: Peer,
+}
+
+fn turned_away(service: &DynamoDb, told: &Told<'_>, exception: &Exception) {
     let reason = match exception.code {
         ErrorCode::ThrottlingException => "overloaded",
         ErrorCode::UnknownOperationException => "malformed",
         _ => "unauthenticated",
     };
     service.metrics.rejected(reason);
+    if reason == "unauthenticated" {
+        let target = text(&told.parts.headers, "x-amz-target").unwrap_or_default();
+        let claim = Claim::of(told.parts).ok();
+        service.gate.refusals().note(&Refusal {
+            operation: Operation::find(target).map_or("Unknown", Operation::name),
+            code: exception.code,
+            access_key_id: claim.as_ref().map(Claim::access_key_id),
+            request_id: &told.asked.request_id,
+            peer: &told.peer,
+        });
+    }
     tracing::info!(
-        request_id = asked.request_id,
+        request_id = told.asked.request_id,
         outcome = exception.code.name(),
         "request turned away"
     );

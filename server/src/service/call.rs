@@ -12,6 +12,7 @@ use tracing::Instrument;
 use crate::detail::detail_of;
 use crate::gate::Call;
 use crate::measured::{Begun, Who};
+use crate::refusals::Peer;
 use crate::service::Service;
 
 /// Which table a request names, if it names one.
@@ -196,11 +197,13 @@ pub(super) fn begin<Req: Message + NamesTable>(
             Who {
                 request_id: call.request_id.clone(),
                 principal: Some(call.principal.clone()),
+                peer: Peer::default(),
             }
         }
         None => Who {
             request_id: "".into(),
             principal: None,
+            peer: Peer::default(),
         },
     };
     let message = request.into_inner();

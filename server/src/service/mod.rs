@@ -23,7 +23,7 @@ use sealdb_proto::v1::{
     UntagResourceRequest, UntagResourceResponse, UpdateItemRequest, UpdateItemResponse,
     UpdateTableRequest, UpdateTableResponse, UpdateTimeToLiveRequest, UpdateTimeToLiveResponse,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 
 use crate::gate::Call;
 use crate::metrics::Metrics;
@@ -55,10 +55,18 @@ impl Service {
     }
 }
 
-/// In whose name the database asks the KMS, for the audit trail.
+impl Service {
+    /// The database in the caller's name, where that matters to more than administration.
+    fn named(&self, extensions: &Extensions) -> Option<Database> {
+        let named = self.database.records_access();
+        named.then(|| self.database.for_caller(caller(extensions.get::<Call>())))
+    }
+}
+
+/// In whose name the database asks the KMS and is administered, for the audit trail.
 fn caller(call: Option<&Call>) -> Caller {
     match call {
-        Some(call) => Caller::with_request(call.principal.access_key_id(), &*call.request_id),
+        Some(call) => call.caller(),
         None => Caller::new("sealdb-server"),
     }
 }
@@ -66,26 +74,27 @@ fn caller(call: Option<&Call>) -> Caller {
 /// One method per line: name of the method, of the operation, of the messages; of streams also the input's and the stream's.
 macro_rules! operations {
     (
+        administration { $($admin:ident, $administered:literal, $administers:ident, $told:ident;)* }
         calls { $($method:ident, $operation:literal, $request:ident, $response:ident;)* }
         streams { $($stream:ident, $streamed:literal, $input:ident, $asked:ident, $page:ident, $pages:ident;)* }
     ) => {
         #[tonic::async_trait]
         impl SealDb for Service {
-            /// The one operation that asks the KMS, in the caller's name.
-            async fn create_table(
-                &self,
-                request: Request<CreateTableRequest>,
-            ) -> Result<Response<CreateTableResponse>, Status> {
-                let database = self.database.for_caller(caller(request.extensions().get::<Call>()));
-                call::run(self, "CreateTable", request, |input| async move {
-                    database.create_table(input).await
-                })
-                .await
-            }
+            $(
+                async fn $admin(&self, request: Request<$administers>) -> Result<Response<$told>, Status> {
+                    let database = self.database.for_caller(caller(request.extensions().get::<Call>()));
+                    call::run(self, $administered, request, |input| async move {
+                        database.$admin(input).await
+                    })
+                    .await
+                }
+            )*
 
             $(
                 async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
-                    call::run(self, $operation, request, |input| self.database.$method(input)).await
+                    let named = self.named(request.extensions());
+                    let database = named.as_ref().unwrap_or(&self.database);
+                    call::run(self, $operation, request, |input| database.$method(input)).await
                 }
             )*
 
@@ -101,15 +110,18 @@ macro_rules! operations {
 }
 
 operations! {
-    calls {
-        describe_table, "DescribeTable", DescribeTableRequest, DescribeTableResponse;
-        list_tables, "ListTables", ListTablesRequest, ListTablesResponse;
+    administration {
+        create_table, "CreateTable", CreateTableRequest, CreateTableResponse;
         delete_table, "DeleteTable", DeleteTableRequest, DeleteTableResponse;
         update_table, "UpdateTable", UpdateTableRequest, UpdateTableResponse;
         update_time_to_live, "UpdateTimeToLive", UpdateTimeToLiveRequest, UpdateTimeToLiveResponse;
-        describe_time_to_live, "DescribeTimeToLive", DescribeTimeToLiveRequest, DescribeTimeToLiveResponse;
         tag_resource, "TagResource", TagResourceRequest, TagResourceResponse;
         untag_resource, "UntagResource", UntagResourceRequest, UntagResourceResponse;
+    }
+    calls {
+        describe_table, "DescribeTable", DescribeTableRequest, DescribeTableResponse;
+        list_tables, "ListTables", ListTablesRequest, ListTablesResponse;
+        describe_time_to_live, "DescribeTimeToLive", DescribeTimeToLiveRequest, DescribeTimeToLiveResponse;
         list_tags_of_resource, "ListTagsOfResource", ListTagsOfResourceRequest, ListTagsOfResourceResponse;
         put_item, "PutItem", PutItemRequest, PutItemResponse;
         get_item, "GetItem", GetItemRequest, GetItemResponse;

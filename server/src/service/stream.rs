@@ -66,6 +66,10 @@ where
     Res: Message + From<Input::Output> + 'static,
     Input: Paged + TryFrom<Req, Error = WireError>,
 {
+    let mut service = service.clone();
+    if let Some(named) = service.named(request.extensions()) {
+        service.database = named;
+    }
     let (begun, message) = begin(operation, request);
     let input = match Input::try_from(message) {
         Ok(input) => input,
@@ -75,7 +79,7 @@ where
         }
     };
     let unread = Unread {
-        service: service.clone(),
+        service,
         next: Some(input),
         bytes: 0,
         begun: Some(begun),

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::audit::{AuditEvent, KEY_EVENTS, Resource, ResponseElements, rfc3339};
+use crate::audit::{AuditEvent, KEY_EVENTS, rfc3339};
 use crate::clock::Clock;
 use crate::kms::{Caller, KeyId};
 
@@ -35,14 +35,15 @@ impl Administration {
         event.event_time = rfc3339(self.time_ms);
         event.event_id = self.id.to_string();
         event.request_parameters.key_id.clone_from(&key);
-        event.response_elements = Some(ResponseElements {
-            key_id: key.clone(),
-            detail: Some(self.detail.clone()).filter(|detail| !detail.is_empty()),
-        });
-        event.resources.extend(key.map(|id| Resource {
-            kind: "SealDB::KMS::Key".to_owned(),
-            id,
-        }));
+        if let Some(key) = key {
+            event = event.used_key(&key);
+        }
+        if !self.detail.is_empty() {
+            let detail = self.detail.as_str().into();
+            event
+                .additional_event_data
+                .insert("detail".to_owned(), detail);
+        }
         event
     }
 }

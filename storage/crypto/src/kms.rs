@@ -14,6 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -305,15 +306,23 @@ pub struct Caller {
     pub principal: String,
     /// The request on whose behalf the call is made.
     pub request_id: String,
+    /// Where the request came from.
+    pub origin: Origin,
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The other end of the connection.
+    pub address: Option<IpAddr>,
+    /// What the client says that it is.
+    pub user_agent: Option<Arc<str>>,
 }
 
 impl Caller {
     /// A caller with a fresh request id.
     pub fn new(principal: impl Into<String>) -> Self {
-        Self {
-            principal: principal.into(),
-            request_id: uuid::Uuid::new_v4().to_string(),
-        }
+        Self::with_request(principal, uuid::Uuid::new_v4().to_string())
     }
 
     /// The database itself (opening tables, refreshing keys), with a fresh request id.
@@ -326,7 +335,14 @@ impl Caller {
         Self {
             principal: principal.into(),
             request_id: request_id.into(),
+            origin: Origin::default(),
         }
+    }
+
+    /// The same, from there.
+    #[must_use]
+    pub fn with_origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 }
 

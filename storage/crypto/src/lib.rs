@@ -34,7 +34,7 @@ pub use key_record::{KeyRecord, KeyRecordError, KeyRecordState};
 pub use keyring::{Keyring, KeyringError, RootKeySource};
 pub use kms::{
     Alias, Caller, DataKey, DenyReason, EncryptionContext, IdentityMismatch, KeyDescription, KeyId,
-    KeyRef, KeyState, KeyUsage, Kms, KmsError, KmsIdentity, Wrapped,
+    KeyRef, KeyState, KeyUsage, Kms, KmsError, KmsIdentity, Origin, Wrapped,
 };
 pub use lease::{KeyLease, LeasePolicy, LeaseState, Moment};
 pub use provider::{Provider, ProviderError, Unauthentic};

@@ -54,6 +54,17 @@ impl Via {
             Via::Blocking => core.commit_blocking(f),
         }
     }
+
+    /// Does what waits for a disk.
+    pub(crate) async fn wait<R: Send + 'static>(
+        self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> R {
+        match self {
+            Via::Async => blocking::unblock(work).await,
+            Via::Blocking => work(),
+        }
+    }
 }
 
 /// An item as it was stored by us: anything else is damage, and named by its table.

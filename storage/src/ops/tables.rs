@@ -11,6 +11,7 @@ use sealdb_model::ops::{
 };
 
 use super::Via;
+use crate::audit::administer;
 use crate::catalog::definition::Definition;
 use crate::core::Core;
 use crate::ddl::NewTable;
@@ -19,6 +20,19 @@ use crate::table::Table;
 use crate::trees::TreeDef;
 
 pub(crate) async fn create_table(
+    core: &Core,
+    via: Via,
+    caller: Caller,
+    input: CreateTableInput,
+) -> Result<CreateTableOutput, Error> {
+    let by = caller.clone();
+    administer(core, via, &by, input, |input| {
+        create(core, via, caller, input)
+    })
+    .await
+}
+
+async fn create(
     core: &Core,
     via: Via,
     caller: Caller,
@@ -76,6 +90,15 @@ pub(crate) fn list_tables(core: &Core, input: ListTablesInput) -> Result<ListTab
 }
 
 pub(crate) async fn delete_table(
+    core: &Core,
+    via: Via,
+    caller: Caller,
+    input: DeleteTableInput,
+) -> Result<DeleteTableOutput, Error> {
+    administer(core, via, &caller, input, |input| delete(core, via, input)).await
+}
+
+async fn delete(
     core: &Core,
     via: Via,
     input: DeleteTableInput,

@@ -13,6 +13,7 @@ use sealdb_model::{AttributeName, IndexName, TableName};
 
 use super::Via;
 use super::tables::{describe, kms_key};
+use crate::audit::administer;
 use crate::catalog::definition::Definition;
 use crate::core::Core;
 use crate::error::Error;
@@ -35,6 +36,17 @@ impl Via {
 }
 
 pub(crate) async fn update_table(
+    core: &Arc<Core>,
+    via: Via,
+    caller: Caller,
+    input: UpdateTableInput,
+) -> Result<UpdateTableOutput, Error> {
+    let by = caller.clone();
+    let work = |input| update(core, via, caller, input);
+    administer(core, via, &by, input, work).await
+}
+
+async fn update(
     core: &Arc<Core>,
     via: Via,
     caller: Caller,
@@ -176,8 +188,13 @@ fn of_resource(error: Error, arn: Option<String>) -> Error {
 pub(crate) async fn tag_resource(
     core: &Core,
     via: Via,
+    caller: Caller,
     input: TagResourceInput,
 ) -> Result<(), Error> {
+    administer(core, via, &caller, input, |input| tag(core, via, input)).await
+}
+
+async fn tag(core: &Core, via: Via, input: TagResourceInput) -> Result<(), Error> {
     let (Resource { table, arn }, tags) = input.validate()?;
     let change = move |_: &Table, mut definition: Definition| {
         definition.tags.extend(tags);
@@ -191,8 +208,13 @@ pub(crate) async fn tag_resource(
 pub(crate) async fn untag_resource(
     core: &Core,
     via: Via,
+    caller: Caller,
     input: UntagResourceInput,
 ) -> Result<(), Error> {
+    administer(core, via, &caller, input, |input| untag(core, via, input)).await
+}
+
+async fn untag(core: &Core, via: Via, input: UntagResourceInput) -> Result<(), Error> {
     let (Resource { table, arn }, keys) = input.validate()?;
     let change = move |_: &Table, mut definition: Definition| {
         definition.tags.retain(|key, _| !keys.contains(key));
@@ -224,6 +246,18 @@ fn expiry(definition: &Definition) -> Option<(&AttributeName, &Arc<TreeDef>)> {
 }
 
 pub(crate) async fn update_time_to_live(
+    core: &Core,
+    via: Via,
+    caller: Caller,
+    input: UpdateTimeToLiveInput,
+) -> Result<UpdateTimeToLiveOutput, Error> {
+    administer(core, via, &caller, input, |input| {
+        set_time_to_live(core, via, input)
+    })
+    .await
+}
+
+async fn set_time_to_live(
     core: &Core,
     via: Via,
     input: UpdateTimeToLiveInput,

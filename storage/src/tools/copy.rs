@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use sealdb_engine::{EngineError, FileEngine};
 
-use crate::database::TRAIL_FILE;
+use crate::database::TRAIL_FILES;
 use crate::error::Error;
 
 /// What a copy has done.
@@ -111,8 +111,8 @@ impl Target {
                 .file_name()
                 .to_string_lossy()
                 .into_owned();
-            // The trail, and what was set aside of one.
-            if name.starts_with(TRAIL_FILE) && !name.ends_with(".tmp") {
+            // The trail, its older files, and what was set aside of one.
+            if name.starts_with(TRAIL_FILES) && !name.ends_with(".tmp") {
                 names.push(name);
             }
         }

@@ -55,7 +55,7 @@ fn every_call_of_the_kms_leaves_an_event() {
             .map(|event| &event.event_name)
             .collect::<Vec<_>>()
     );
-    let failed = |event: &&&AuditEvent| event.outcome == Outcome::Failure;
+    let failed = |event: &&&AuditEvent| event.outcome() == Outcome::Failure;
     assert!(of_keys.iter().filter(failed).count() >= 4);
     let denied = of_keys
         .iter()

@@ -1,11 +1,11 @@
-//! Commands that work on directories: credentials, the audit trail, closed databases: their grammar; and how a keyring is named.
+//! Commands that work on directories: credentials and closed databases: their grammar; and how a keyring is named.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
 /// Which keyring, and what opens it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct KeyringArgs {
     /// Directory of the keyring.
     #[arg(long, env = "SEALDB_KEYRING", value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -15,7 +15,7 @@ pub(crate) struct KeyringArgs {
 }
 
 /// Where the root key comes from. Without any of them: `root.key` in the keyring's directory, if it stands there.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[group(multiple = false)]
 pub(crate) struct RootArgs {
     /// File that holds the root key, owner-only.
@@ -70,21 +70,6 @@ pub(crate) enum CredentialCommand {
         access_key_id: String,
         #[command(flatten)]
         server: CredentialArgs,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Print the newest events, oldest first.
-    Tail {
-        #[command(flatten)]
-        database: DatabaseArgs,
-        /// So many events.
-        #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
-        lines: usize,
-        /// Go on with new events as they come, until interrupted.
-        #[arg(long, short)]
-        follow: bool,
     },
 }
 

@@ -1,74 +1,140 @@
-//! `sealdb audit tail`: the newest events of the trail, also while a server writes it.
+//! `sealdb audit`: what the trail says, also while a server writes it.
+
+mod export;
+mod filter;
+mod verify;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sealdb::tools;
-use sealdb_crypto::AuditEvent;
-use sealdb_crypto::audit::Outcome;
+use sealdb::tools::{self, TrailReader};
+use sealdb_crypto::audit::rfc3339;
+use sealdb_crypto::{AuditEvent, AuditRecord, Clock, SystemClock};
 use serde_json::json;
 
-use crate::args::AuditCommand;
+use crate::args::{AuditCommand, DatabaseArgs, FilterArgs};
 use crate::error::CliError;
-use crate::output::{Output, print};
+use crate::output::{Output, counted, print};
 
 /// How often `--follow` looks for new events.
 const POLL: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(command: &AuditCommand, output: Output) -> Result<(), CliError> {
-    let AuditCommand::Tail {
-        database,
-        lines,
-        follow,
-    } = command;
+    match command {
+        AuditCommand::Tail {
+            database,
+            lines,
+            follow,
+        } => tail(database, *lines, *follow, output),
+        AuditCommand::Search { database, filter } => search(database, filter, output),
+        AuditCommand::Export { file, database } => export::run(file, open(database)?, output),
+        AuditCommand::Checkpoint { database } => {
+            let mut trail = open(database)?;
+            to_the_end(&mut trail)?;
+            let checkpoint = trail.checkpoint(now()).to_string();
+            print(checkpoint.trim_end())
+        }
+        AuditCommand::PublicKey { database } => print(&open(database)?.verifier().to_string()),
+        AuditCommand::Verify(args) => verify::run(args, output),
+    }
+}
+
+fn open(database: &DatabaseArgs) -> Result<TrailReader, CliError> {
     let place = database.place()?;
-    let mut trail = tools::read_trail(&database.data_dir, &place.directory, place.root)?;
+    Ok(tools::read_trail(
+        &database.data_dir,
+        &place.directory,
+        place.root,
+    )?)
+}
+
+fn now() -> String {
+    rfc3339(SystemClock.wall_ms())
+}
+
+fn to_the_end(trail: &mut TrailReader) -> Result<(), CliError> {
+    for record in trail.by_ref() {
+        record?;
+    }
+    Ok(())
+}
+
+fn tail(
+    database: &DatabaseArgs,
+    lines: usize,
+    follow: bool,
+    output: Output,
+) -> Result<(), CliError> {
+    let mut trail = open(database)?;
     // The trail is chained: its end is trusted only after everything before it was opened.
     let mut newest = VecDeque::new();
     for record in trail.by_ref() {
-        if newest.len() == *lines {
+        if newest.len() == lines {
             newest.pop_front();
         }
         newest.push_back(record?);
     }
-    for record in newest.iter().skip(newest.len().saturating_sub(*lines)) {
-        print(&line(record.sequence, &record.event, output))?;
+    for record in newest.iter().skip(newest.len().saturating_sub(lines)) {
+        print(&line(record, output))?;
     }
-    if !*follow {
+    if !follow {
         return Ok(());
     }
     loop {
         std::thread::sleep(POLL);
         for record in trail.by_ref() {
-            let record = record?;
-            print(&line(record.sequence, &record.event, output))?;
+            print(&line(&record?, output))?;
         }
     }
 }
 
-fn line(sequence: u64, event: &AuditEvent, output: Output) -> String {
+fn search(database: &DatabaseArgs, filter: &FilterArgs, output: Output) -> Result<(), CliError> {
+    let mut found = 0;
+    let mut trail = open(database)?;
+    let item = filter.item_hash(&trail)?;
+    for record in trail.by_ref() {
+        let record = record?;
+        if filter.takes(&record.event, item.as_deref()) {
+            found += 1;
+            print(&line(&record, output))?;
+        }
+    }
+    output.remark(&counted(found, "event"))
+}
+
+/// One event for people, or as it was recorded.
+fn line(record: &AuditRecord, output: Output) -> String {
+    let (sequence, event) = (record.sequence, &record.event);
     if output.json {
         return json!({ "sequence": sequence, "event": event }).to_string();
     }
-    let key = event.request_parameters.key_id.as_deref().unwrap_or("-");
-    let context = event.request_parameters.encryption_context.as_ref();
-    let what = context
-        .and_then(|context| {
-            context
-                .get("sealdb:table-name")
-                .or_else(|| context.get("sealdb:purpose"))
-        })
+    let outcome = event.error_code.as_deref().unwrap_or("ok");
+    let what = filter::table_of(event)
+        .or_else(|| purpose_of(event))
         .unwrap_or("-");
-    let outcome = match event.outcome {
-        Outcome::Success => "ok".to_owned(),
-        Outcome::Failure => event
-            .error_code
-            .clone()
-            .unwrap_or_else(|| "failed".to_owned()),
+    let principal = match (
+        &*event.user_identity.principal,
+        &event.user_identity.access_key_id,
+    ) {
+        ("", Some(claimed)) => format!("unproven {claimed}"),
+        ("", None) => "unknown".to_owned(),
+        (principal, _) => principal.to_owned(),
     };
-    let principal = &event.user_identity.principal;
-    format!(
-        "{sequence:>6}  {}  {:<16} {what:<24} {outcome:<8} by {principal}, key {key}",
+    let mut line = format!(
+        "{sequence:>6}  {}  {:<16} {what:<24} {outcome:<8} by {principal}",
         event.event_time, event.event_name
-    )
+    );
+    if let Some(address) = &event.source_ip_address {
+        line.push_str(&format!(" from {address}"));
+    }
+    if let Some(key) = filter::key_of(event) {
+        line.push_str(&format!(", key {key}"));
+    }
+    crate::output::escaped(&line)
+}
+
+/// What a key that is no table's is for.
+fn purpose_of(event: &AuditEvent) -> Option<&str> {
+    let context = event.request_parameters.encryption_context.as_ref()?;
+    context.get("sealdb:purpose")
 }

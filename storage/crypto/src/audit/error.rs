@@ -71,6 +71,12 @@ pub enum AuditError {
         /// Where.
         path: PathBuf,
     },
+    /// One of the files beside the trail is of another one.
+    #[error("{path} belongs to another audit trail")]
+    OtherTrail {
+        /// Where.
+        path: PathBuf,
+    },
     /// The head does not authenticate.
     #[error("the head of the audit trail {path} is damaged: {what}")]
     Damaged {

@@ -1,28 +1,73 @@
-//! One audit event, in the shape of CloudTrail's records for AWS KMS.
+//! One audit event, in the shape of CloudTrail's records, so that what reads those reads these.
 //!
 //! ```json
-//! {"eventVersion":"1.0","eventTime":"2026-01-02T03:04:05.678Z","eventSource":"kms.sealdb","eventName":"Decrypt",
-//!  "userIdentity":{"principal":"sealdb"},
-//!  "requestParameters":{"keyId":"3f0c…","encryptionContext":{"sealdb:table-name":"airports"}},
-//!  "responseElements":{"keyId":"3f0c…"},
-//!  "resources":[{"type":"SealDB::KMS::Key","id":"3f0c…"}],
-//!  "requestID":"…","eventID":"…","outcome":"Success"}
+//! {"sequence":17,"previous":"9f2c…","eventVersion":"1.11","userIdentity":{"type":"IAMUser","principalId":"SEAL…","accountId":"000000000000",
+//!  "accessKeyId":"SEAL…"},"eventTime":"2026-01-02T03:04:05.678Z","eventSource":"kms.amazonaws.com","eventName":"Decrypt","awsRegion":"us-east-1",
+//!  "sourceIPAddress":"192.0.2.7","userAgent":"Boto3/1.40","requestParameters":{"keyId":"3f0c…","encryptionContext":{"sealdb:table-name":"airports"}},
+//!  "responseElements":{"keyId":"3f0c…"},"requestID":"…","eventID":"…","readOnly":true,
+//!  "resources":[{"accountId":"000000000000","type":"AWS::KMS::Key","ARN":"arn:aws:kms:us-east-1:000000000000:key/3f0c…"}],
+//!  "eventType":"AwsApiCall","managementEvent":true,"eventCategory":"Management","recipientAccountId":"000000000000"}
 //! ```
 //!
-//! A failed call has `errorCode` and `errorMessage` (AWS KMS's exception names) and `"outcome":"Failure"`. Neither plaintext nor
-//! wrapped keys ever stand in an event.
+//! `sequence` and `previous` are the trail's own: the number of the event, and the hash of the line before (see the room's
+//! documentation). A failed call has `errorCode` and `errorMessage`. Neither keys, plain or wrapped, nor values of items ever stand in an
+//! event.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::kms::{Caller, EncryptionContext, KmsError};
+
+/// The version of CloudTrail's record that this is the shape of.
+const VERSION: &str = "1.11";
+/// The region in all ARNs of a database: SealDB knows none.
+const REGION: &str = "us-east-1";
+/// The account in all ARNs of a database.
+const ACCOUNT: &str = "000000000000";
+/// Texts that a client chose are cut to so many characters.
+const FOREIGN_CHARS: usize = 256;
+
+/// The source of key events.
+pub const KEY_EVENTS: &str = "kms.amazonaws.com";
+/// The source of events of tables and items.
+pub const TABLE_EVENTS: &str = "dynamodb.amazonaws.com";
+/// The source of what the trail says about itself.
+pub const TRAIL_EVENTS: &str = "trail.sealdb";
 
 /// Who acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserIdentity {
+    /// `IAMUser` for an access key, `AWSService` for the database itself, `Process` for a program that embeds it, `Unknown` for who
+    /// did not prove it.
+    #[serde(rename = "type")]
+    pub kind: String,
     /// An access key id, a user of the machine, or `sealdb` for the database itself.
+    #[serde(rename = "principalId")]
     pub principal: String,
+    /// The account.
+    pub account_id: String,
+    /// Of an access key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub access_key_id: Option<String>,
+}
+
+impl UserIdentity {
+    fn of(principal: &str) -> Self {
+        let kind = match principal {
+            "" => "Unknown",
+            "sealdb" => "AWSService",
+            name if name.starts_with("process:") => "Process",
+            _ => "IAMUser",
+        };
+        Self {
+            kind: kind.to_owned(),
+            principal: principal.to_owned(),
+            account_id: ACCOUNT.to_owned(),
+            access_key_id: (kind == "IAMUser").then(|| principal.to_owned()),
+        }
+    }
 }
 
 /// What was asked.
@@ -41,6 +86,9 @@ pub struct RequestParameters {
     /// ReEncrypt: the context to wrap with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub destination_encryption_context: Option<EncryptionContext>,
+    /// What other operations have.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// What was answered, without anything secret.
@@ -50,24 +98,27 @@ pub struct ResponseElements {
     /// The key that was used, by its id.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key_id: Option<String>,
-    /// What else there is to say.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub detail: Option<String>,
+    /// What other operations have.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// A thing acted on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resource {
-    /// `SealDB::KMS::Key`, for example.
+    /// The account that it is of.
+    pub account_id: String,
+    /// `AWS::KMS::Key`, for example.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its id.
-    pub id: String,
+    /// Its name in full.
+    #[serde(rename = "ARN")]
+    pub arn: String,
 }
 
 /// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It was done.
     Success,
@@ -75,67 +126,106 @@ pub enum Outcome {
     Failure,
 }
 
+/// Of what kind the call was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Category {
+    /// Of keys, tables and the trail.
+    Management,
+    /// Of items.
+    Data,
+}
+
 /// One event. Unknown fields of newer versions are skipped when read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEvent {
-    /// Of this shape: `"1.0"`.
+    /// Of this shape.
     pub event_version: String,
+    /// Who.
+    pub user_identity: UserIdentity,
     /// RFC 3339, UTC, milliseconds.
     pub event_time: String,
-    /// `"kms.sealdb"` for key events.
+    /// [`KEY_EVENTS`], [`TABLE_EVENTS`] or [`TRAIL_EVENTS`].
     pub event_source: String,
     /// The operation: `"Decrypt"`.
     pub event_name: String,
-    /// Who.
-    pub user_identity: UserIdentity,
+    /// A region, where readers of CloudTrail expect one.
+    pub aws_region: String,
+    /// Where the request came from.
+    #[serde(
+        rename = "sourceIPAddress",
+        skip_serializing_if = "Option::is_none",
+        default
+    )]
+    pub source_ip_address: Option<String>,
+    /// What the client says that it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user_agent: Option<String>,
+    /// The exception's name, of what was not done.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_code: Option<String>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_message: Option<String>,
     /// What was asked.
     #[serde(default)]
     pub request_parameters: RequestParameters,
     /// What was answered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub response_elements: Option<ResponseElements>,
-    /// What it was done to.
-    #[serde(default)]
-    pub resources: Vec<Resource>,
+    /// What CloudTrail has no field for.
+    #[serde(skip_serializing_if = "Map::is_empty", default)]
+    pub additional_event_data: Map<String, Value>,
     /// The request on whose behalf it was done.
     #[serde(rename = "requestID")]
     pub request_id: String,
     /// Unique.
     #[serde(rename = "eventID")]
     pub event_id: String,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The exception's name.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub error_code: Option<String>,
-    /// For people.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub error_message: Option<String>,
+    /// Whether it changes nothing.
+    pub read_only: bool,
+    /// What it was done to.
+    #[serde(default)]
+    pub resources: Vec<Resource>,
+    /// `AwsApiCall`, or `AwsServiceEvent` for what nobody asked for.
+    pub event_type: String,
+    /// Whether it is of the category Management.
+    pub management_event: bool,
+    /// Of what kind the call was.
+    pub event_category: Category,
+    /// The account.
+    pub recipient_account_id: String,
+    /// What an event of the service itself says: the text of a checkpoint.
+    #[serde(skip_serializing_if = "Map::is_empty", default)]
+    pub service_event_details: Map<String, Value>,
 }
 
-/// The source of key events.
-pub const KEY_EVENTS: &str = "kms.sealdb";
-
 impl AuditEvent {
-    /// A successful event of this moment; the fields are public and may be filled further.
+    /// A successful event of this moment that changes something; the fields are public and may be filled further.
     pub fn new(clock: &dyn Clock, source: &str, name: &str, caller: &Caller) -> Self {
         Self {
-            event_version: "1.0".to_owned(),
+            event_version: VERSION.to_owned(),
+            user_identity: UserIdentity::of(&caller.principal),
             event_time: rfc3339(clock.wall_ms()),
             event_source: source.to_owned(),
             event_name: name.to_owned(),
-            user_identity: UserIdentity {
-                principal: caller.principal.clone(),
-            },
-            request_parameters: RequestParameters::default(),
-            response_elements: None,
-            resources: Vec::new(),
-            request_id: caller.request_id.clone(),
-            event_id: uuid::Uuid::new_v4().hyphenated().to_string(),
-            outcome: Outcome::Success,
+            aws_region: REGION.to_owned(),
+            source_ip_address: caller.origin.address.map(|address| address.to_string()),
+            user_agent: caller.origin.user_agent.as_deref().map(cut),
             error_code: None,
             error_message: None,
+            request_parameters: RequestParameters::default(),
+            response_elements: None,
+            additional_event_data: Map::new(),
+            request_id: caller.request_id.clone(),
+            event_id: uuid::Uuid::new_v4().hyphenated().to_string(),
+            read_only: false,
+            resources: Vec::new(),
+            event_type: "AwsApiCall".to_owned(),
+            management_event: true,
+            event_category: Category::Management,
+            recipient_account_id: ACCOUNT.to_owned(),
+            service_event_details: Map::new(),
         }
     }
 
@@ -143,7 +233,20 @@ impl AuditEvent {
     pub fn key(clock: &dyn Clock, name: &str, caller: &Caller, request: RequestParameters) -> Self {
         Self {
             request_parameters: request,
+            // AWS KMS has it so: what only uses a key changes nothing.
+            read_only: matches!(
+                name,
+                "GenerateDataKey" | "Encrypt" | "Decrypt" | "ReEncrypt" | "DescribeKey"
+            ),
             ..Self::new(clock, KEY_EVENTS, name, caller)
+        }
+    }
+
+    /// What the trail says about itself.
+    pub(super) fn of_trail(clock: &dyn Clock, name: &str, caller: &Caller) -> Self {
+        Self {
+            event_type: "AwsServiceEvent".to_owned(),
+            ..Self::new(clock, TRAIL_EVENTS, name, caller)
         }
     }
 
@@ -152,28 +255,57 @@ impl AuditEvent {
     pub fn used_key(mut self, key_id: &str) -> Self {
         self.response_elements = Some(ResponseElements {
             key_id: Some(key_id.to_owned()),
-            detail: None,
+            ..ResponseElements::default()
         });
+        let arn = match key_id.starts_with("arn:") {
+            true => key_id.to_owned(),
+            false => format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"),
+        };
+        self.on("AWS::KMS::Key", arn)
+    }
+
+    /// Names a thing that was acted on.
+    #[must_use]
+    pub fn on(mut self, kind: &str, arn: String) -> Self {
         self.resources.push(Resource {
-            kind: "SealDB::KMS::Key".to_owned(),
-            id: key_id.to_owned(),
+            account_id: ACCOUNT.to_owned(),
+            kind: kind.to_owned(),
+            arn,
         });
         self
     }
 
-    /// Makes it a failure.
+    /// Makes it a failure of the KMS.
     #[must_use]
-    pub fn failed(mut self, error: &KmsError) -> Self {
-        self.outcome = Outcome::Failure;
-        self.error_code = Some(error.code().to_owned());
-        self.error_message = Some(error.to_string());
+    pub fn failed(self, error: &KmsError) -> Self {
+        self.refused(error.code(), Some(&error.to_string()))
+    }
+
+    /// Makes it a failure. A message that may quote what a caller sent does not belong here.
+    #[must_use]
+    pub fn refused(mut self, code: &str, message: Option<&str>) -> Self {
+        self.error_code = Some(code.to_owned());
+        self.error_message = message.map(cut);
         self
+    }
+
+    /// How it ended.
+    pub fn outcome(&self) -> Outcome {
+        match self.error_code {
+            None => Outcome::Success,
+            Some(_) => Outcome::Failure,
+        }
     }
 
     /// Whether it records the use of a key; only these may use the reserve of a full disk.
     pub fn is_key_event(&self) -> bool {
         self.event_source == KEY_EVENTS
     }
+}
+
+/// A text of a client's, not longer than need be.
+fn cut(text: &str) -> String {
+    text.chars().take(FOREIGN_CHARS).collect()
 }
 
 /// The time as RFC 3339, in UTC, to the millisecond.
@@ -189,7 +321,7 @@ pub fn rfc3339(wall_ms: u64) -> String {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::kms::DenyReason;
+    use crate::kms::{DenyReason, Origin};
 
     #[test]
     fn an_event_has_cloudtrails_shape() {
@@ -200,20 +332,32 @@ mod tests {
             encryption_context: Some(context),
             ..RequestParameters::default()
         };
-        let caller = Caller::with_request("ops", "req-1");
+        let caller = Caller::with_request("ops", "req-1").with_origin(Origin {
+            address: Some("192.0.2.7".parse().unwrap()),
+            user_agent: Some("x".repeat(1000).into()),
+        });
         let event = AuditEvent::key(&clock, "Decrypt", &caller, request).used_key("k-1");
         let json = serde_json::to_value(&event).unwrap();
         assert_eq!(json["eventTime"], "2025-01-01T00:00:00.000Z");
-        assert_eq!(json["eventSource"], "kms.sealdb");
-        assert_eq!(json["userIdentity"]["principal"], "ops");
+        assert_eq!(json["eventSource"], "kms.amazonaws.com");
+        assert_eq!(json["userIdentity"]["type"], "IAMUser");
+        assert_eq!(json["userIdentity"]["principalId"], "ops");
+        assert_eq!(json["userIdentity"]["accessKeyId"], "ops");
+        assert_eq!(json["sourceIPAddress"], "192.0.2.7");
+        assert_eq!(json["userAgent"].as_str().unwrap().len(), FOREIGN_CHARS);
         assert_eq!(json["requestParameters"]["keyId"], "alias/x");
         assert_eq!(
             json["requestParameters"]["encryptionContext"]["sealdb:table-name"],
             "airports"
         );
-        assert_eq!(json["resources"][0]["id"], "k-1");
+        assert_eq!(
+            json["resources"][0]["ARN"],
+            "arn:aws:kms:us-east-1:000000000000:key/k-1"
+        );
         assert_eq!(json["requestID"], "req-1");
-        assert_eq!(json["outcome"], "Success");
+        assert_eq!(json["readOnly"], true);
+        assert_eq!(json["eventCategory"], "Management");
+        assert_eq!(event.outcome(), Outcome::Success);
         assert!(json.get("errorCode").is_none());
         assert_eq!(serde_json::from_value::<AuditEvent>(json).unwrap(), event);
 
@@ -221,8 +365,9 @@ mod tests {
             key: "alias/x".to_owned(),
             reason: DenyReason::Disabled,
         };
-        let json = serde_json::to_value(event.failed(&denied)).unwrap();
-        assert_eq!(json["outcome"], "Failure");
+        let failed = event.failed(&denied);
+        assert_eq!(failed.outcome(), Outcome::Failure);
+        let json = serde_json::to_value(failed).unwrap();
         assert_eq!(json["errorCode"], "DisabledException");
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::reader::{ALIGN, PREFIX_LEN};
-use super::trail::HEAD_LEN;
+use super::head::HEAD_LEN;
+use super::reader::{ALIGN, MAX_RECORD, PREFIX_LEN};
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::epoch::EpochLimits;
@@ -43,10 +43,14 @@ impl Faults {
     }
 }
 
+mod files;
+mod history;
+
 const MIB: u64 = 1 << 20;
 
-struct Place {
+pub(super) struct Place {
     dir: TempDir,
+    clock: Arc<ManualClock>,
     keyring: Arc<Keyring>,
     access: TrailAccess,
 }
@@ -54,7 +58,8 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
+        let manual = Arc::new(ManualClock::new());
+        let clock: Arc<dyn Clock> = manual.clone();
         let source = RootKeySource::create_file(dir.path().join("root.key")).unwrap();
         let keyring =
             Arc::new(Keyring::create(dir.path().join("k"), source, Arc::clone(&clock)).unwrap());
@@ -71,6 +76,7 @@ impl Place {
         };
         Self {
             dir,
+            clock: manual,
             keyring,
             access,
         }
@@ -152,7 +158,7 @@ fn events_are_read_back_in_order_and_opening_leaves_one() {
     let read: Vec<_> = trail.iter().unwrap().collect::<Result<_, _>>().unwrap();
     assert_eq!(read.len(), 2);
     assert_eq!(read[0].event.event_name, "GenerateDataKey");
-    assert_eq!(read[1], AuditRecord { sequence: 2, event });
+    assert_eq!((read[1].sequence, &read[1].event), (2, &event));
     drop(trail);
     let trail = place.open().unwrap();
     trail.append(&place.event("Encrypt")).unwrap();
@@ -195,7 +201,7 @@ fn a_flipped_bit_in_head_or_middle_is_refused() {
     let last = bounds[3];
     for at in 0..last {
         // Every byte of the head that means something, some of its padding, and every byte of the records.
-        if (600..4064).contains(&at) && at % 97 != 0 {
+        if (1000..HEAD_LEN - 32).contains(&at) && at % 97 != 0 {
             continue;
         }
         let mut changed = bytes.clone();
@@ -272,7 +278,7 @@ fn cutting_from_the_middle_and_reordering_are_refused() {
 #[test]
 fn garbage_far_behind_the_end_is_corruption() {
     let (place, mut bytes, bounds) = Place::filled();
-    let far = bounds[4] + 100 * 1024;
+    let far = bounds[4] + 300 * 1024;
     bytes[far] = 1;
     fs::write(place.path(), &bytes).unwrap();
     assert!(matches!(
@@ -347,7 +353,7 @@ fn a_full_disk_takes_key_events_from_the_reserve_and_no_others() {
         event.event_source = "admin.sealdb".to_owned();
         event
     };
-    // Other events are taken until the reserve begins.
+    // Other events are taken until half of the reserve is used.
     let mut others = 0;
     let refused = loop {
         match trail.append(&other_event()) {
@@ -356,8 +362,11 @@ fn a_full_disk_takes_key_events_from_the_reserve_and_no_others() {
         }
     };
     assert!(matches!(refused, AuditError::Full { .. }), "{refused}");
-    assert!(others >= 1 && trail.ahead() >= MIB);
-    let mut keys = 0;
+    assert!(others >= 1 && trail.ahead() >= MIB / 2 && trail.ahead() < MIB / 2 + 42_000);
+    assert!(
+        matches!(trail.ready(), Err(AuditError::Full { .. })) || trail.ahead() > MIB / 2 + 16_000
+    );
+    let mut keys = 0_usize;
     let refused = loop {
         match trail.append(&key_event()) {
             Ok(()) => keys += 1,
@@ -365,15 +374,15 @@ fn a_full_disk_takes_key_events_from_the_reserve_and_no_others() {
         }
     };
     assert!(matches!(refused, AuditError::Full { .. }), "{refused}");
-    assert_eq!(keys, MIB / 41_000 + 1, "the whole reserve was used");
+    assert!(
+        keys > 10 && trail.ahead() < 42_000,
+        "the whole reserve was used"
+    );
     // Space is back: goes on, with the reserve restored; nothing was lost.
     trail.faults(|faults| faults.full_at = None);
     trail.append(&other_event()).unwrap();
     assert!(trail.ahead() >= MIB);
-    assert_eq!(
-        place.read().unwrap().len(),
-        1 + others + usize::try_from(keys).unwrap() + 1
-    );
+    assert_eq!(place.read().unwrap().len(), 1 + others + keys + 1);
     drop(trail);
     place.open().unwrap();
 }
@@ -444,10 +453,10 @@ fn a_trail_of_another_database_or_behind_a_refused_key_does_not_open() {
         .set_state(&KeyRef::system(), KeyState::Enabled)
         .unwrap();
     let mut bytes = fs::read(place.path()).unwrap();
-    bytes[9] = 2;
+    bytes[9] = 3;
     fs::write(place.path(), &bytes).unwrap();
     let error = place.open().err().unwrap();
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(error.to_string().contains("format 3"), "{error}");
     fs::write(place.path(), b"something else").unwrap();
     assert!(matches!(place.open(), Err(AuditError::NotATrail { .. })));
     fs::remove_file(place.path()).unwrap();
@@ -459,7 +468,7 @@ fn an_event_that_is_too_large_changes_nothing() {
     let place = Place::new();
     let trail = place.create();
     let mut event = place.event("A");
-    event.error_message = Some("x".repeat(70_000));
+    event.error_message = Some("x".repeat(MAX_RECORD));
     assert!(matches!(
         trail.append(&event),
         Err(AuditError::TooLarge { .. })
@@ -535,7 +544,8 @@ fn every_call_leaves_an_event_before_its_answer() {
         events[0].request_parameters.encryption_context.as_ref(),
         Some(&context)
     );
-    assert_eq!(events[0].resources[0].id, made.key_id.to_string());
+    let arn = &events[0].resources[0].arn;
+    assert!(arn.ends_with(&format!("key/{}", made.key_id)), "{arn}");
     assert!(events.iter().all(|event| event.request_id == "request-1"));
 }
 
