@@ -186,7 +186,7 @@ type Implied = (Vec<u8>, Vec<u8>);
 /// How a table turns keys into those of its trees.
 impl Table {
     /// The key under which an item is stored.
-    pub(crate) fn stored_key(&self, key: &KeyBytes) -> Vec<u8> {
+    pub(crate) fn stored_key(&self, key: &KeyBytes<'_>) -> Vec<u8> {
         let mut out = self.partition_prefix(&key.partition);
         out.extend_from_slice(&key.sort);
         out
@@ -194,10 +194,9 @@ impl Table {
 
     /// What all stored keys of one partition begin with; what follows is the sort key.
     pub(crate) fn partition_prefix(&self, partition: &[u8]) -> Vec<u8> {
-        let mut hasher = SipHasher24::new_with_key(&self.hash_key);
-        hasher.write(partition);
+        let hash = SipHasher24::new_with_key(&self.hash_key).hash(partition);
         let mut out = Vec::with_capacity(10 + partition.len() + 32);
-        out.extend_from_slice(&hasher.finish().to_be_bytes());
+        out.extend_from_slice(&hash.to_be_bytes());
         let len = u16::try_from(partition.len()).expect("a partition key has at most 2,048 bytes");
         out.extend_from_slice(&len.to_be_bytes());
         out.extend_from_slice(partition);

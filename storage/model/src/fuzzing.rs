@@ -75,8 +75,8 @@ pub fn fuzz_key_bytes(data: &[u8]) {
     let (partition, sort) = rest.split_at(rest.len().min(usize::from(choice) / 8));
     if let Some(key) = schema.key_from_bytes(partition, sort) {
         let bytes = KeyBytes {
-            partition: partition.to_vec(),
-            sort: sort.to_vec(),
+            partition: partition.into(),
+            sort: sort.into(),
         };
         assert_eq!(schema.key_of_key(&key), Ok(bytes), "a key has one form");
     }

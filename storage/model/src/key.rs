@@ -9,6 +9,7 @@
 //! UTF-8 bytes, numbers by value, binaries as unsigned bytes). They are not self-delimiting: they stand last in a
 //! stored key, so that a range of sort keys, and a prefix of one, is a range of stored keys.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::ValidationError;
@@ -22,17 +23,27 @@ pub const MAX_PARTITION_KEY: usize = 2048;
 /// Longest sort key value, in bytes.
 pub const MAX_SORT_KEY: usize = 1024;
 
-/// The key of an item in bytes. `sort` is empty if the table has no sort key.
+/// The key of an item in bytes: those of strings and binaries are the item's own. `sort` is empty if the table has no sort key.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyBytes {
+pub struct KeyBytes<'a> {
     /// Bytes of the partition key, at most [`MAX_PARTITION_KEY`].
-    pub partition: Vec<u8>,
+    pub partition: Cow<'a, [u8]>,
     /// Order-preserving bytes of the sort key, at most [`MAX_SORT_KEY`].
-    pub sort: Vec<u8>,
+    pub sort: Cow<'a, [u8]>,
+}
+
+impl KeyBytes<'_> {
+    /// The same key, which may outlive the item.
+    pub fn into_owned(self) -> KeyBytes<'static> {
+        KeyBytes {
+            partition: Cow::Owned(self.partition.into_owned()),
+            sort: Cow::Owned(self.sort.into_owned()),
+        }
+    }
 }
 
 /// Lengths only.
-impl fmt::Debug for KeyBytes {
+impl fmt::Debug for KeyBytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -66,8 +77,8 @@ impl KeySchema {
     ///
     /// # Errors
     /// AWS's messages for a missing, mistyped, empty or too long key attribute.
-    pub fn key_of_item(&self, item: &Item) -> Result<KeyBytes, ValidationError> {
-        let bytes = |attribute: &KeyAttribute, role| {
+    pub fn key_of_item<'a>(&self, item: &'a Item) -> Result<KeyBytes<'a>, ValidationError> {
+        self.bytes_of(|attribute, role| {
             let Some(value) = item.get(attribute.name.as_str()) else {
                 return Err(ValidationError::invalid_parameter(format_args!(
                     "Missing the key {} in the item",
@@ -83,15 +94,14 @@ impl KeySchema {
                 )));
             }
             key_value_bytes(attribute, role, value)
-        };
-        self.bytes_of(bytes)
+        })
     }
 
     /// The key of a whole item that is put in a batch.
     ///
     /// # Errors
     /// As [`KeySchema::key_of_item`], but AWS calls a key attribute that is missing or mistyped a wrong key there.
-    pub fn key_of_batched_item(&self, item: &Item) -> Result<KeyBytes, ValidationError> {
+    pub fn key_of_batched_item<'a>(&self, item: &'a Item) -> Result<KeyBytes<'a>, ValidationError> {
         self.key_in(item)
     }
 
@@ -99,14 +109,14 @@ impl KeySchema {
     ///
     /// # Errors
     /// AWS's messages for a key that has other attributes, or a mistyped, empty or too long one.
-    pub fn key_of_key(&self, key: &Map) -> Result<KeyBytes, ValidationError> {
-        if key.len() != self.attributes().count() {
+    pub fn key_of_key<'a>(&self, key: &'a Map) -> Result<KeyBytes<'a>, ValidationError> {
+        if key.len() != 1 + usize::from(self.sort.is_some()) {
             return Err(wrong_key());
         }
         self.key_in(key)
     }
 
-    fn key_in(&self, map: &Map) -> Result<KeyBytes, ValidationError> {
+    fn key_in<'a>(&self, map: &'a Map) -> Result<KeyBytes<'a>, ValidationError> {
         self.bytes_of(|attribute, role| {
             let value = map.get(attribute.name.as_str());
             let value = value.filter(|value| attribute.kind.fits(value));
@@ -122,15 +132,15 @@ impl KeySchema {
                 .all(|attribute| key.contains_key(attribute.name.as_str()))
     }
 
-    fn bytes_of(
+    fn bytes_of<'a>(
         &self,
-        mut bytes: impl FnMut(&KeyAttribute, KeyRole) -> Result<Vec<u8>, ValidationError>,
-    ) -> Result<KeyBytes, ValidationError> {
+        bytes: impl Fn(&KeyAttribute, KeyRole) -> Result<Cow<'a, [u8]>, ValidationError>,
+    ) -> Result<KeyBytes<'a>, ValidationError> {
         Ok(KeyBytes {
             partition: bytes(&self.partition, KeyRole::Partition)?,
             sort: match &self.sort {
                 Some(sort) => bytes(sort, KeyRole::Sort)?,
-                None => Vec::new(),
+                None => Cow::Borrowed(&[]),
             },
         })
     }
@@ -176,14 +186,14 @@ impl KeySchema {
 }
 
 /// The order-preserving bytes of a value that a key attribute may have: `None` for other types.
-pub(crate) fn scalar_bytes(value: &AttributeValue) -> Option<Vec<u8>> {
+pub(crate) fn scalar_bytes(value: &AttributeValue) -> Option<Cow<'_, [u8]>> {
     match value {
-        AttributeValue::S(text) => Some(text.as_bytes().to_vec()),
-        AttributeValue::B(bytes) => Some(bytes.clone()),
+        AttributeValue::S(text) => Some(Cow::Borrowed(text.as_bytes())),
+        AttributeValue::B(bytes) => Some(Cow::Borrowed(bytes)),
         AttributeValue::N(number) => {
             let mut bytes = Vec::with_capacity(22);
             number.encode_ordered(&mut bytes);
-            Some(bytes)
+            Some(Cow::Owned(bytes))
         }
         _ => None,
     }
@@ -194,11 +204,11 @@ fn wrong_key() -> ValidationError {
 }
 
 /// The bytes of a key attribute's value, which is of the attribute's type.
-pub(crate) fn key_value_bytes(
+pub(crate) fn key_value_bytes<'a>(
     attribute: &KeyAttribute,
     role: KeyRole,
-    value: &AttributeValue,
-) -> Result<Vec<u8>, ValidationError> {
+    value: &'a AttributeValue,
+) -> Result<Cow<'a, [u8]>, ValidationError> {
     let bytes = scalar_bytes(value).ok_or_else(wrong_key)?;
     if bytes.is_empty() {
         return Err(ValidationError::new(format!(
@@ -274,7 +284,7 @@ mod tests {
         item.insert("more", true);
         let bytes = schema.key_of_item(&item).unwrap();
         assert_eq!(schema.key_of_key(&key), Ok(bytes.clone()));
-        assert_eq!(bytes.partition, b"AT");
+        assert_eq!(*bytes.partition, *b"AT");
         assert_eq!(
             schema.key_from_bytes(&bytes.partition, &bytes.sort),
             Some(key.clone())
@@ -386,7 +396,7 @@ mod tests {
         ) {
             let bytes = |kind, value: AttributeValue| {
                 let key = Map::from([("pk", AttributeValue::from("p")), ("sk", value)]);
-                schema(ScalarType::S, Some(kind)).key_of_key(&key).unwrap().sort
+                schema(ScalarType::S, Some(kind)).key_of_key(&key).unwrap().sort.into_owned()
             };
             let strings = (bytes(ScalarType::S, a.clone().into()), bytes(ScalarType::S, b.clone().into()));
             prop_assert_eq!(strings.0.cmp(&strings.1), a.cmp(&b));

@@ -7,7 +7,7 @@ use sealdb_model::ops::{
     BatchGetItemInput, BatchGetItemOutput, Capacity, CapacityUnits, KeysAndAttributes,
     MAX_BATCH_SIZE, ReadConsistency,
 };
-use sealdb_model::{Item, KeyBytes, Map};
+use sealdb_model::{Item, Map};
 
 use super::{Via, decode, stored_size, told};
 use crate::core::Core;
@@ -25,6 +25,7 @@ pub(crate) async fn batch_get_item(
     for of_table in batch.tables {
         let table = core.table(of_table.table.as_str())?;
         let keys = of_table.keys(&table.schema)?;
+        let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
         reads.push((table, keys, of_table));
     }
     let (mut bytes, mut full) = (0, false);
@@ -68,13 +69,12 @@ pub(crate) async fn batch_get_item(
 async fn read(
     table: &Table,
     via: Via,
-    key: &KeyBytes,
+    key: &[u8],
     projection: Option<&ProjectionExpression>,
 ) -> Result<(Option<Item>, usize), Error> {
-    let key = table.stored_key(key);
     let value = match via {
-        Via::Async => table.get(&key).await?,
-        Via::Blocking => table.get_blocking(&key)?,
+        Via::Async => table.get(key).await?,
+        Via::Blocking => table.get_blocking(key)?,
     };
     let Some(value) = value else {
         return Ok((None, 0));

@@ -81,6 +81,7 @@ fn prepare(core: &Core, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
     for batch in batch.tables {
         let table = core.table(batch.table.as_str())?;
         let keys = batch.keys(&table.schema)?;
+        let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
         for (request, key) in batch.requests.into_iter().zip(keys) {
             let item = match &request {
                 WriteRequest::Put(item) => {
@@ -91,10 +92,7 @@ fn prepare(core: &Core, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
             };
             writes.push(Write {
                 table: table.clone(),
-                entry: Arc::new(Entry {
-                    key: table.stored_key(&key),
-                    item,
-                }),
+                entry: Arc::new(Entry { key, item }),
                 request,
             });
         }

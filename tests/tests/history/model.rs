@@ -194,7 +194,8 @@ impl Shape {
 
     /// Bytes that a request of a batch counts with when it is cut into pieces: the stored key (hash, length, parts) and the item.
     pub fn stored_bytes(&self, key: &Key, item: Option<&Item>) -> usize {
-        let bytes = self.schema().key_of_key(&Self::key_map(key)).unwrap();
+        let map = Self::key_map(key);
+        let bytes = self.schema().key_of_key(&map).unwrap();
         let mut encoded = Vec::new();
         if let Some(item) = item {
             codec::encode_item(item, &mut encoded).unwrap();

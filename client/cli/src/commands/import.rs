@@ -58,6 +58,7 @@ pub(crate) async fn run(args: ImportArgs, global: &Global, output: Output) -> Re
             })?;
             let mut hasher = DefaultHasher::new();
             key.hash(&mut hasher);
+            let key = key.into_owned();
             let at = usize::try_from(hasher.finish() % senders.len() as u64).unwrap_or_default();
             items += 1;
             counter.set_message(format!("{items} items"));
@@ -104,10 +105,10 @@ pub(crate) async fn run(args: ImportArgs, global: &Global, output: Output) -> Re
 async fn write(
     client: Client,
     table: String,
-    mut items: mpsc::Receiver<(KeyBytes, Item)>,
+    mut items: mpsc::Receiver<(KeyBytes<'static>, Item)>,
 ) -> Result<u64, CliError> {
     let mut written = 0;
-    let mut batch: Vec<(KeyBytes, Item)> = Vec::with_capacity(BATCH_ITEMS);
+    let mut batch: Vec<(KeyBytes<'static>, Item)> = Vec::with_capacity(BATCH_ITEMS);
     let mut bytes = 0;
     loop {
         let next = items.recv().await;

@@ -396,7 +396,7 @@ impl KeyCondition {
 
 /// The bytes of a value of a key attribute's type. Other types have none; a checked condition holds no such value.
 fn ordered_bytes(value: &AttributeValue) -> Vec<u8> {
-    scalar_bytes(value).unwrap_or_default()
+    scalar_bytes(value).unwrap_or_default().into_owned()
 }
 
 /// The smallest bytes above all that begin with `prefix`, if there are any.

@@ -197,7 +197,7 @@ impl TableReads {
     ///
     /// # Errors
     /// A key that does not fit the schema or stands there twice, or a projection that goes into an attribute of the key.
-    pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes>, ValidationError> {
+    pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes<'_>>, ValidationError> {
         let keys = self
             .keys
             .iter()

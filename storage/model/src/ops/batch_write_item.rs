@@ -152,7 +152,7 @@ impl TableWrites {
     ///
     /// # Errors
     /// A key that does not fit the schema, or two requests of one key.
-    pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes>, ValidationError> {
+    pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes<'_>>, ValidationError> {
         let mut keys = Vec::with_capacity(self.requests.len());
         for request in &self.requests {
             keys.push(match request {

@@ -122,7 +122,7 @@ impl GetItem {
     ///
     /// # Errors
     /// AWS's messages for a key that does not fit the schema, and for a projection that goes into an attribute of the key.
-    pub fn key(&self, schema: &KeySchema) -> Result<KeyBytes, ValidationError> {
+    pub fn key(&self, schema: &KeySchema) -> Result<KeyBytes<'_>, ValidationError> {
         let key = schema.key_of_key(&self.key)?;
         if let Some(projection) = &self.projection {
             projection.keys_are_scalars(schema)?;

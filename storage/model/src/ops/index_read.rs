@@ -29,7 +29,7 @@ pub struct EntryKey {
     /// That of the index.
     pub index: IndexKeyBytes,
     /// That of the table.
-    pub table: KeyBytes,
+    pub table: KeyBytes<'static>,
 }
 
 impl IndexSchema {
@@ -41,7 +41,7 @@ impl IndexSchema {
         }
         Some(EntryKey {
             index: self.key.of_item(key)?,
-            table: table.key_of_item(key).ok()?,
+            table: table.key_of_item(key).ok()?.into_owned(),
         })
     }
 

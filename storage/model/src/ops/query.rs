@@ -261,7 +261,7 @@ pub struct QueryPlan {
     /// Bytes of its partition key.
     pub partition: Vec<u8>,
     /// The page begins after this key, which is one of that partition.
-    pub after: Option<KeyBytes>,
+    pub after: Option<KeyBytes<'static>>,
 }
 
 /// Types and lengths.
@@ -303,12 +303,12 @@ impl Query {
                         "The provided starting key is outside query boundaries based on provided conditions",
                     ));
                 }
-                if !condition.sort_range().contains(&key.sort) {
+                if !condition.sort_range().contains(&key.sort.to_vec()) {
                     return Err(ValidationError::new(
                         "The provided starting key does not match the range key predicate",
                     ));
                 }
-                Some(key)
+                Some(key.into_owned())
             }
         };
         Ok(QueryPlan {

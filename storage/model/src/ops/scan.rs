@@ -279,7 +279,7 @@ impl Scan {
     ///
     /// # Errors
     /// AWS's message for a key that does not fit the schema.
-    pub fn start_key(&self, schema: &KeySchema) -> Result<Option<KeyBytes>, ValidationError> {
+    pub fn start_key(&self, schema: &KeySchema) -> Result<Option<KeyBytes<'_>>, ValidationError> {
         match &self.exclusive_start_key {
             None => Ok(None),
             Some(key) => match schema.key_of_key(key) {

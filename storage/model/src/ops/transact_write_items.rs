@@ -456,7 +456,7 @@ impl TransactAction {
     ///
     /// # Errors
     /// A key, update or condition that does not fit the schema.
-    pub fn key(&self, schema: &KeySchema) -> Result<KeyBytes, ValidationError> {
+    pub fn key(&self, schema: &KeySchema) -> Result<KeyBytes<'_>, ValidationError> {
         let key = match &self.change {
             TransactChange::Put(item) => schema.key_of_item(item),
             TransactChange::Check(key)

@@ -253,7 +253,7 @@ fn transactions_have_1_to_100_actions_that_follow_the_rules_of_their_operations(
         .map(|action| action.key(&schema()).unwrap())
         .collect();
     let expected: Vec<_> = (1..5)
-        .map(|sk| schema().key_of_key(&key("a", sk)).unwrap())
+        .map(|sk| schema().key_of_key(&key("a", sk)).unwrap().into_owned())
         .collect();
     assert_eq!(keys, expected);
     let length = |value: &str, at: &str, rule: &str| {
