@@ -5,7 +5,6 @@
 //!
 //! Never on an async worker: KMS calls, syncs, blocking reads. The async methods here hop to the blocking pool where they must.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,7 +12,6 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use sealdb_crypto::Caller;
 use sealdb_engine::Engine;
-use sealdb_model::TableName;
 
 use crate::catalog::definition::Definition;
 use crate::commit::log_thread;
@@ -23,7 +21,7 @@ use crate::error::Error;
 use crate::keeper;
 use crate::options::{Background, Durability};
 use crate::rewrap::{NewKey, Rewrapped};
-use crate::shared::{Parts, Shared, TablesGuard};
+use crate::shared::{Parts, Shared, Tables, TablesGuard};
 use crate::table::Table;
 use crate::tokens::Token;
 use crate::tree::CacheStats;
@@ -107,7 +105,7 @@ impl Core {
     ///
     /// # Errors
     /// Of the whole database.
-    pub(crate) fn tables(&self) -> Result<Arc<HashMap<TableName, Arc<Table>>>, Error> {
+    pub(crate) fn tables(&self) -> Result<Arc<Tables>, Error> {
         self.shared.readable()?;
         Ok(self.shared.tables())
     }

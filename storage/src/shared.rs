@@ -12,7 +12,7 @@
 //! | `published` | the leader while it publishes, a checkpoint while it takes its snapshot |
 //! | `log` | the leader while it writes a record; others for a moment |
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -71,8 +71,8 @@ pub(crate) const CARRIED_SPACE: SpaceId = SpaceId(3);
 /// The first space that a table may get.
 pub(crate) const FIRST_TABLE_SPACE: u64 = 16;
 
-/// All tables, by name.
-type Tables = HashMap<TableName, Arc<Table>>;
+/// All tables, by name. Ordered rather than hashed: a hash that nobody can aim at takes longer than comparing a few names.
+pub(crate) type Tables = BTreeMap<TableName, Arc<Table>>;
 
 /// All tables of one moment, not counted: cheap to take on every thread at once, and not meant to be kept.
 pub(crate) type TablesGuard = Guard<Arc<Tables>>;
@@ -412,7 +412,7 @@ impl Shared {
 
     pub(crate) fn insert_table(&self, table: &Arc<Table>) {
         self.tables.rcu(|tables| {
-            let mut tables = HashMap::clone(tables);
+            let mut tables = BTreeMap::clone(tables);
             tables.insert(table.name.clone(), table.clone());
             tables
         });
@@ -420,7 +420,7 @@ impl Shared {
 
     pub(crate) fn remove_table(&self, table: &Arc<Table>) {
         self.tables.rcu(|tables| {
-            let mut tables = HashMap::clone(tables);
+            let mut tables = BTreeMap::clone(tables);
             if tables
                 .get(&table.name)
                 .is_some_and(|other| other.id == table.id)

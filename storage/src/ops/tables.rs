@@ -81,7 +81,6 @@ pub(crate) fn list_tables(core: &Core, input: ListTablesInput) -> Result<ListTab
         .keys()
         .filter(|name| list.after.as_ref().is_none_or(|after| *name > after))
         .collect();
-    names.sort_unstable();
     let more = names.len() > list.limit;
     names.truncate(list.limit);
     let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
