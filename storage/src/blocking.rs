@@ -104,8 +104,6 @@ operations! {
     get_records(GetRecordsInput) -> GetRecordsOutput => |core, input, db| told!(db, input, ops::streams::get_records(core, Via::Blocking, input));
     /// Puts an item in place of the one with the same key.
     put_item(PutItemInput) -> PutItemOutput => |core, input, db| told!(db, input, ops::put_item::put_item(core, Via::Blocking, input));
-    /// Gets the item with a key.
-    get_item(GetItemInput) -> GetItemOutput => |core, input, db| told!(db, input, ops::get_item::get_item(core, Via::Blocking, input));
     /// Deletes the item with a key.
     delete_item(DeleteItemInput) -> DeleteItemOutput => |core, input, db| told!(db, input, ops::delete_item::delete_item(core, Via::Blocking, input));
     /// Changes attributes of an item, or makes one of its key.
@@ -131,6 +129,19 @@ operations! {
 }
 
 impl Database {
+    /// Gets the item with a key.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    pub fn get_item(&self, input: GetItemInput) -> Result<GetItemOutput, Error> {
+        let noted = self.inner.noted(&input);
+        let result = ops::get_item::get_item_blocking(&self.inner.core, input);
+        if let Some(noted) = noted {
+            noted.ended(&result);
+        }
+        result
+    }
+
     /// The same database for async callers.
     pub fn asynchronous(&self) -> database::Database {
         self.inner.clone()

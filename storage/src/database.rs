@@ -560,11 +560,7 @@ impl Database {
     /// # Errors
     /// See [`Error::code`].
     pub async fn get_item(&self, input: GetItemInput) -> Result<GetItemOutput, Error> {
-        told!(
-            self,
-            input,
-            ops::get_item::get_item(&self.core, Via::Async, input)
-        )
+        told!(self, input, ops::get_item::get_item(&self.core, input))
     }
 
     /// Deletes the item with a key. Durable when it returns.

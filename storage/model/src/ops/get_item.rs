@@ -74,9 +74,14 @@ impl GetItemInput {
     pub fn validate(mut self) -> Result<GetItem, ValidationError> {
         let table = TableName::new(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
-        let placeholders = expressions.open()?;
-        validate_key_map(&self.key)?;
-        let projection = expressions.projection(placeholders)?;
+        let projection = if expressions.are_none() {
+            validate_key_map(&self.key)?;
+            None
+        } else {
+            let placeholders = expressions.open()?;
+            validate_key_map(&self.key)?;
+            expressions.projection(placeholders)?
+        };
         Ok(GetItem {
             table,
             key: self.key,

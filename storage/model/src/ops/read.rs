@@ -18,6 +18,11 @@ pub(super) struct ReadExpressions<'a> {
 }
 
 impl<'a> ReadExpressions<'a> {
+    /// Whether all is to be given back and nothing is to be checked: so are most reads.
+    pub(super) fn are_none(&self) -> bool {
+        self.projection.is_none() && self.names.is_none() && self.attributes_to_get.is_none()
+    }
+
     /// Checks what AWS checks before anything else: that older and newer parameters are not mixed, and placeholders.
     pub(super) fn open(&self) -> Result<Placeholders<'a>, ValidationError> {
         Parameters {
