@@ -78,7 +78,8 @@ pub(super) fn leaf(mut block: Vec<u8>, frame: Frame, max_key: usize) -> Result<L
     let mut values = Vec::new();
     let mut patches = Vec::new();
     let mut total = 0;
-    let mut last: Option<(u32, Vec<u8>, usize)> = None;
+    let mut tags = Vec::with_capacity(count);
+    let mut last: Option<(u32, &[u8], usize)> = None;
     for i in 0..count {
         let slot = leaf::HEADER + leaf::SLOT * i;
         let head_bytes = range(plain, slot, leaf::HEAD)?;
@@ -114,13 +115,11 @@ pub(super) fn leaf(mut block: Vec<u8>, frame: Frame, max_key: usize) -> Result<L
         }
         total += leaf::ENTRY + rest_len + stored;
         let head = leaf::slot_head(head_bytes);
-        let order = last
-            .as_ref()
-            .map(|(h, r, k)| (*h, r.as_slice(), *k) < (head, rest, klen));
-        if order == Some(false) {
+        if last.is_some_and(|last| last >= (head, rest, klen)) {
             return Err("keys are out of order");
         }
-        last = Some((head, rest.to_vec(), klen));
+        last = Some((head, rest, klen));
+        tags.push(leaf::tag(head, rest));
     }
     if total != entries_end - heap {
         return Err("entries overlap or leave gaps");
@@ -139,6 +138,7 @@ pub(super) fn leaf(mut block: Vec<u8>, frame: Frame, max_key: usize) -> Result<L
             count,
             prefix,
             heap,
+            tags,
             values,
         },
     ))

@@ -23,7 +23,9 @@
 //! In memory an entry out of line holds, instead of the pointer, the index of its cell in [`Leaf::values`]; the pointer is
 //! put in when the page is written. What is removed does not reach the disk again: gaps are closed in the written copy.
 //!
-//! The first bytes of the keys stand in the slots so that a search touches a few adjacent cache lines and one entry.
+//! The first bytes of the keys stand in the slots so that a search by order touches a few adjacent cache lines. Keys that share
+//! those, as all of one partition do beside another, are told apart by a byte of their hash, in memory only: a get looks
+//! through these and then, nearly always, at one entry.
 
 use std::cmp::Ordering;
 use std::mem;
@@ -44,13 +46,10 @@ pub(super) const OUT_OF_LINE: u16 = 0xffff;
 /// Inserts one after the other, each right behind the one before, after which a leaf counts as filled in ascending order.
 const ASCENDING_RUN: u8 = 3;
 
-/// Heads in [`Leaf::hints`].
-const HINTS: usize = 16;
-
 /// Bytes of the prefix in [`Leaf::front`]: hash, length and most partition keys of one value.
 const FRONT: usize = 24;
 
-/// A leaf in memory. Fields in the order of use: a search touches the first cache line, the hints, a few slots and an entry.
+/// A leaf in memory. Fields in the order of use: a get touches the first two cache lines, the tags, a slot and an entry.
 #[repr(C)]
 pub(super) struct Leaf {
     /// The whole block, with room for head and tag, so that it can be opened in place when read.
@@ -61,9 +60,8 @@ pub(super) struct Leaf {
     prefix: usize,
     /// The first bytes of the prefix, so that a search need not touch the block's end.
     front: [u8; FRONT],
-    /// Head of every `stride`-th slot, so that a search goes on in a part of the slots; a stride of 0: not known.
-    hints: [u32; HINTS],
-    stride: usize,
+    /// [`tag`] of each key, in the order of the slots.
+    tags: Vec<u8>,
     /// Where the entries begin.
     heap: usize,
     /// Bytes of removed entries in the heap.
@@ -119,6 +117,7 @@ pub(super) struct Decoded {
     pub(super) count: usize,
     pub(super) prefix: usize,
     pub(super) heap: usize,
+    pub(super) tags: Vec<u8>,
     pub(super) values: Vec<Option<Arc<Cell>>>,
 }
 
@@ -143,6 +142,25 @@ fn rest(suffix: &[u8]) -> &[u8] {
     suffix.get(HEAD..).unwrap_or(&[])
 }
 
+/// A byte of a key's hash, the key after the prefix being given as in a slot and an entry. Keys of one leaf that are not the same
+/// rarely have the same; if they do, more entries are compared.
+pub(super) fn tag(head: u32, rest: &[u8]) -> u8 {
+    let mix =
+        |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let (words, _) = rest.as_chunks::<8>();
+    let hash = words.iter().fold(mix(0, u64::from(head)), |hash, word| {
+        mix(hash, u64::from_le_bytes(*word))
+    });
+    // Some of it a second time is as good as the rest alone.
+    let last = match rest.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    (mix(hash, last) >> 56) as u8
+}
+
 /// Bytes that two keys share at their start.
 pub(super) fn common(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(x, y)| x == y).count()
@@ -157,8 +175,7 @@ impl Leaf {
             count: 0,
             prefix: 0,
             front: [0; FRONT],
-            hints: [0; HINTS],
-            stride: 0,
+            tags: Vec::new(),
             heap: frame.plain(),
             dead: 0,
             values: Vec::new(),
@@ -176,8 +193,7 @@ impl Leaf {
             count: decoded.count,
             prefix: decoded.prefix,
             front: [0; FRONT],
-            hints: [0; HINTS],
-            stride: 0,
+            tags: decoded.tags,
             heap: decoded.heap,
             dead: 0,
             values: decoded.values,
@@ -185,7 +201,6 @@ impl Leaf {
             run: 0,
         };
         leaf.take_front();
-        leaf.take_hints();
         leaf
     }
 
@@ -195,38 +210,10 @@ impl Leaf {
         self.front[..n].copy_from_slice(&self.block[at..at + n]);
     }
 
-    fn take_hints(&mut self) {
-        self.stride = self.count / (HINTS + 1);
-        if self.stride > 0 {
-            for k in 0..HINTS {
-                self.hints[k] = self.slot((k + 1) * self.stride).0;
-            }
-        }
-    }
-
-    /// The slots among which the first one lies whose head is not less.
-    #[inline]
-    fn around(&self, head: u32) -> Range<usize> {
-        if self.stride == 0 {
-            return 0..self.count;
-        }
-        let less = self
-            .hints
-            .iter()
-            .map(|hint| usize::from(*hint < head))
-            .sum::<usize>();
-        let low = if less == 0 { 0 } else { less * self.stride + 1 };
-        let high = if less == HINTS {
-            self.count
-        } else {
-            (less + 1) * self.stride
-        };
-        low..high
-    }
-
     pub(super) fn copy(&self) -> Self {
         Self {
             block: self.block.clone(),
+            tags: self.tags.clone(),
             values: self.values.clone(),
             ..*self
         }
@@ -246,6 +233,7 @@ impl Leaf {
 
     pub(super) fn memory(&self) -> usize {
         self.block.capacity()
+            + self.tags.capacity()
             + self.values.capacity() * mem::size_of::<Option<Arc<Cell>>>()
             + self.values.len() * mem::size_of::<Cell>()
     }
@@ -307,49 +295,39 @@ impl Leaf {
         (klen, key, value, out)
     }
 
-    /// Finds a key: its index, or the index where it belongs.
+    /// The index of a key.
     #[inline]
-    pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {
-        let plain = self.plain();
-        let mut suffix = key;
-        if self.prefix > 0 {
-            let prefix = self.prefix_bytes();
-            match key.strip_prefix(prefix) {
-                Some(rest) => suffix = rest,
-                None => return Err(if key < prefix { 0 } else { self.count }),
+    pub(super) fn find(&self, key: &[u8]) -> Option<usize> {
+        let suffix = key.strip_prefix(self.prefix_bytes())?;
+        let (head, rest) = (slot_head(suffix), rest(suffix));
+        memchr::memchr_iter(tag(head, rest), &self.tags).find(|i| {
+            let (other, offset) = self.slot(*i);
+            other == head && {
+                let (klen, key, _, _) = self.entry(offset);
+                klen == suffix.len() && self.plain()[key] == *rest
             }
-        }
-        let head = slot_head(suffix);
-        let slots = &plain[HEADER..HEADER + SLOT * self.count];
-        let head_at = |i: usize| {
-            let slot = &slots[SLOT * i..SLOT * i + HEAD];
-            u32::from_be_bytes([slot[0], slot[1], slot[2], slot[3]])
+        })
+    }
+
+    /// Finds a key: its index, or the index where it belongs.
+    pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {
+        self.find(key).ok_or_else(|| self.place(key))
+    }
+
+    /// The index of the first key that is not less than this one.
+    fn place(&self, key: &[u8]) -> usize {
+        let prefix = self.prefix_bytes();
+        let Some(suffix) = key.strip_prefix(prefix) else {
+            return if key < prefix { 0 } else { self.count };
         };
-        let around = self.around(head);
-        let mut low = lower(around.start, around.end, |i| head_at(i) < head);
-        // Nearly always at most one key shares its first bytes with ours.
-        if low == self.count || head_at(low) != head {
-            return Err(low);
-        }
-        match self.compare_rest(low, suffix) {
-            Ordering::Equal => return Ok(low),
-            Ordering::Greater => return Err(low),
-            Ordering::Less => low += 1,
-        }
-        low = lower(low, self.count, |i| {
-            head_at(i) == head && self.compare_rest(i, suffix) == Ordering::Less
-        });
-        if low < self.count
-            && head_at(low) == head
-            && self.compare_rest(low, suffix) == Ordering::Equal
-        {
-            return Ok(low);
-        }
-        Err(low)
+        let head = slot_head(suffix);
+        let low = lower(0, self.count, |i| self.slot(i).0 < head);
+        lower(low, self.count, |i| {
+            self.slot(i).0 == head && self.compare_rest(i, suffix) == Ordering::Less
+        })
     }
 
     /// Compares the key at `i` with one whose slot bytes are the same.
-    #[inline]
     fn compare_rest(&self, i: usize, suffix: &[u8]) -> Ordering {
         let (klen, key, _, _) = self.entry(self.slot(i).1);
         self.plain()[key]
@@ -430,7 +408,6 @@ impl Leaf {
         }
         self.last_insert = i as u16;
         self.put(i, suffix, value);
-        self.take_hints();
         Ok(())
     }
 
@@ -465,7 +442,7 @@ impl Leaf {
         put_u16(plain, slot + HEAD, offset);
         self.heap = offset;
         self.count += 1;
-        self.stride = 0;
+        self.tags.insert(i, tag(slot_head(suffix), rest));
     }
 
     fn hang(&mut self, cell: Arc<Cell>) -> usize {
@@ -502,8 +479,8 @@ impl Leaf {
             self.dead += size;
         }
         self.count -= 1;
+        self.tags.remove(i);
         self.run = 0;
-        self.take_hints();
         cell
     }
 
@@ -532,7 +509,6 @@ impl Leaf {
         let suffix = &key[self.prefix..];
         self.put(i, suffix, value);
         (self.last_insert, self.run) = (last, run);
-        self.take_hints();
         Ok(cell)
     }
 
@@ -565,6 +541,7 @@ impl Leaf {
     fn compact(&mut self, prefix: usize) {
         let mut new = Leaf {
             block: vec![0; self.block.len()],
+            tags: Vec::with_capacity(self.count + 1),
             values: Vec::with_capacity(self.values.len()),
             count: 0,
             prefix: 0,
@@ -581,7 +558,6 @@ impl Leaf {
             }
             new.put(i, &key[prefix..], &self.new_value(i));
         }
-        new.take_hints();
         *self = new;
     }
 
@@ -745,10 +721,10 @@ impl<'a> Deal<'a> {
             all
         };
         leaf.set_prefix(&self.key(range.start)[..prefix]);
+        leaf.tags.reserve_exact(range.len());
         for (at, i) in range.enumerate() {
             leaf.put(at, &self.key(i)[prefix..], &self.items[i].1);
         }
-        leaf.take_hints();
         leaf
     }
 }

@@ -112,7 +112,7 @@ impl Tree {
                     next
                 }
                 Some(Body::Leaf(leaf)) => {
-                    let Ok(i) = leaf.search(key) else {
+                    let Some(i) = leaf.find(key) else {
                         return Ok(None);
                     };
                     match leaf.value(i) {
