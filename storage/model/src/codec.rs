@@ -290,19 +290,23 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    #[inline]
+    #[inline(always)]
     fn byte(&mut self) -> Result<u8, CodecError> {
         let (&byte, rest) = self.bytes.split_first().ok_or(CodecError::Truncated)?;
         self.bytes = rest;
         Ok(byte)
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Result<usize, CodecError> {
-        let first = self.byte()?;
-        if first < 0x80 {
-            return Ok(usize::from(first));
+        match self.byte()? {
+            first if first < 0x80 => Ok(usize::from(first)),
+            first => self.long_varint(first),
         }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self, first: u8) -> Result<usize, CodecError> {
         let mut value = usize::from(first & 0x7F);
         for shift in [7, 14, 21] {
             let byte = self.byte()?;
@@ -334,7 +338,7 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_text(&mut self, length: usize) -> Result<&'a str, CodecError> {
         let end = self.text_at + length;
         match self.text.get(self.text_at..end) {
@@ -347,7 +351,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<String, CodecError> {
         let length = self.varint()?;
         self.take_text(length).map(str::to_owned)
@@ -395,7 +399,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The commonest types are read in place; a value is moved around as little as possible.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, depth: usize, size: &mut usize) -> Result<AttributeValue, CodecError> {
         match self.byte()? {
             S => {

@@ -74,6 +74,7 @@ impl Map {
     }
 
     /// Where the name of the entry at `at` begins; for `at` = count of entries, where all end.
+    #[inline]
     fn start(&self, at: usize) -> usize {
         at.checked_sub(1)
             .and_then(|before| self.entries.get(before))
@@ -85,11 +86,18 @@ impl Map {
         self.names.get(self.start(at)..end).unwrap_or_default()
     }
 
+    /// The name without a look at where its characters end.
+    #[inline]
+    fn name_bytes(&self, at: usize) -> &[u8] {
+        let (start, end) = (self.start(at), self.start(at + 1));
+        self.names.as_bytes().get(start..end).unwrap_or_default()
+    }
+
     fn position(&self, name: &str) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.entries.len());
         while low < high {
             let middle = low.midpoint(high);
-            match self.name(middle).cmp(name) {
+            match self.name_bytes(middle).cmp(name.as_bytes()) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Ok(middle),
