@@ -110,13 +110,12 @@ pub fn decode_item(bytes: &[u8]) -> Result<Item, CodecError> {
     let mut reader = Reader {
         bytes: rest,
         text: "",
-        text_at: 0,
     };
     reader.text = std::str::from_utf8(reader.binary()?)
         .map_err(|_| CodecError::Malformed("its text is not UTF-8"))?;
     let mut actual = 0;
     let item = reader.map(0, &mut actual)?;
-    if !reader.bytes.is_empty() || reader.text_at != reader.text.len() {
+    if !reader.bytes.is_empty() || !reader.text.is_empty() {
         return Err(CodecError::Trailing);
     }
     if size != actual {
@@ -135,14 +134,10 @@ pub fn encoded_item_size(bytes: &[u8]) -> Result<usize, CodecError> {
 
 /// The stated size, and the rest.
 fn open(bytes: &[u8]) -> Result<(usize, &[u8]), CodecError> {
-    let mut reader = Reader {
-        bytes,
-        text: "",
-        text_at: 0,
-    };
-    match reader.byte()? {
-        VERSION => Ok((reader.varint()?, reader.bytes)),
-        version => Err(CodecError::Version(version)),
+    match bytes {
+        [VERSION, rest @ ..] => varint(rest),
+        [version, ..] => Err(CodecError::Version(*version)),
+        [] => Err(CodecError::Truncated),
     }
 }
 
@@ -281,12 +276,38 @@ fn put_number(out: &mut Vec<u8>, number: &Number) -> Result<(), CodecError> {
     Ok(())
 }
 
+/// A number from the front of the bytes, and the rest.
+#[inline(always)]
+fn varint(bytes: &[u8]) -> Result<(usize, &[u8]), CodecError> {
+    match bytes {
+        [first, rest @ ..] if *first < 0x80 => Ok((usize::from(*first), rest)),
+        _ => long_varint(bytes),
+    }
+}
+
+#[inline(never)]
+fn long_varint(bytes: &[u8]) -> Result<(usize, &[u8]), CodecError> {
+    let mut value = 0;
+    for (at, &byte) in bytes.iter().take(4).enumerate() {
+        value |= usize::from(byte & 0x7F) << (7 * at);
+        if byte < 0x80 {
+            return match byte {
+                0 if at > 0 => Err(CodecError::Malformed("a varint is longer than needed")),
+                _ => Ok((value, bytes.get(at + 1..).unwrap_or_default())),
+            };
+        }
+    }
+    Err(match bytes.len() {
+        0..4 => CodecError::Truncated,
+        _ => CodecError::Malformed("a varint is longer than 4 bytes"),
+    })
+}
+
 /// What is left to read.
+#[derive(Clone, Copy)]
 struct Reader<'a> {
     bytes: &'a [u8],
     text: &'a str,
-    /// How much of the text was taken.
-    text_at: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -299,27 +320,9 @@ impl<'a> Reader<'a> {
 
     #[inline(always)]
     fn varint(&mut self) -> Result<usize, CodecError> {
-        match self.byte()? {
-            first if first < 0x80 => Ok(usize::from(first)),
-            first => self.long_varint(first),
-        }
-    }
-
-    #[inline(never)]
-    fn long_varint(&mut self, first: u8) -> Result<usize, CodecError> {
-        let mut value = usize::from(first & 0x7F);
-        for shift in [7, 14, 21] {
-            let byte = self.byte()?;
-            value |= usize::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return if byte == 0 {
-                    Err(CodecError::Malformed("a varint is longer than needed"))
-                } else {
-                    Ok(value)
-                };
-            }
-        }
-        Err(CodecError::Malformed("a varint is longer than 4 bytes"))
+        let (value, rest) = varint(self.bytes)?;
+        self.bytes = rest;
+        Ok(value)
     }
 
     #[inline]
@@ -339,22 +342,21 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(always)]
-    fn take_text(&mut self, length: usize) -> Result<&'a str, CodecError> {
-        let end = self.text_at + length;
-        match self.text.get(self.text_at..end) {
-            Some(text) => {
-                self.text_at = end;
+    fn text(&mut self) -> Result<&'a str, CodecError> {
+        let length = self.varint()?;
+        match self.text.split_at_checked(length) {
+            Some((text, rest)) => {
+                self.text = rest;
                 Ok(text)
             }
-            None if end > self.text.len() => Err(CodecError::Truncated),
+            None if length > self.text.len() => Err(CodecError::Truncated),
             None => Err(CodecError::Malformed("a string ends within a character")),
         }
     }
 
     #[inline(always)]
     fn string(&mut self) -> Result<String, CodecError> {
-        let length = self.varint()?;
-        self.take_text(length).map(str::to_owned)
+        self.text().map(str::to_owned)
     }
 
     /// A count of elements, each of which takes at least `least` bytes. Never more than the bytes left could hold.
@@ -367,32 +369,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn map(&mut self, depth: usize, size: &mut usize) -> Result<Map, CodecError> {
-        // The length of a name, and the tag of a value.
-        let count = self.count(2)?;
-        let lengths = Reader {
-            bytes: self.bytes,
-            text: "",
-            text_at: 0,
-        };
-        let names_at = self.text_at;
+    /// The reader behind the names of a map. By value, so that it stays in registers.
+    #[inline]
+    fn after_names(mut self, count: usize) -> Result<Self, CodecError> {
         let mut last = None;
         for _ in 0..count {
-            let length = self.varint()?;
-            let name = Some(self.take_text(length)?);
+            let name = Some(self.text()?);
             if last >= name {
                 return Err(CodecError::Malformed("the names of a map do not ascend"));
             }
             last = name;
         }
-        let names = self.text.get(names_at..self.text_at).unwrap_or_default();
+        Ok(self)
+    }
+
+    fn map(&mut self, depth: usize, size: &mut usize) -> Result<Map, CodecError> {
+        // The length of a name, and the tag of a value.
+        let count = self.count(2)?;
+        let before = *self;
+        *self = before.after_names(count)?;
+        let names = before.text.len() - self.text.len();
+        let names = before.text.get(..names).unwrap_or_default();
         *size += names.len();
-        // A second reader goes over the lengths again, beside the values.
-        let mut lengths = lengths;
         let mut map = Map::with_names(names, count.min(FIRST_CAPACITY));
-        let mut end = 0;
+        // The lengths are read again, beside the values.
+        let (mut lengths, mut end) = (before.bytes, 0);
         for _ in 0..count {
-            end += lengths.varint()?;
+            let (length, rest) = varint(lengths)?;
+            lengths = rest;
+            end += length;
             map.push(end, self.value(depth, size)?);
         }
         Ok(map)

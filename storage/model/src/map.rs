@@ -81,6 +81,7 @@ impl Map {
             .map_or(0, |entry| entry.end)
     }
 
+    #[inline]
     fn name(&self, at: usize) -> &str {
         let end = self.start(at + 1);
         self.names.get(self.start(at)..end).unwrap_or_default()

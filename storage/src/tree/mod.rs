@@ -194,6 +194,7 @@ impl Value {
 impl Deref for Value {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         let block = match &self.hold {
             Hold::Guard(guard) => guard.as_ref().map_or(&[][..], |node| node.block()),
