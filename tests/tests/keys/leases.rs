@@ -290,9 +290,10 @@ fn a_missing_another_and_an_older_keyring_are_refused_by_name() {
     home.keyring()
         .create_key(None, "a change", KeyUsage::Table)
         .unwrap();
-    let second = std::fs::read(&file).unwrap();
-    // A directory that is older than its keyring is a normal restore; from now on it has seen the change.
+    // A directory that is older than its keyring is a normal restore; from now on it has seen the change. The trail takes over what the
+    // keyring recorded of it, which is a change of the keyring, too.
     home.builder().open_sync().unwrap().close().unwrap();
+    let second = std::fs::read(&file).unwrap();
 
     std::fs::write(&file, &first).unwrap();
     let older = home.builder().open_sync().unwrap_err();

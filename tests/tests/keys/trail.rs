@@ -44,7 +44,8 @@ fn every_call_of_the_kms_leaves_an_event() {
     let events = world.events();
     let of_keys: Vec<&AuditEvent> = events
         .iter()
-        .filter(|event| event.event_source == KEY_EVENTS)
+        // The making of the two keys was told by the keyring, not asked for by a call.
+        .filter(|event| event.event_source == KEY_EVENTS && event.event_name != "CreateKey")
         .collect();
     assert_eq!(
         of_keys.len() as u64,
@@ -193,7 +194,8 @@ fn the_trail_survives_a_kill() {
         let events = events(&home.data(), Arc::new(home.keyring()));
         let of_keys = events
             .iter()
-            .filter(|event| event.event_source == KEY_EVENTS)
+            // The making of the two keys was told by the keyring, not asked for by a call.
+        .filter(|event| event.event_source == KEY_EVENTS && event.event_name != "CreateKey")
             .count() as u64;
         assert!(of_keys >= told, "{of_keys} events of at least {told} calls");
         // What was not told yet may be there, too.
