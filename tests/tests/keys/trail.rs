@@ -195,7 +195,7 @@ fn the_trail_survives_a_kill() {
         let of_keys = events
             .iter()
             // The making of the two keys was told by the keyring, not asked for by a call.
-        .filter(|event| event.event_source == KEY_EVENTS && event.event_name != "CreateKey")
+            .filter(|event| event.event_source == KEY_EVENTS && event.event_name != "CreateKey")
             .count() as u64;
         assert!(of_keys >= told, "{of_keys} events of at least {told} calls");
         // What was not told yet may be there, too.
