@@ -20,7 +20,7 @@ use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::log::frame::Outcome;
 use crate::shared::Shared;
-use crate::table::{KeyStep, OpenView, Table};
+use crate::table::{KeyStep, OpenTable, OpenView, Table};
 use crate::trees::{Extent, Filled, Load, RetiredByTree, Trees};
 
 /// The open group, and what of it has been applied.
@@ -45,8 +45,8 @@ struct OpenGroup {
 }
 
 impl OpenGroup {
-    /// The table's trees are from here on those of the definition.
-    fn redefine(&mut self, table: &Arc<Table>, definition: &Definition) {
+    /// Changes an open table besides its entries; what its trees were before is kept, to be taken back.
+    fn change(&mut self, table: &Arc<Table>, change: impl FnOnce(&mut OpenTable)) {
         let mut working = table.working.lock();
         let working = &mut *working;
         let Some(open) = &mut working.open else {
@@ -56,23 +56,23 @@ impl OpenGroup {
             working.before = Some(open.trees.clone());
             self.touched.push(table.clone());
         }
-        open.sealers.redefine(&mut open.trees, definition);
+        change(open);
+    }
+
+    /// The table's trees are from here on those of the definition.
+    fn redefine(&mut self, table: &Arc<Table>, definition: &Definition) {
+        self.change(table, |open| {
+            open.sealers.redefine(&mut open.trees, definition);
+        });
     }
 
     /// From here on the table's trees are read and written with its newest key alone. Taken back, they have both again, and what is
     /// made then has the newest: that is as it was.
     fn let_older_key_go(&mut self, table: &Arc<Table>) {
-        let mut working = table.working.lock();
-        let working = &mut *working;
-        let Some(open) = &mut working.open else {
-            return;
-        };
-        if working.before.is_none() {
-            working.before = Some(open.trees.clone());
-            self.touched.push(table.clone());
-        }
-        let newest = TableKeys::new(open.sealers.keys().active().clone());
-        open.sealers = open.sealers.under(newest, &mut open.trees);
+        self.change(table, |open| {
+            let newest = TableKeys::new(open.sealers.keys().active().clone());
+            open.sealers = open.sealers.under(newest, &mut open.trees);
+        });
     }
 }
 
