@@ -4,6 +4,8 @@
 //! database under the keyring opens. So it cannot be deleted at all, nor can the key that tables get which name none (delete the
 //! keyring if all of it is to go), and disabling the system key needs [`Keyring::disable_system_key`].
 
+use uuid::Uuid;
+
 use super::format::{Body, Key, Origin, Rotation};
 use super::time::{self, DAY_MS};
 use super::{Keyring, KeyringError, describe, find_mut, journal, new_key};
@@ -95,7 +97,7 @@ impl Keyring {
             }
             key.origin = origin;
             let detail = alias.map(|alias| alias.to_string()).unwrap_or_default();
-            self.note(body, now, "CreateKey", &key, detail);
+            self.note(body, now, "CreateKey", key.id, detail);
             let description = describe(&key);
             body.keys.push(key);
             Ok(description)
@@ -309,15 +311,7 @@ impl Keyring {
         }
         key.aliases.push(alias.clone());
         let id = key.id;
-        let detail = alias.to_string();
-        journal::note(
-            &mut body.journal,
-            now,
-            &self.principal,
-            name,
-            Some(id),
-            detail,
-        );
+        self.note(body, now, name, id, alias.to_string());
         Ok(())
     }
 
@@ -332,27 +326,14 @@ impl Keyring {
             let found = find_mut(&mut body.keys, key).ok_or_else(|| self.no_such_key(key))?;
             let detail = apply(found, now)?;
             let (id, description) = (found.id, describe(found));
-            journal::note(
-                &mut body.journal,
-                now,
-                &self.principal,
-                name,
-                Some(id),
-                detail,
-            );
+            self.note(body, now, name, id, detail);
             Ok(description)
         })
     }
 
-    fn note(&self, body: &mut Body, now: u64, name: &str, key: &Key, detail: String) {
-        journal::note(
-            &mut body.journal,
-            now,
-            &self.principal,
-            name,
-            Some(key.id),
-            detail,
-        );
+    fn note(&self, body: &mut Body, now: u64, name: &str, key: Uuid, detail: String) {
+        let journal = &mut body.journal;
+        journal::note(journal, now, &self.principal, name, Some(key), detail);
     }
 }
 
