@@ -41,4 +41,4 @@ pub use provider::{Provider, ProviderError, Unauthentic};
 pub use sealer::{Aes256Gcm, Sealer, Sealing};
 pub use secret::{SecretBytes32, SecretString, TableKey, TableKeys};
 pub use signing::{PublicKey, SigningKey};
-pub use wire::WireError;
+pub use wire::{WireError, hex, unhex};

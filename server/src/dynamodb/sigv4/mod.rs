@@ -16,6 +16,7 @@ mod keys;
 use aws_lc_rs::digest::{SHA256, digest};
 use hyper::http::request::Parts;
 use sealdb::ErrorCode;
+use sealdb::crypto::{hex, unhex};
 
 use crate::dynamodb::exception::Exception;
 
@@ -60,34 +61,6 @@ pub(super) fn unknown_key() -> Exception {
         ErrorCode::UnrecognizedClientException,
         "The security token included in the request is invalid.",
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| DIGITS.get(usize::from(digit)))
-        .map(|digit| char::from(*digit))
-        .collect()
-}
-
-/// 64 digits of lower case.
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; 32];
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != bytes.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(bytes)
 }
 
 /// Any bytes as path, headers and body of a request.

@@ -10,6 +10,7 @@ use super::checkpoint::{Checkpoint, SignedCheckpoint, origin};
 use super::event::AuditEvent;
 use super::merkle::{Hash, Peaks, leaf};
 use crate::ids::SegmentId;
+use crate::wire::hex;
 
 /// The event that holds a checkpoint.
 pub(super) const CHECKPOINT: &str = "Checkpoint";
@@ -146,15 +147,4 @@ impl Chain {
             previous: self.checkpoint,
         }
     }
-}
-
-/// Lower case.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| DIGITS.get(usize::from(digit)))
-        .map(|digit| char::from(*digit))
-        .collect()
 }

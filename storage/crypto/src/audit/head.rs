@@ -11,7 +11,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::chain::{Chain, hex};
+use super::chain::Chain;
 use super::checkpoint::Verifier;
 use super::error::AuditError;
 use super::merkle::{Hash, Peaks};
@@ -24,7 +24,7 @@ use crate::provider::Provider;
 use crate::sealer::Sealer;
 use crate::secret::{SecretBytes32, TableKey};
 use crate::signing::SigningKey;
-use crate::wire::{Put, Reader, WireError};
+use crate::wire::{Put, Reader, WireError, hex};
 
 pub(super) const MAGIC: &[u8; 8] = b"SEALAUD\0";
 pub(super) const FORMAT: u16 = 2;

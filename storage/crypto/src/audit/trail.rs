@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use rustix::fs::FlockOperation;
 
 use super::AuditSink;
-use super::chain::{checkpoint_event, hex};
+use super::chain::checkpoint_event;
 use super::error::AuditError;
 use super::event::{AuditEvent, RequestParameters, rfc3339};
 use super::head::{HEAD_LEN, ItemKey, Keys, Start, unlock};
@@ -24,6 +24,7 @@ use crate::kms::{Caller, EncryptionContext, KeyRef, Kms};
 use crate::provider::Provider;
 use crate::sealer::Sealing;
 use crate::signing::SigningKey;
+use crate::wire::hex;
 
 /// Written zeros ahead of the last record, for key events on a full disk.
 const RESERVE: u64 = 1 << 20;

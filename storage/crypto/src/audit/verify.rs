@@ -13,9 +13,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::{AuditRecord, Chain, MOST_EVENTS, hex};
+use super::chain::{AuditRecord, Chain, MOST_EVENTS};
 use super::checkpoint::{SignedCheckpoint, Verifier};
-use super::merkle::{Hash, Peaks};
+use super::merkle::Peaks;
+use crate::wire::{hex, unhex};
 
 /// Findings beyond these are only counted.
 const MOST: usize = 100;
@@ -52,17 +53,6 @@ impl Beginning {
             ..Chain::default()
         })
     }
-}
-
-fn unhex(text: &str) -> Option<Hash> {
-    let mut hash = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    (hex(&hash) == text).then_some(hash)
 }
 
 /// Something that is not as it was when it was recorded.
