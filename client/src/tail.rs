@@ -1,19 +1,19 @@
-//! Following a stream: its records one by one, as they come.
+//! Following a stream: its records one by one, as the server sends them.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use sealdb_model::ErrorCode;
 use sealdb_model::ops::{
-    DescribeStreamInput, DescribeTableInput, GetRecordsInput, GetShardIteratorInput, Record,
-    SequenceNumber, ShardIterator, ShardIteratorType,
+    DescribeStreamInput, DescribeTableInput, GetRecordsInput, GetRecordsOutput,
+    GetShardIteratorInput, Record, SequenceNumber, ShardIterator, ShardIteratorType,
 };
+use sealdb_proto::v1;
+use tonic::Streaming;
 
 use crate::client::Client;
 use crate::error::Error;
 
-/// How long a [`Tail`] waits before it asks again where there was nothing new, unless it is told otherwise.
-const PAUSE: Duration = Duration::from_millis(250);
+const PATH: &str = "/sealdb.v1.SealDb/GetRecordsStream";
 
 /// Where to begin to follow a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +69,8 @@ impl Client {
             stream_arn,
             shard_id: shard_id.unwrap_or_default(),
             iterator: None,
+            open: None,
             page: VecDeque::new(),
-            pause: PAUSE,
         };
         tail.iterator = Some(match from {
             TailFrom::Oldest => tail.begin(ShardIteratorType::TrimHorizon, None).await?,
@@ -84,41 +84,55 @@ impl Client {
     }
 }
 
-/// The records of a stream, from some point on. Each comes once, in the order of commits; after an error, and after any pause, it goes
-/// on where it was. One who must go on in another process keeps the number of the last record that was dealt with
-/// ([`TailFrom::After`]).
+/// The records of a stream, from some point on. Each comes once, in the order of commits; after a broken connection, an error, and
+/// any pause, it goes on where it was. One who must go on in another process keeps the number of the last record that was dealt with
+/// ([`TailFrom::After`]). It holds one page of records, of 1 MB at most, and the server reads no further than a few of those ahead.
 #[derive(Debug)]
 pub struct Tail {
     client: Client,
     stream_arn: String,
     shard_id: String,
-    /// `None`: the stream takes no more records, and all have been fetched.
+    /// Behind the last page that came. `None`: the stream takes no more records, and all have come.
     iterator: Option<String>,
+    /// On which the server sends the pages from there on.
+    open: Option<Streaming<v1::GetRecordsResponse>>,
     page: VecDeque<Record>,
-    pause: Duration,
 }
 
 impl Tail {
-    /// Sets how long to wait before asking again where there was nothing new. Default: 250 ms.
-    #[must_use]
-    pub fn pause(mut self, pause: Duration) -> Self {
-        self.pause = pause;
-        self
-    }
-
     /// The stream.
     pub fn stream_arn(&self) -> &str {
         &self.stream_arn
     }
 
-    /// The next record: waits until there is one. `None`: the stream is disabled, and all of its records have come.
+    /// The next record: waits until there is one. `None`: the stream is disabled, and all of its records have come. Where the
+    /// connection breaks it is made anew, as often as the retry policy says. If the future is dropped, no record is lost.
     pub async fn next(&mut self) -> Option<Result<Record, Error>> {
+        let mut tries = 1;
         loop {
-            match self.try_next().await? {
-                Ok(Some(record)) => return Some(Ok(record)),
-                Ok(None) => tokio::time::sleep(self.pause).await,
-                Err(error) => return Some(Err(error)),
+            if let Some(record) = self.page.pop_front() {
+                return Some(Ok(record));
             }
+            let iterator = self.iterator.clone()?;
+            let error = match self.pushed(&iterator).await {
+                Ok(page) => {
+                    self.turn(page);
+                    tries = 1;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            self.open = None;
+            match self.client.caller().retry().wait(tries) {
+                _ if error.code() == ErrorCode::ExpiredIteratorException => {
+                    if let Err(error) = self.renew(&iterator).await {
+                        return Some(Err(error));
+                    }
+                }
+                Some(wait) if error.retryable() => tokio::time::sleep(wait).await,
+                _ => return Some(Err(error)),
+            }
+            tries += 1;
         }
     }
 
@@ -129,44 +143,65 @@ impl Tail {
                 return Some(Ok(Some(record)));
             }
             let iterator = self.iterator.clone()?;
-            let error = match self
-                .client
-                .get_records(GetRecordsInput::new(&iterator))
-                .await
-            {
-                Ok(output) => {
-                    self.iterator = output.next_shard_iterator;
-                    self.page = output.records.into();
-                    match (self.page.is_empty(), &self.iterator) {
-                        (true, Some(_)) => return Some(Ok(None)),
-                        _ => continue,
+            // Pages on their way are of the same records.
+            self.open = None;
+            let input = GetRecordsInput::new(&iterator);
+            let renewed = match self.client.get_records(input).await {
+                Ok(page) => {
+                    let none = page.records.is_empty() && page.next_shard_iterator.is_some();
+                    self.turn(page);
+                    match none {
+                        true => return Some(Ok(None)),
+                        false => continue,
                     }
                 }
-                Err(error) => error,
+                Err(error) if error.code() == ErrorCode::ExpiredIteratorException => {
+                    self.renew(&iterator).await
+                }
+                Err(error) => Err(error),
             };
-            let renewed = match error.code() {
-                // Nobody asked for longer than an iterator lives.
-                ErrorCode::ExpiredIteratorException => self.renew(&iterator).await,
-                _ => Err(error),
-            };
-            match renewed {
-                Ok(iterator) => self.iterator = Some(iterator),
-                Err(error) => return Some(Err(error)),
+            if let Err(error) = renewed {
+                return Some(Err(error));
             }
         }
     }
 
+    /// The next page that the server sends, from the iterator on.
+    async fn pushed(&mut self, iterator: &str) -> Result<GetRecordsOutput, Error> {
+        let caller = self.client.caller();
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let request = v1::GetRecordsRequest::from(GetRecordsInput::new(iterator));
+                none.insert(caller.stream(PATH, request).await?)
+            }
+        };
+        // Without a time limit: a record may be long in coming, and a connection that is dead is noticed by itself.
+        match open.message().await {
+            Ok(Some(page)) => Ok(page.try_into()?),
+            Ok(None) => Err(Error::lost_answer(
+                "the stream ended early".to_owned(),
+                true,
+            )),
+            Err(status) => Err(Error::of_call(status, true)),
+        }
+    }
+
+    fn turn(&mut self, page: GetRecordsOutput) {
+        self.iterator = page.next_shard_iterator;
+        self.page = page.records.into();
+    }
+
     /// Another iterator for the same place.
-    async fn renew(&self, iterator: &str) -> Result<String, Error> {
+    async fn renew(&mut self, iterator: &str) -> Result<(), Error> {
         let place = ShardIterator::parse(iterator)
             .map_err(|error| Error::new(error.code(), error.message()))?;
-        match place.from == SequenceNumber::default() {
-            true => self.begin(ShardIteratorType::TrimHorizon, None).await,
-            false => {
-                let at = ShardIteratorType::AtSequenceNumber;
-                self.begin(at, Some(place.from)).await
-            }
-        }
+        let (kind, number) = match place.from == SequenceNumber::default() {
+            true => (ShardIteratorType::TrimHorizon, None),
+            false => (ShardIteratorType::AtSequenceNumber, Some(place.from)),
+        };
+        self.iterator = Some(self.begin(kind, number).await?);
+        Ok(())
     }
 
     async fn begin(

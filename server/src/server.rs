@@ -293,7 +293,8 @@ async fn assemble(
         .add_service(Service::new(
             database.clone(),
             metrics.clone(),
-            limits.max_message_size,
+            limits,
+            phases.clone(),
         ))
         .add_service(health_service)
         .add_service(described().build_v1().map_err(reflection)?)

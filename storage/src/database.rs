@@ -543,6 +543,15 @@ impl Database {
         )
     }
 
+    /// As [`Database::get_records`], but waits until there is a record, or until the stream is disabled. Dropped meanwhile it has
+    /// done nothing; the iterator it was given goes on being good for its 15 minutes.
+    ///
+    /// # Errors
+    /// As [`Database::get_records`].
+    pub async fn next_records(&self, input: GetRecordsInput) -> Result<GetRecordsOutput, Error> {
+        ops::streams::next_records(&self.core, input).await
+    }
+
     /// Puts an item in place of the one with the same key. Durable when it returns.
     ///
     /// # Errors

@@ -347,6 +347,12 @@ impl Shared {
             self.unhealthy.store(true, Ordering::Release);
         }
         self.system.store(None);
+        self.wake_readers();
+    }
+
+    /// Those who wait for changes of a table are told that there will be none.
+    fn wake_readers(&self) {
+        self.tables().values().for_each(|table| table.wake());
     }
 
     /// No more writes; reads go on until [`Shared::set_closed`].
@@ -357,6 +363,7 @@ impl Shared {
     pub(crate) fn set_closed(&self) {
         *self.health.lock() = Health::Closed;
         self.unhealthy.store(true, Ordering::Release);
+        self.wake_readers();
     }
 
     /// Whether threads are to end.

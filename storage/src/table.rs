@@ -20,6 +20,8 @@ use sealdb_model::expr::UpdateExpression;
 use sealdb_model::{
     IndexName, IndexSchema, Item, KeySchema, TableName, TableSchema, ValidationError,
 };
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::catalog::definition::Definition;
 use crate::catalog::keys::KeyRecords;
@@ -50,6 +52,8 @@ pub(crate) struct Table {
     /// The group that last changed its key records.
     keys_changed: AtomicU64,
     view: ArcSwap<View>,
+    /// Told when readers see something else.
+    changed: Notify,
     /// Only in the seat.
     pub(crate) working: Mutex<Working>,
     /// As of the last checkpoint; the key record as of now. Only the checkpointer, DDL and the keeper.
@@ -187,6 +191,7 @@ impl Table {
                 reason: reason.clone(),
                 counters,
             })),
+            changed: Notify::new(),
             working: Mutex::new(Working::closed(reason, record.sequence)),
             logged_to: AtomicU64::new(record.sequence.max(record.carried_to)),
             record: Mutex::new(RecordSlot {
@@ -210,7 +215,7 @@ impl Table {
             closed: None,
             ..Working::closed(ClosedReason::Deleted, sequence)
         };
-        self.view.store(Arc::new(View::Open(view)));
+        self.show(View::Open(view));
         self.closed_since.store(0, Ordering::Relaxed);
     }
 
@@ -246,8 +251,7 @@ impl Table {
         // Before the view shows it: a checkpoint that finds the table closed asks what it has to carry along.
         self.logged_to.fetch_max(working.sequence, Ordering::AcqRel);
         let counters = self.counters();
-        self.view
-            .store(Arc::new(View::Closed(ClosedView { reason, counters })));
+        self.show(View::Closed(ClosedView { reason, counters }));
     }
 
     /// Drops key, pages and unpublished state. With no open group that touches the table.
@@ -268,8 +272,7 @@ impl Table {
         working.part = Vec::new();
         working.retired.clear();
         working.before = None;
-        self.view
-            .store(Arc::new(View::Closed(ClosedView { reason, counters })));
+        self.show(View::Closed(ClosedView { reason, counters }));
     }
 
     /// Replaces what readers see, unless the table is closing; false then. Only by the publisher.
@@ -279,8 +282,23 @@ impl Table {
             self.logged_to.fetch_max(view.sequence, Ordering::AcqRel);
             return false;
         }
-        self.view.store(Arc::new(View::Open(view)));
+        self.show(View::Open(view));
         true
+    }
+
+    fn show(&self, view: View) {
+        self.view.store(Arc::new(view));
+        self.wake();
+    }
+
+    /// Those who wait for a change look again.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Completes once readers may see something else than at this call.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// What readers see now.
@@ -368,6 +386,7 @@ impl Table {
             self.set_serving(false);
         }
         self.definition.store(Arc::new(definition));
+        self.wake();
         gone
     }
 

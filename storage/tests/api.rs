@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use std::time::Duration;
 
 use sealdb::model::ops::{
-    BatchWriteItemInput, CreateTableInput, DeleteItemInput, DeleteTableInput, DescribeTableInput,
-    GetItemInput, ListTablesInput, PutItemInput, QueryInput, ReturnValue, ScanInput, Select,
-    TableStatus,
+    BatchWriteItemInput, CreateTableInput, DeleteItemInput, DeleteTableInput, DescribeStreamInput,
+    DescribeTableInput, GetItemInput, GetRecordsInput, GetRecordsOutput, GetShardIteratorInput,
+    ListTablesInput, PutItemInput, QueryInput, ReturnValue, ScanInput, Select, ShardIteratorType,
+    StreamSpecification, StreamViewType, TableStatus, UpdateTableInput,
 };
 use sealdb::model::{AttributeValue, Item, ScalarType};
-use sealdb::{ErrorCode, RootKeySource, blocking};
+use sealdb::{Error, ErrorCode, RootKeySource, blocking};
 
 fn root_key(dir: &Path) -> RootKeySource {
     let file = dir.join("root.key");
@@ -393,4 +395,81 @@ fn bad_input_is_named_and_changes_nothing() {
         ErrorCode::ValidationException
     );
     db.close().unwrap();
+}
+
+/// Makes a table with a stream; gives an iterator of that.
+async fn streamed(db: &sealdb::Database, name: &str) -> String {
+    let stream = StreamSpecification::enabled(StreamViewType::KeysOnly);
+    let mut input = table().stream_specification(stream);
+    input.table_name = name.to_owned();
+    let made = db.create_table(input).await.unwrap().table_description;
+    let arn = made.latest_stream_arn.unwrap();
+    let described = db
+        .describe_stream(DescribeStreamInput::new(&arn))
+        .await
+        .unwrap();
+    let shard = &described.stream_description.shards[0].shard_id;
+    let oldest = GetShardIteratorInput::new(arn, shard, ShardIteratorType::TrimHorizon);
+    db.get_shard_iterator(oldest).await.unwrap().shard_iterator
+}
+
+/// Waits for records in a task of its own.
+fn follow(
+    db: &sealdb::Database,
+    iterator: &str,
+) -> tokio::task::JoinHandle<Result<GetRecordsOutput, Error>> {
+    let (db, input) = (db.clone(), GetRecordsInput::new(iterator));
+    tokio::spawn(async move { db.next_records(input).await })
+}
+
+/// Twenty milliseconds in which it must not have ended.
+async fn still_waits(waiting: &tokio::task::JoinHandle<Result<GetRecordsOutput, Error>>) {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!waiting.is_finished(), "there is nothing yet");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_a_stream_waits_for_records_and_for_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = sealdb::Database::builder(dir.path().join("data"))
+        .keyring(dir.path().join("keyring"), root_key(dir.path()))
+        .open()
+        .await
+        .unwrap();
+    let mut iterator = streamed(&db, "things").await;
+    for n in 0..3 {
+        let waiting = follow(&db, &iterator);
+        still_waits(&waiting).await;
+        let put = PutItemInput::new("things", item("a", n, 10));
+        db.put_item(put).await.unwrap();
+        let page = waiting.await.unwrap().unwrap();
+        let keys: Vec<_> = page
+            .records
+            .into_iter()
+            .map(|record| record.dynamodb.keys)
+            .collect();
+        assert_eq!(keys, [key("a", n)]);
+        iterator = page.next_shard_iterator.unwrap();
+    }
+    // It is disabled, its table deleted, the database closed: nobody waits for ever.
+    let waiting = follow(&db, &iterator);
+    still_waits(&waiting).await;
+    let disable = UpdateTableInput::new("things");
+    let disable = disable.stream_specification(StreamSpecification::disabled());
+    db.update_table(disable).await.unwrap();
+    let page = waiting.await.unwrap().unwrap();
+    assert_eq!((page.records, page.next_shard_iterator), (vec![], None));
+
+    for (name, end) in [
+        ("gone", ErrorCode::ResourceNotFoundException),
+        ("kept", ErrorCode::ServiceUnavailable),
+    ] {
+        let waiting = follow(&db, &streamed(&db, name).await);
+        still_waits(&waiting).await;
+        match name {
+            "gone" => drop(db.delete_table(DeleteTableInput::new(name)).await.unwrap()),
+            _ => db.close().await.unwrap(),
+        }
+        assert_eq!(waiting.await.unwrap().unwrap_err().code(), end);
+    }
 }

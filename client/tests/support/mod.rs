@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub(crate) authorization: Mutex<Option<String>>,
     /// What happens to the next calls.
     pub(crate) script: Mutex<VecDeque<Step>>,
+    /// What happens to a followed stream after its next pages.
+    pub(crate) after_page: Mutex<VecDeque<Step>>,
     /// TLS handshakes that came to their end, and that failed.
     pub(crate) handshakes: AtomicUsize,
     pub(crate) failed_handshakes: AtomicUsize,
@@ -74,6 +76,17 @@ impl State {
 
     pub(crate) fn script(&self, steps: impl IntoIterator<Item = Step>) {
         self.script.lock().unwrap().extend(steps);
+    }
+
+    /// A page of two records at most.
+    fn records_from(&self, input: &GetRecordsInput) -> GetRecordsOutput {
+        let from = ShardIterator::parse(&input.shard_iterator).unwrap().from;
+        let newest = u32::try_from(self.records.load(Ordering::SeqCst)).unwrap();
+        let end = newest.min(from.record + 1);
+        let records: Vec<Record> = (from.record..=end).map(record).collect();
+        let over = end == newest && self.ended.load(Ordering::SeqCst);
+        let next = from.record + u32::try_from(records.len()).unwrap();
+        GetRecordsOutput::new(records, (!over).then(|| iterator(next)))
     }
 }
 
@@ -375,14 +388,45 @@ impl SealDb for Service {
         request: Request<v1::GetRecordsRequest>,
     ) -> Result<Response<v1::GetRecordsResponse>, Status> {
         let input = GetRecordsInput::try_from(self.arrive("GetRecords", request).await?)?;
-        let from = ShardIterator::parse(&input.shard_iterator).unwrap().from;
-        let newest = u32::try_from(self.0.records.load(Ordering::SeqCst)).unwrap();
-        let end = newest.min(from.record + 1);
-        let records: Vec<Record> = (from.record..=end).map(record).collect();
-        let over = end == newest && self.0.ended.load(Ordering::SeqCst);
-        let next = from.record + u32::try_from(records.len()).unwrap();
-        let output = GetRecordsOutput::new(records, (!over).then(|| iterator(next)));
-        Ok(Response::new(output.into()))
+        Ok(Response::new(self.0.records_from(&input).into()))
+    }
+
+    type GetRecordsStreamStream = Pages<v1::GetRecordsResponse>;
+
+    /// An empty page where there are no records yet, and again until there are. After a page with records comes what `after_page` says.
+    async fn get_records_stream(
+        &self,
+        request: Request<v1::GetRecordsRequest>,
+    ) -> Result<Response<Self::GetRecordsStreamStream>, Status> {
+        let input = GetRecordsInput::try_from(self.arrive("GetRecordsStream", request).await?)?;
+        let (state, (sender, receiver)) = (self.0.clone(), tokio::sync::mpsc::channel(1));
+        tokio::spawn(async move {
+            let mut next = Some(input);
+            while let Some(input) = next.take() {
+                let page = state.records_from(&input);
+                next = page.next_shard_iterator.as_ref().map(GetRecordsInput::new);
+                let empty = page.records.is_empty();
+                if sender.send(Ok(page.into())).await.is_err() {
+                    return;
+                }
+                if empty {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    continue;
+                }
+                let step = state.after_page.lock().unwrap().pop_front();
+                match step {
+                    Some(Step::Fail(code)) => {
+                        let status = status_for(code, format!("{code} for the test"));
+                        let _ = sender.send(Err(status)).await;
+                        return;
+                    }
+                    Some(Step::Cut) => state.cut.notify_waiters(),
+                    _ => {}
+                }
+            }
+        });
+        let pages = tokio_stream::wrappers::ReceiverStream::new(receiver);
+        Ok(Response::new(Box::pin(pages)))
     }
 
     async fn create_table(

@@ -5,7 +5,7 @@ mod stream;
 
 use sealdb::Database;
 use sealdb::crypto::Caller;
-use sealdb::model::ops::{QueryInput, ScanInput};
+use sealdb::model::ops::{GetRecordsInput, QueryInput, ScanInput};
 use sealdb_proto::v1::seal_db_server::{SealDb, SealDbServer};
 use sealdb_proto::v1::{
     BatchExecuteStatementRequest, BatchExecuteStatementResponse, BatchGetItemRequest,
@@ -23,11 +23,14 @@ use sealdb_proto::v1::{
     UntagResourceRequest, UntagResourceResponse, UpdateItemRequest, UpdateItemResponse,
     UpdateTableRequest, UpdateTableResponse, UpdateTimeToLiveRequest, UpdateTimeToLiveResponse,
 };
+use tokio::sync::watch;
 use tonic::{Extensions, Request, Response, Status};
 
+use crate::config::Limits;
 use crate::gate::Call;
+use crate::listener::Phase;
 use crate::metrics::Metrics;
-use crate::service::stream::Pages;
+use crate::service::stream::{Pages, Waiting};
 
 /// The service over an open database.
 #[derive(Clone)]
@@ -35,23 +38,28 @@ pub struct Service {
     database: Database,
     metrics: Metrics,
     max_message_size: usize,
+    /// For streams that wait for what comes.
+    waiting: Waiting,
 }
 
 impl Service {
-    /// The service with bounded messages, ready for a tonic router.
+    /// The service with bounded messages, ready for a tonic router. Its streams without an end go when the phase is past
+    /// [`Phase::Serving`].
     pub fn new(
         database: Database,
         metrics: Metrics,
-        max_message_size: usize,
+        limits: &Limits,
+        phase: watch::Receiver<Phase>,
     ) -> SealDbServer<Service> {
         let service = Service {
             database,
             metrics,
-            max_message_size,
+            max_message_size: limits.max_message_size,
+            waiting: Waiting::new(limits.max_in_flight, phase),
         };
         SealDbServer::new(service)
-            .max_decoding_message_size(max_message_size)
-            .max_encoding_message_size(max_message_size)
+            .max_decoding_message_size(limits.max_message_size)
+            .max_encoding_message_size(limits.max_message_size)
     }
 }
 
@@ -144,5 +152,6 @@ operations! {
     streams {
         query_stream, "QueryStream", QueryInput, QueryRequest, QueryResponse, QueryStreamStream;
         scan_stream, "ScanStream", ScanInput, ScanRequest, ScanResponse, ScanStreamStream;
+        get_records_stream, "GetRecordsStream", GetRecordsInput, GetRecordsRequest, GetRecordsResponse, GetRecordsStreamStream;
     }
 }

@@ -269,13 +269,45 @@ pub(crate) async fn get_records(
     via: Via,
     input: GetRecordsInput,
 ) -> Result<GetRecordsOutput, Error> {
-    let asked = input.validate()?;
-    let now = core.shared().clock.wall_ms();
-    if asked.iterator.is_expired(now) {
-        return Err(Error::ExpiredIterator);
-    }
+    let asked = unexpired(core, input)?;
     let found = find(core, &asked.iterator.stream)?;
-    let (records, end) = with_snapshot!(read(&found, &asked, via).await)?;
+    page(core, &found, &asked, via).await
+}
+
+/// As [`get_records`], but waits until there is a record, or the stream takes no more of them.
+pub(crate) async fn next_records(
+    core: &Core,
+    input: GetRecordsInput,
+) -> Result<GetRecordsOutput, Error> {
+    let asked = unexpired(core, input)?;
+    loop {
+        // Again each time: the stream may have been disabled or removed meanwhile.
+        let found = find(core, &asked.iterator.stream)?;
+        // Before the look, so that what comes after it is noticed.
+        let changed = found.table.changed();
+        let output = page(core, &found, &asked, Via::Async).await?;
+        if !output.records.is_empty() || output.next_shard_iterator.is_none() {
+            return Ok(output);
+        }
+        changed.await;
+    }
+}
+
+fn unexpired(core: &Core, input: GetRecordsInput) -> Result<GetRecords, Error> {
+    let asked = input.validate()?;
+    match asked.iterator.is_expired(core.shared().clock.wall_ms()) {
+        true => Err(Error::ExpiredIterator),
+        false => Ok(asked),
+    }
+}
+
+async fn page(
+    core: &Core,
+    found: &Found,
+    asked: &GetRecords,
+    via: Via,
+) -> Result<GetRecordsOutput, Error> {
+    let (records, end) = with_snapshot!(read(found, asked, via).await)?;
     let from = match records.last() {
         Some(record) => record.dynamodb.sequence_number.next(),
         None => asked.iterator.from,
@@ -283,8 +315,8 @@ pub(crate) async fn get_records(
     let over = end && found.stream.disabled_ms.is_some();
     let next = ShardIterator {
         from,
-        issued_ms: now,
-        ..asked.iterator
+        issued_ms: core.shared().clock.wall_ms(),
+        stream: asked.iterator.stream.clone(),
     };
     let next = (!over).then(|| next.to_string());
     Ok(GetRecordsOutput::new(records, next))

@@ -11,7 +11,7 @@ use sealdb_proto::v1::{
 use sealdb_tests::raw::Raw;
 use sealdb_tests::server::{Home, Server};
 
-pub(super) const OPERATIONS: [&str; 29] = [
+pub(super) const OPERATIONS: [&str; 30] = [
     "CreateTable",
     "DescribeTable",
     "ListTables",
@@ -41,6 +41,7 @@ pub(super) const OPERATIONS: [&str; 29] = [
     "DescribeStream",
     "GetShardIterator",
     "GetRecords",
+    "GetRecordsStream",
 ];
 
 pub(super) fn value(value: Value) -> AttributeValue {
