@@ -8,10 +8,18 @@ import {
   GetItemCommand,
   PutItemCommand,
   UpdateItemCommand,
+  UpdateTableCommand,
   paginateQuery,
   paginateScan,
   waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
+import {
+  DescribeStreamCommand,
+  DynamoDBStreamsClient,
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  ListStreamsCommand,
+} from "@aws-sdk/client-dynamodb-streams";
 
 const client = new DynamoDBClient({});
 const TableName = "airports";
@@ -69,5 +77,48 @@ await assert.rejects(run(GetItemCommand, { Key: { country: { S: "IS" } } }), {
 await assert.rejects(run(GetItemCommand, { TableName: "nowhere", Key }), { name: "ResourceNotFoundException" });
 const stranger = new DynamoDBClient({ credentials: { accessKeyId: "NOBODY", secretAccessKey: "x" } });
 await assert.rejects(stranger.send(new GetItemCommand({ TableName, Key })), { name: "UnrecognizedClientException" });
+// A stream: enabled, described, read, refused, disabled.
+const streams = new DynamoDBStreamsClient({});
+const follow = (Command, input) => streams.send(new Command(input));
+const StreamSpecification = { StreamEnabled: true, StreamViewType: "NEW_AND_OLD_IMAGES" };
+const { LatestStreamArn: StreamArn } = (await run(UpdateTableCommand, { StreamSpecification })).TableDescription;
+await run(PutItemCommand, { Item });
+await run(UpdateItemCommand, { ...ADD, Key });
+await run(DeleteItemCommand, { Key });
+assert.deepEqual(
+  (await follow(ListStreamsCommand, { TableName })).Streams.map((stream) => stream.StreamArn),
+  [StreamArn],
+);
+const described = (await follow(DescribeStreamCommand, { StreamArn })).StreamDescription;
+assert.equal(described.StreamViewType, "NEW_AND_OLD_IMAGES");
+const [{ ShardId }] = described.Shards;
+const begin = { StreamArn, ShardId, ShardIteratorType: "TRIM_HORIZON" };
+const { ShardIterator } = await follow(GetShardIteratorCommand, begin);
+const first = await follow(GetRecordsCommand, { ShardIterator, Limit: 2 });
+const rest = await follow(GetRecordsCommand, { ShardIterator: first.NextShardIterator });
+const records = [...first.Records, ...rest.Records];
+assert.equal(first.Records.length, 2);
+assert.deepEqual(
+  records.map((record) => record.eventName),
+  ["INSERT", "MODIFY", "REMOVE"],
+);
+assert.deepEqual(records[0].dynamodb.NewImage, Item);
+assert.deepEqual(records[1].dynamodb.NewImage, { ...Item, visits: { N: "1" } });
+assert.deepEqual(records[2].dynamodb.OldImage, records[1].dynamodb.NewImage);
+assert.ok(records[0].dynamodb.ApproximateCreationDateTime instanceof Date);
+const last = { ...begin, ShardIteratorType: "AFTER_SEQUENCE_NUMBER", SequenceNumber: records[2].dynamodb.SequenceNumber };
+const { ShardIterator: end } = await follow(GetShardIteratorCommand, last);
+assert.deepEqual((await follow(GetRecordsCommand, { ShardIterator: end })).Records, []);
+await assert.rejects(follow(GetShardIteratorCommand, { ...begin, ShardId: "shardId-00000000000000000000-00000000" }), {
+  name: "ResourceNotFoundException",
+});
+await assert.rejects(follow(GetRecordsCommand, { ShardIterator: "nothing" }), { name: "ValidationException" });
+await assert.rejects(follow(DescribeStreamCommand, { StreamArn: StreamArn.replace(TableName, "nowhere") }), {
+  name: "ResourceNotFoundException",
+});
+await run(UpdateTableCommand, { StreamSpecification: { StreamEnabled: false } });
+assert.equal((await follow(DescribeStreamCommand, { StreamArn })).StreamDescription.StreamStatus, "DISABLED");
+assert.equal((await follow(GetRecordsCommand, { ShardIterator: end })).NextShardIterator, undefined);
+
 await run(DeleteTableCommand, {});
 console.log("all is well");

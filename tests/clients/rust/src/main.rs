@@ -1,5 +1,7 @@
 //! What programs for DynamoDB do, through AWS's Rust client as it is: run by tests/tests/clients, which sets the environment.
 
+mod streams;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
@@ -32,6 +34,7 @@ async fn main() -> Done {
     transactions(&client).await?;
     statements(&client).await?;
     time_to_live(&client).await?;
+    streams::streams(&client, &streams_client()?).await?;
     errors(&client).await?;
     client.delete_table().table_name(TABLE).send().await?;
     let gone = client.wait_until_table_not_exists().table_name(TABLE);
@@ -40,22 +43,33 @@ async fn main() -> Done {
     Ok(())
 }
 
+/// A client of either service; they differ in their types alone.
+macro_rules! client {
+    ($service:ident, $secret:expr) => {{
+        let credentials = Credentials::new(
+            std::env::var("AWS_ACCESS_KEY_ID")?,
+            std::env::var($secret)?,
+            None,
+            None,
+            "environment",
+        );
+        let config = $service::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(std::env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(credentials)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Ok($service::Client::from_conf(config))
+    }};
+}
+
 fn client(secret: &str) -> Result<Client, Box<dyn Error>> {
-    let credentials = Credentials::new(
-        std::env::var("AWS_ACCESS_KEY_ID")?,
-        std::env::var(secret)?,
-        None,
-        None,
-        "environment",
-    );
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(std::env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(credentials)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Ok(Client::from_conf(config))
+    client!(aws_sdk_dynamodb, secret)
+}
+
+fn streams_client() -> Result<aws_sdk_dynamodbstreams::Client, Box<dyn Error>> {
+    client!(aws_sdk_dynamodbstreams, "AWS_SECRET_ACCESS_KEY")
 }
 
 fn s(text: &str) -> AttributeValue {
