@@ -86,7 +86,7 @@ fn answers_are_the_services_word_for_word() {
     };
     let home = Home::new();
     let (server, address) = serve(&home, &["--dynamodb-plain-http"]);
-    let script = script("answers.py");
+    let script = script("answers");
     let ran = client(&python, &server, &address, &home, &[&script]);
     assert_eq!(ran.ok().trim(), "all is well");
 }

@@ -1,0 +1,30 @@
+"""What the service answers to requests that no SDK would send, word for word: run by tests/tests/clients, which sets the environment."""
+
+import sys
+
+import bodies
+import items
+import reads
+import tables
+from asking import FAILURES, make_tables
+
+make_tables()
+for group in (
+    bodies.serialization,
+    items.values,
+    items.puts,
+    items.conditions,
+    items.keys,
+    items.updates,
+    reads.shapes,
+    reads.arns,
+    reads.reads,
+    reads.batches,
+    reads.transactions,
+    tables.tables,
+    bodies.hostile,
+):
+    group()
+if FAILURES:
+    sys.exit("\n".join(FAILURES))
+print("all is well")
