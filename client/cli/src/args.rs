@@ -16,7 +16,7 @@ pub(crate) use directories::{
     ClosedArgs, CopyArgs, CredentialArgs, CredentialCommand, DatabaseArgs, KeyringArgs, RootArgs,
 };
 pub(crate) use key::{AliasCommand, KeyCommand, NewRootArgs, OneKey};
-pub(crate) use stream::{StreamCommand, TailArgs, View};
+pub(crate) use stream::{StreamCommand, StreamSetting, TailArgs, View};
 pub(crate) use table::{Class, IndexArgs, SettingArgs, TableCommand, TagArgs};
 
 /// Encrypted-at-rest, DynamoDB-like tables: the command line.

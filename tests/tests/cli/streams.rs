@@ -123,3 +123,19 @@ fn a_stream_is_enabled_and_disabled_while_the_table_is_used() {
     assert_eq!(events(&all), [("INSERT", "2")]);
     assert_eq!(all[0]["dynamodb"].get("NewImage"), None);
 }
+
+#[test]
+fn a_stream_is_a_setting_of_its_table_too() {
+    let home = Home::new();
+    let _server = home.start();
+    home.table("films", &["id:N"]);
+    let update = |stream| home.sealdb(&["table", "update", "films", "--stream", stream]);
+    update("new-image").ok();
+    put(&home, 4, "Dune");
+    update("off").ok();
+    let wrong = update("some").refused(2);
+    assert!(wrong.contains("some"), "{wrong}");
+    let last = home.sealdb(&["stream", "tail", "films", "--from-start", "--quiet"]);
+    let last = records(&last.ok());
+    assert_eq!(events(&last), [("INSERT", "4")]);
+}

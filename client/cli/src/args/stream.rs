@@ -1,7 +1,9 @@
 //! `sealdb stream`: its grammar.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand, ValueEnum};
-use sealdb_model::ops::StreamViewType;
+use sealdb_model::ops::{StreamSpecification, StreamViewType};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StreamCommand {
@@ -56,6 +58,30 @@ pub(crate) enum View {
     OldImage,
     /// Both.
     NewAndOldImages,
+}
+
+/// A stream of this view, or none: `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamSetting(Option<View>);
+
+impl FromStr for StreamSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(StreamSetting(None)),
+            view => View::from_str(view, false).map(|view| StreamSetting(Some(view))),
+        }
+    }
+}
+
+impl From<StreamSetting> for StreamSpecification {
+    fn from(setting: StreamSetting) -> Self {
+        match setting.0 {
+            Some(view) => StreamSpecification::enabled(view.into()),
+            None => StreamSpecification::disabled(),
+        }
+    }
 }
 
 impl From<View> for StreamViewType {

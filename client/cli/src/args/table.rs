@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
-use crate::args::View;
+use crate::args::{StreamSetting, View};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TableCommand {
@@ -113,6 +113,9 @@ pub(crate) struct SettingArgs {
     /// What AWS would charge by; kept and told.
     #[arg(long)]
     pub(crate) class: Option<Class>,
+    /// Begin a stream whose records show this, or end it; as "stream enable" and "stream disable" do.
+    #[arg(long, value_name = "VIEW|off")]
+    pub(crate) stream: Option<StreamSetting>,
     /// Refuse to delete the table.
     #[arg(long, conflicts_with = "unprotect")]
     pub(crate) protect: bool,

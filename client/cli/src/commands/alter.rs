@@ -47,6 +47,7 @@ pub(super) async fn update(
     if let Some(units) = &settings.provisioned {
         input = provisioned(client, input, units_of(units)?).await?;
     }
+    input.stream_specification = settings.stream.map(Into::into);
     input.table_class = settings.class.map(Into::into);
     input.deletion_protection_enabled = match (settings.protect, settings.unprotect) {
         (true, _) => Some(true),
