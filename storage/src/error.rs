@@ -82,7 +82,10 @@ pub enum Error {
     #[error("{}", CancellationReason::summary(.0))]
     TransactionCanceled(Arc<[CancellationReason]>),
     /// The token came with another request within its ten minutes.
-    #[error("The request was sent with a token that another request used")]
+    #[error(
+        "DynamoDB rejected the request because you retried a request with a different payload but with an idempotent token that was \
+         already used."
+    )]
     IdempotentParameterMismatch,
     /// A transaction holds the item.
     #[error("Transaction is ongoing for the item")]

@@ -39,7 +39,7 @@ impl Request for TableQuestion {
 
     fn read(fields: &mut Fields) -> Result<Self, ValidationError> {
         Ok(TableQuestion {
-            table: TableName::new(fields.required_text("TableName"))?,
+            table: TableName::of_request(fields.required_text("TableName"))?,
         })
     }
 }

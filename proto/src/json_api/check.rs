@@ -1,6 +1,6 @@
 //! Step 2: the constraints of the service's model, all that are broken at once, ten at most.
 
-use sealdb_model::{Constraints, ValidationError};
+use sealdb_model::{Constraints, TableName, ValidationError};
 
 use super::fields::{Fields, Node};
 use super::shape::{Member, Required, Shape, Text};
@@ -145,6 +145,9 @@ fn values(
 }
 
 fn text(rules: &Text, value: &str, path: &dyn Fn() -> String, constraints: &mut Constraints) {
+    if rules.arn && TableName::of_arn(value).is_some() {
+        return;
+    }
     if !rules.values.is_empty() && !rules.values.contains(&value) {
         let set = rules.values.join(", ");
         constraints.require(
@@ -179,7 +182,7 @@ fn is_name(text: &str) -> bool {
 }
 
 fn is_table_name(text: &str) -> bool {
-    is_name(text) && (3..=255).contains(&text.len())
+    is_name(text) && (3..=255).contains(&text.len()) || TableName::of_arn(text).is_some()
 }
 
 /// The path of a member: names begin with a small letter.

@@ -126,7 +126,8 @@ impl Request for ScanInput {
 
 /// What both give back.
 struct Page<'a> {
-    items: &'a [Item],
+    /// `None`: they were only to be counted.
+    items: Option<&'a [Item]>,
     count: u32,
     scanned_count: u32,
     last_evaluated_key: Option<&'a Map>,
@@ -136,9 +137,8 @@ struct Page<'a> {
 impl Page<'_> {
     fn write(&self, object: &mut Object<'_>) {
         object.number("Count", self.count);
-        // Items that were counted and are not there were not asked for.
-        if self.count == 0 || !self.items.is_empty() {
-            object.list("Items", self.items, map);
+        if let Some(items) = self.items {
+            object.list("Items", items, map);
         }
         if let Some(key) = self.last_evaluated_key {
             object.values("LastEvaluatedKey", key);
@@ -153,7 +153,7 @@ macro_rules! pages {
         impl Response for $output {
             fn write(&self, object: &mut Object<'_>) {
                 Page {
-                    items: &self.items,
+                    items: (!self.counted_only).then_some(&self.items),
                     count: self.count,
                     scanned_count: self.scanned_count,
                     last_evaluated_key: self.last_evaluated_key.as_ref(),

@@ -66,6 +66,8 @@ pub struct Text {
     pub max: usize,
     /// Whether it is a name of `[a-zA-Z0-9_.-]+`.
     pub name: bool,
+    /// Whether it may be the ARN of a table instead.
+    pub arn: bool,
     /// Whether its length is checked before all constraints, with a message of its own: `TableName must be at least …`.
     pub length_first: bool,
     /// The values of an enumeration, in the service's order; empty: any.
@@ -80,6 +82,7 @@ impl Shape {
             min,
             max,
             name: false,
+            arn: false,
             length_first: false,
             values: &[],
         })
@@ -90,6 +93,7 @@ impl Shape {
             min: 0,
             max: ANY,
             name: false,
+            arn: false,
             length_first: false,
             values,
         })
@@ -114,11 +118,12 @@ impl Shape {
     }
 }
 
-const fn name(length_first: bool) -> Shape {
+const fn name(arn: bool, length_first: bool) -> Shape {
     Shape::Text(Text {
         min: 3,
         max: 255,
         name: true,
+        arn,
         length_first,
         values: &[],
     })
@@ -144,19 +149,21 @@ pub(super) const fn required(name: &'static str, shape: &'static Shape) -> Membe
 pub(super) const TABLE: Member = Member {
     name: "TableName",
     required: Required::First,
-    shape: &TABLE_NAME,
+    shape: &TABLE_NAME_OR_ARN,
 };
 
 /// The table's name in operations on items.
-pub(super) const ITEMS_TABLE: Member = required("TableName", &NAME);
+pub(super) const ITEMS_TABLE: Member = required("TableName", &ITEMS_TABLE_NAME);
 
 pub(super) static BOOLEAN: Shape = Shape::Boolean;
 pub(super) static TEXT: Shape = Shape::text(0, ANY);
 pub(super) static ATTRIBUTE_NAME: Shape = Shape::text(0, 65_535);
 pub(super) static KEY_NAME: Shape = Shape::text(1, 255);
-pub(super) static NAME: Shape = name(false);
+pub(super) static NAME: Shape = name(false, false);
+static ITEMS_TABLE_NAME: Shape = name(true, false);
 /// A table's name in operations on tables.
-pub(super) static TABLE_NAME: Shape = name(true);
+pub(super) static TABLE_NAME: Shape = name(false, true);
+static TABLE_NAME_OR_ARN: Shape = name(true, true);
 pub(super) static POSITIVE: Shape = Shape::Integer(1, i64::MAX);
 pub(super) static POSITIVE_LONG: Shape = Shape::Long(1, i64::MAX);
 pub(super) static LONG: Shape = Shape::Long(i64::MIN, i64::MAX);

@@ -416,6 +416,14 @@ fn answers_are_what_the_service_gives() {
         text(render(&page)),
         r#"{"Count":1,"Items":[{"a":{"S":"\u0001é"},"b":{"BOOL":true}}],"LastEvaluatedKey":{"a":{"N":"1"}},"ScannedCount":2}"#
     );
+    let none = QueryOutput::default();
+    assert_eq!(
+        text(render(&none)),
+        r#"{"Count":0,"Items":[],"ScannedCount":0}"#
+    );
+    let mut counted = QueryOutput::default();
+    counted.counted_only = true;
+    assert_eq!(text(render(&counted)), r#"{"Count":0,"ScannedCount":0}"#);
     assert_eq!(
         text(render_error(
             "com.amazon.coral.validate#ValidationException",

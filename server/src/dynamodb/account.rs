@@ -6,12 +6,14 @@ use sealdb::{Database, Error};
 use sealdb_proto::json_api::account::{Endpoints, NoneOf, Off, Question, Quotas, TableQuestion};
 
 /// Operations of the service that are not carried out: told apart from those that the service does not know either.
-const ABSENT: [&str; 24] = [
+const ABSENT: [&str; 29] = [
+    "CancelBulkOperation",
     "CreateBackup",
     "CreateGlobalTable",
     "DeleteBackup",
     "DeleteResourcePolicy",
     "DescribeBackup",
+    "DescribeBulkOperation",
     "DescribeExport",
     "DescribeGlobalTable",
     "DescribeGlobalTableSettings",
@@ -22,9 +24,12 @@ const ABSENT: [&str; 24] = [
     "ExportTableToPointInTime",
     "GetResourcePolicy",
     "ImportTable",
+    "ListBulkOperations",
     "PutResourcePolicy",
     "RestoreTableFromBackup",
     "RestoreTableToPointInTime",
+    "SearchVectors",
+    "StartBulkPutItems",
     "UpdateContinuousBackups",
     "UpdateContributorInsights",
     "UpdateGlobalTable",

@@ -23,6 +23,31 @@ impl TableName {
         Self::new_at(name.into(), "tableName")
     }
 
+    /// A table as requests name it: by its name, or by its ARN.
+    ///
+    /// # Errors
+    /// AWS's message for a name that breaks the rules.
+    pub fn of_request(name: impl Into<String>) -> Result<Self, ValidationError> {
+        let name = name.into();
+        match Self::of_arn(&name) {
+            Some(table) => Ok(table),
+            None => Self::new(name),
+        }
+    }
+
+    /// The table of an ARN: `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`. Region and account may be any: names of tables are all that
+    /// tells them apart here.
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.strip_prefix("arn:aws")?.splitn(5, ':');
+        let (_partition, service, region) = (parts.next()?, parts.next()?, parts.next()?);
+        let (account, resource) = (parts.next()?, parts.next()?);
+        let is_number = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
+        if service != "dynamodb" || region.is_empty() || !is_number {
+            return None;
+        }
+        Self::new(resource.strip_prefix("table/")?).ok()
+    }
+
     /// As `new`, for the field `field` of a request.
     pub(crate) fn new_at(name: String, field: &str) -> Result<Self, ValidationError> {
         if name.len() < 3 || name.len() > 255 {
@@ -226,6 +251,27 @@ mod tests {
                     "1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: Member \
                      must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
                 )
+            );
+        }
+    }
+
+    #[test]
+    fn requests_name_a_table_by_its_name_or_its_arn() {
+        let films = TableName::new("films").unwrap();
+        for name in [
+            "films",
+            "arn:aws:dynamodb:eu-central-1:123456789012:table/films",
+        ] {
+            assert_eq!(TableName::of_request(name).unwrap(), films);
+        }
+        for wrong in [
+            "arn:aws:s3:::films",
+            "arn:aws:dynamodb:local:000000000000:table/films/index/by-year",
+            "arn:aws:dynamodb:local:000000000000:table/a b",
+        ] {
+            assert_eq!(
+                TableName::of_request(wrong).unwrap_err(),
+                TableName::new(wrong).unwrap_err()
             );
         }
     }

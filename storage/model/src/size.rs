@@ -91,13 +91,19 @@ pub fn validate_value(value: &AttributeValue) -> Result<(), ValidationError> {
     validate_nested(value, 0)
 }
 
+/// Checks the name of any attribute.
+pub(crate) fn attribute_name(name: &str) -> Result<(), ValidationError> {
+    match name.len() {
+        1..=MAX_ATTRIBUTE_NAME => Ok(()),
+        _ => Err(ValidationError::invalid_parameter(
+            "Attribute name must be 1 to 65535 bytes long",
+        )),
+    }
+}
+
 fn validate_map(map: &Map, depth: usize) -> Result<(), ValidationError> {
     for (name, value) in map.iter() {
-        if name.is_empty() || name.len() > MAX_ATTRIBUTE_NAME {
-            return Err(ValidationError::invalid_parameter(
-                "Attribute name must be 1 to 65535 bytes long",
-            ));
-        }
+        attribute_name(name)?;
         validate_nested(value, depth)?;
     }
     Ok(())
@@ -142,7 +148,7 @@ fn validate_nested(value: &AttributeValue, depth: usize) -> Result<(), Validatio
 }
 
 /// Bytes as the service's messages show them: the start of long ones.
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digit = |bits: u32| {
         DIGITS

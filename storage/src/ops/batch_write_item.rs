@@ -24,6 +24,8 @@ const PIECE_BYTES: usize = 512 * 1024;
 /// One request, ready to be applied, and itself in case it has to be given back.
 struct Write {
     table: Arc<Table>,
+    /// How the request names the table.
+    named: Arc<str>,
     entry: Arc<Entry>,
     request: WriteRequest,
 }
@@ -61,7 +63,7 @@ pub(crate) async fn batch_write_item(
             Err(error) if written && error.nothing_happened() => {
                 for write in std::iter::once(piece).chain(pieces).flatten() {
                     unprocessed
-                        .entry(write.table.name.to_string())
+                        .entry(write.named.to_string())
                         .or_default()
                         .push(write.request);
                 }
@@ -82,6 +84,7 @@ fn prepare(core: &Core, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
         let table = core.table(batch.table.as_str())?;
         let keys = batch.keys(&table.schema)?;
         let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
+        let named = Arc::<str>::from(batch.named);
         for (request, key) in batch.requests.into_iter().zip(keys) {
             let item = match &request {
                 WriteRequest::Put(item) => {
@@ -92,6 +95,7 @@ fn prepare(core: &Core, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
             };
             writes.push(Write {
                 table: table.clone(),
+                named: named.clone(),
                 entry: Arc::new(Entry { key, item }),
                 request,
             });

@@ -118,15 +118,19 @@ impl Request {
                 page.count += 1;
             } else {
                 let item = decode(table, &value)?;
-                let item = match source {
+                match source {
                     Source::Index(_, index) if self.fetches(table, index) => {
                         let (item, size) = fetch(table, &snapshot, via, &item).await?;
                         page.fetched += CapacityUnits::of_read(size, self.consistency);
-                        item
+                        // Fetched for the filter alone, it is given back as the index has it.
+                        let shown = self.select == Select::AllProjectedAttributes;
+                        self.take(item, &mut page, |item| match shown {
+                            true => index.project(&table.schema, &item),
+                            false => item,
+                        });
                     }
-                    _ => item,
-                };
-                self.take(item, &mut page);
+                    _ => self.take(item, &mut page, |item| item),
+                }
             }
             last.set(cursor.key(), source, &value);
         }
@@ -136,8 +140,8 @@ impl Request {
         Ok(page)
     }
 
-    /// Adds an item to the page, if the filter admits it.
-    fn take(&self, item: Item, page: &mut Page) {
+    /// Adds an item to the page, if the filter admits it; without a projection what `shown` makes of it.
+    fn take(&self, item: Item, page: &mut Page, shown: impl FnOnce(Item) -> Item) {
         if self
             .filter
             .as_ref()
@@ -148,7 +152,7 @@ impl Request {
         page.count += 1;
         match &self.projection {
             _ if self.select == Select::Count => {}
-            None => page.items.push(item),
+            None => page.items.push(shown(item)),
             Some(projection) => page.items.push(projection.project(&item)),
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use sealdb_model::expr::IndexCondition;
-use sealdb_model::ops::{Query, QueryInput, QueryOutput, ReadConsistency};
+use sealdb_model::ops::{Query, QueryInput, QueryOutput, ReadConsistency, Select};
 
 use super::Via;
 use super::page::Request;
@@ -27,6 +27,7 @@ pub(super) async fn run(core: &Core, via: Via, query: Query) -> Result<QueryOutp
     output.count = page.count;
     output.scanned_count = page.scanned_count;
     output.last_evaluated_key = page.last_evaluated_key;
+    output.counted_only = request.select == Select::Count;
     Ok(output)
 }
 
@@ -166,7 +167,7 @@ mod tests {
             upper: Bound::Included(b"d".to_vec()),
             reverse: false,
             limit: None,
-            select: sealdb_model::ops::Select::AllAttributes,
+            select: Select::AllAttributes,
             filter: None,
             projection: None,
             consistency: ReadConsistency::Strong,

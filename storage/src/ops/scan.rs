@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use sealdb_model::ops::{ReadConsistency, Scan, ScanInput, ScanOutput, ScanSegment};
+use sealdb_model::ops::{ReadConsistency, Scan, ScanInput, ScanOutput, ScanSegment, Select};
 
 use super::Via;
 use super::page::Request;
@@ -54,6 +54,7 @@ pub(super) async fn run(core: &Core, via: Via, scan: Scan) -> Result<ScanOutput,
     output.count = page.count;
     output.scanned_count = page.scanned_count;
     output.last_evaluated_key = page.last_evaluated_key;
+    output.counted_only = request.select == Select::Count;
     Ok(output)
 }
 

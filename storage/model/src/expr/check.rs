@@ -9,6 +9,7 @@ use crate::expr::parser::Step;
 use crate::expr::path::MAX_PATH;
 use crate::expr::placeholders::Placeholders;
 use crate::expr::reserved::is_reserved;
+use crate::size::base64;
 use crate::value::{AttributeType, AttributeValue};
 
 /// Longest expression, in bytes.
@@ -477,12 +478,12 @@ fn bounds_fit(low: &Operand<'_>, high: &Operand<'_>, placeholders: &Placeholders
     ))
 }
 
-/// A value as AWS's messages show it; long ones are cut, binaries are given by their length.
+/// A value as AWS's messages show it; long ones are cut.
 fn quoted(value: &AttributeValue) -> String {
     let content = match value {
         AttributeValue::S(text) => text.chars().take(100).collect(),
         AttributeValue::N(number) => number.to_string(),
-        AttributeValue::B(bytes) => format!("{} bytes", bytes.len()),
+        AttributeValue::B(bytes) => base64(bytes.get(..75).unwrap_or(bytes)),
         _ => String::new(),
     };
     format!("AttributeValue: {{{}:{content}}}", value.attribute_type())

@@ -11,6 +11,7 @@ use crate::expr::placeholders::Placeholders;
 use crate::expr::predicate::key_is_scalar;
 use crate::map::Item;
 use crate::schema::KeySchema;
+use crate::size::attribute_name;
 
 /// Paths of which none lies within another.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +33,7 @@ impl ProjectionExpression {
         let mut constraints = Constraints::default();
         constraints.length(names.len(), 1, usize::MAX, "[]", "attributesToGet");
         constraints.finish()?;
+        names.iter().try_for_each(|name| attribute_name(name))?;
         let mut seen = HashSet::with_capacity(names.len());
         if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(ValidationError::invalid_parameter(format_args!(

@@ -152,7 +152,7 @@ impl BatchGetItemInput {
 
 impl KeysAndAttributes {
     fn validate(self, table_name: String) -> Result<TableReads, ValidationError> {
-        let table = TableName::new(table_name)?;
+        let table = TableName::of_request(table_name.as_str())?;
         let expressions = ReadExpressions {
             projection: self.projection_expression.as_deref(),
             names: self.expression_attribute_names.as_ref(),
@@ -163,6 +163,7 @@ impl KeysAndAttributes {
         let projection = expressions.projection(placeholders)?;
         Ok(TableReads {
             table,
+            named: table_name,
             keys: self.keys,
             projection,
             consistent_read: self.consistent_read,
@@ -184,6 +185,8 @@ pub struct BatchGetItem {
 pub struct TableReads {
     /// The table.
     pub table: TableName,
+    /// How the request names it, and the answer has to: by its name or its ARN.
+    pub named: String,
     /// The keys, at least one, in order.
     pub keys: Vec<Map>,
     /// What to give back of the items; all if `None`.

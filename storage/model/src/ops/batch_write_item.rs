@@ -88,7 +88,7 @@ impl BatchWriteItemInput {
         let mut tables = Vec::with_capacity(self.request_items.len());
         let mut bytes = 0usize;
         for (name, requests) in self.request_items {
-            let table = TableName::new(name)?;
+            let table = TableName::of_request(name.as_str())?;
             if requests.is_empty() {
                 return Err(ValidationError::new(format!(
                     "The batch write request list for a table cannot be null or empty: {table}"
@@ -103,7 +103,11 @@ impl BatchWriteItemInput {
                     }
                 }
             }
-            tables.push(TableWrites { table, requests });
+            tables.push(TableWrites {
+                table,
+                named: name,
+                requests,
+            });
         }
         if bytes > MAX_BATCH_SIZE {
             return Err(ValidationError::new(
@@ -143,6 +147,8 @@ pub struct BatchWriteItem {
 pub struct TableWrites {
     /// The table.
     pub table: TableName,
+    /// How the request names it, and the answer has to: by its name or its ARN.
+    pub named: String,
     /// Its requests, in order.
     pub requests: Vec<WriteRequest>,
 }

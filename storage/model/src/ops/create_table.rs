@@ -253,7 +253,7 @@ impl CreateTableInput {
     /// A bad name, key, definition, index, throughput or encryption.
     pub fn validate(self) -> Result<CreateTable, ValidationError> {
         check_shape(&self)?;
-        let table = TableName::new(self.table_name)?;
+        let table = TableName::of_request(self.table_name)?;
         let billing_mode = self
             .billing_mode
             .unwrap_or(match self.provisioned_throughput {

@@ -91,7 +91,7 @@ impl DeleteItemInput {
     /// # Errors
     /// A bad table name or key.
     pub fn validate(mut self) -> Result<DeleteItem, ValidationError> {
-        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
         let placeholders = expressions.open()?;
         validate_key_map(&self.key)?;

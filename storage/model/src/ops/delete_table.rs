@@ -26,7 +26,7 @@ impl DeleteTableInput {
     /// A bad table name.
     pub fn validate(self) -> Result<DeleteTable, ValidationError> {
         Ok(DeleteTable {
-            table: TableName::new(self.table_name)?,
+            table: TableName::of_request(self.table_name)?,
         })
     }
 }

@@ -26,7 +26,7 @@ impl DescribeTableInput {
     /// A bad table name.
     pub fn validate(self) -> Result<DescribeTable, ValidationError> {
         Ok(DescribeTable {
-            table: TableName::new(self.table_name)?,
+            table: TableName::of_request(self.table_name)?,
         })
     }
 }

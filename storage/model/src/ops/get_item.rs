@@ -72,7 +72,7 @@ impl GetItemInput {
     /// # Errors
     /// A bad table name or key.
     pub fn validate(mut self) -> Result<GetItem, ValidationError> {
-        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
         let projection = if expressions.are_none() {
             validate_key_map(&self.key)?;

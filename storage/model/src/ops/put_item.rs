@@ -91,7 +91,7 @@ impl PutItemInput {
     /// # Errors
     /// A bad table name, or an item that breaks the rules of [`crate::validate_item`].
     pub fn validate(mut self) -> Result<PutItem, ValidationError> {
-        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
         let placeholders = expressions.open()?;
         validate_key_map(&self.item)?;

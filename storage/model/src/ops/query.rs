@@ -126,7 +126,7 @@ impl QueryInput {
     /// # Errors
     /// A bad table name, limit or start key; no key condition.
     pub fn validate(mut self) -> Result<Query, ValidationError> {
-        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
         if let Some(name) = &self.index_name {
@@ -333,6 +333,8 @@ pub struct QueryOutput {
     pub last_evaluated_key: Option<Map>,
     /// What was consumed, if that was asked for.
     pub consumed_capacity: Option<ConsumedCapacity>,
+    /// COUNT was asked for, so that items are counted and not given back.
+    pub counted_only: bool,
 }
 
 impl QueryOutput {
@@ -349,6 +351,7 @@ impl QueryOutput {
             scanned_count,
             last_evaluated_key,
             consumed_capacity: None,
+            counted_only: false,
         }
     }
 }

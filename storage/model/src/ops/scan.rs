@@ -118,7 +118,7 @@ impl ScanInput {
     /// # Errors
     /// A bad table name, limit, segment or start key.
     pub fn validate(mut self) -> Result<Scan, ValidationError> {
-        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
         if let Some(name) = &self.index_name {
@@ -315,6 +315,8 @@ pub struct ScanOutput {
     pub last_evaluated_key: Option<Map>,
     /// What was consumed, if that was asked for.
     pub consumed_capacity: Option<ConsumedCapacity>,
+    /// COUNT was asked for, so that items are counted and not given back.
+    pub counted_only: bool,
 }
 
 impl ScanOutput {
@@ -331,6 +333,7 @@ impl ScanOutput {
             scanned_count,
             last_evaluated_key,
             consumed_capacity: None,
+            counted_only: false,
         }
     }
 }

@@ -97,23 +97,12 @@ impl Resource {
             let table = TableName::new(&*resource).map_err(|_| invalid_arn(&resource))?;
             return Ok(Self { table, arn: None });
         }
-        let table = table_of_arn(&resource).ok_or_else(|| invalid_arn(&resource))?;
+        let table = TableName::of_arn(&resource).ok_or_else(|| invalid_arn(&resource))?;
         Ok(Self {
             table,
             arn: Some(resource),
         })
     }
-}
-
-fn table_of_arn(arn: &str) -> Option<TableName> {
-    let mut parts = arn.strip_prefix("arn:aws")?.splitn(5, ':');
-    let (_partition, service, region) = (parts.next()?, parts.next()?, parts.next()?);
-    let (account, resource) = (parts.next()?, parts.next()?);
-    let is_number = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
-    if service != "dynamodb" || region.is_empty() || !is_number {
-        return None;
-    }
-    TableName::new(resource.strip_prefix("table/")?).ok()
 }
 
 /// The error of a resource that is no table's.

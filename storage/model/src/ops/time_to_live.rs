@@ -82,7 +82,7 @@ impl UpdateTimeToLiveInput {
         constraints.length(name.len(), 1, MAX_KEY_NAME, shortened(&name), at);
         constraints.finish()?;
         Ok(UpdateTimeToLive {
-            table: TableName::new(self.table_name)?,
+            table: TableName::of_request(self.table_name)?,
             attribute: AttributeName::new(name)?,
             enabled,
         })
@@ -155,7 +155,7 @@ impl DescribeTimeToLiveInput {
     /// # Errors
     /// A bad name.
     pub fn validate(self) -> Result<TableName, ValidationError> {
-        TableName::new(self.table_name)
+        TableName::of_request(self.table_name)
     }
 }
 

@@ -99,7 +99,7 @@ impl UpdateItemInput {
     /// # Errors
     /// A bad table name or key, or parameters about the update or its condition that break a rule.
     pub fn validate(mut self) -> Result<UpdateItem, ValidationError> {
-        let table = TableName::new(std::mem::take(&mut self.table_name))?;
+        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
         let placeholders = expressions.open()?;
         validate_key_map(&self.key)?;

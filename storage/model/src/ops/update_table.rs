@@ -88,7 +88,7 @@ impl UpdateTableInput {
             check_index_update(update, &at, &mut constraints);
         }
         constraints.finish()?;
-        let table = TableName::new(self.table_name)?;
+        let table = TableName::of_request(self.table_name)?;
         let stream = self.stream_specification;
         let stream = stream.map(StreamSpecification::for_table).transpose()?;
         if stream.is_some() {
