@@ -199,6 +199,12 @@ def shapes():
     assert ok("Scan", {**none, "Select": "COUNT"}) == {"Count": 0, "ScannedCount": 0}
     of = {"KeyConditionExpression": "a = :a", "ExpressionAttributeValues": {":a": S("x")}, "TableName": "hash"}
     assert ok("Query", {**of, "Select": "COUNT"}) == {"Count": 0, "ScannedCount": 0}
+    item = {**KR, "c": S("z")}
+    ok("PutItem", {"TableName": "range", "Item": {**item, "more": S("f")}})
+    of = {**of, "TableName": "range", "IndexName": "local", "FilterExpression": "attribute_exists(more)"}
+    assert ok("Query", of)["Items"] == [item], "what the index projects, although the filter needs more"
+    assert ok("Query", {**of, "Select": "ALL_ATTRIBUTES"})["Items"] == [{**item, "more": S("f")}]
+    ok("DeleteItem", {"TableName": "range", "Key": KR})
     empty = INVALID + "Attribute name must be 1 to 65535 bytes long"
     expect("GetItem", [({"TableName": "hash", "Key": K, "AttributesToGet": [""]}, empty)])
 
