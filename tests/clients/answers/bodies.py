@@ -2,7 +2,7 @@
 
 import time
 
-from asking import N, call, expect, make_tables
+from asking import N, call, expect
 
 
 def serialization():
@@ -72,6 +72,3 @@ def hostile():
     status, answer = call("PutItem", number)
     assert status == 400 and answer["message"].startswith("Number overflow"), answer
     assert time.monotonic() - begun < 60, "refused at once"
-
-
-make_tables()
