@@ -549,7 +549,7 @@ impl Database {
     /// # Errors
     /// As [`Database::get_records`].
     pub async fn next_records(&self, input: GetRecordsInput) -> Result<GetRecordsOutput, Error> {
-        ops::streams::next_records(&self.core, input).await
+        told!(self, input, ops::streams::next_records(&self.core, input))
     }
 
     /// Puts an item in place of the one with the same key. Durable when it returns.
