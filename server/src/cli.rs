@@ -113,6 +113,18 @@ pub const SETTINGS: &[Setting] = &[
         "passphrase",
         "Ask for the passphrase of the keyring on the terminal (SEALDB_PASSPHRASE holds the passphrase itself, for tests only)",
     ),
+    value(
+        KEYS,
+        "root-key-shares",
+        "FILE,...",
+        "",
+        "Files with shares of the root key (sealdb key split), as many as are needed, owner-only",
+    ),
+    switch(
+        KEYS,
+        "ask-shares",
+        "Ask for shares of the root key on the terminal, one after the other",
+    ),
     switch(
         KEYS,
         "init",

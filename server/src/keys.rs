@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealdb::crypto::keyring::{RootKeyKind, Separation, check_separate};
+use sealdb::crypto::keyring::{RootKeyKind, Separation, Share, check_separate};
 use sealdb::crypto::{Keyring, KeyringError, RootKeySource, SecretString, SystemClock};
 
 use crate::config::{Config, RootKey};
@@ -44,9 +44,9 @@ pub enum KeysError {
     /// A directory cannot be made or is open to others.
     #[error("the keyring's directory: {0}")]
     Directory(#[source] std::io::Error),
-    /// The passphrase was to be asked for, but nobody did.
+    /// The passphrase, or the shares, were to be asked for, but nobody did.
     #[error(
-        "the passphrase was not asked for: this program must do it before it starts the server"
+        "the passphrase or the shares were not asked for: this program must do it before it starts the server"
     )]
     NotAsked,
 }
@@ -115,6 +115,13 @@ fn source_for_existing(config: &Config, keyring: &Path) -> Result<RootKeySource,
         return Ok(source);
     }
     let kind = Keyring::head_of(keyring)?.root_key;
+    if kind == RootKeyKind::Shares {
+        return Err(KeysError::NoRootKey(format!(
+            "the keyring {} is sealed under a root key in shares: give --root-key-shares FILE,... with as many as are needed, or \
+             --ask-shares and they are asked for",
+            keyring.display()
+        )));
+    }
     if kind == RootKeyKind::Passphrase {
         return Err(KeysError::NoRootKey(format!(
             "the keyring {} is sealed under a passphrase: give --passphrase and it is asked for",
@@ -168,7 +175,21 @@ fn given(config: &Config) -> Result<Option<RootKeySource>, KeysError> {
         Some(RootKey::Passphrase(passphrase)) => Ok(Some(RootKeySource::Passphrase(
             SecretString::new(passphrase.as_str().to_owned()),
         ))),
-        Some(RootKey::AskPassphrase) => Err(KeysError::NotAsked),
+        Some(RootKey::ShareFiles(files)) => {
+            let shares = files.iter().map(|file| Share::read(file));
+            Ok(Some(RootKeySource::Shares(
+                shares.collect::<Result<_, _>>()?,
+            )))
+        }
+        Some(RootKey::Shares(lines)) => {
+            let shares = lines.iter().map(|line| Share::parse(line));
+            let shares = shares.collect::<Result<_, _>>().map_err(|error| {
+                let from = String::new();
+                KeyringError::Share { from, error }
+            })?;
+            Ok(Some(RootKeySource::Shares(shares)))
+        }
+        Some(RootKey::AskPassphrase | RootKey::AskShares) => Err(KeysError::NotAsked),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use sealdb::crypto::keyring::gather_shares;
+use sealdb::crypto::{Keyring, SecretString};
 use sealdb_server::cli::Settings;
 use sealdb_server::config::{Config, ConfigError, RootKey};
 use sealdb_server::shutdown::{Signals, forbid_core_dumps};
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
              on, so later starts do not need it"
         );
     }
-    if let Err(error) = ask_passphrase(&mut config) {
+    let asked = ask_passphrase(&mut config).and_then(|()| ask_shares(&mut config));
+    if let Err(error) = asked {
         return refuse(&error);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -108,6 +111,23 @@ fn ask_passphrase(config: &mut Config) -> std::io::Result<()> {
         return Err(std::io::Error::other("the two are not the same"));
     }
     config.root_key = Some(RootKey::Passphrase(passphrase));
+    Ok(())
+}
+
+/// Puts shares in the place of the wish to be asked for them.
+fn ask_shares(config: &mut Config) -> std::io::Result<()> {
+    if !matches!(config.root_key, Some(RootKey::AskShares)) {
+        return Ok(());
+    }
+    let file = config.keyring.join(sealdb_server::keys::KEYRING_FILE);
+    let keyring = Keyring::head_of(&file).map_err(std::io::Error::other)?.id;
+    let shares = gather_shares(keyring, |prompt| {
+        rpassword::prompt_password(prompt).map(SecretString::new)
+    })?;
+    let lines = shares
+        .iter()
+        .map(|share| Zeroizing::new(share.line().expose().to_owned()));
+    config.root_key = Some(RootKey::Shares(lines.collect()));
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealdb_crypto::keyring::{KEYRING_FILE, ROOT_KEY_FILE};
+use sealdb_crypto::keyring::{KEYRING_FILE, ROOT_KEY_FILE, Share, gather_shares};
 use sealdb_crypto::{Keyring, RootKeySource, SecretString, SystemClock};
 use sealdb_server::Config;
 
@@ -38,8 +38,18 @@ impl KeyringPlace {
 impl KeyringArgs {
     /// The keyring that was named, or that of `data_dir`.
     pub(crate) fn place(&self, data_dir: Option<&Path>) -> Result<KeyringPlace, CliError> {
+        let file = self.directory(data_dir)?.join(KEYRING_FILE);
+        self.place_of(data_dir, &file)
+    }
+
+    /// The same for a keyring that is to be made of another file.
+    pub(crate) fn place_of(
+        &self,
+        data_dir: Option<&Path>,
+        file: &Path,
+    ) -> Result<KeyringPlace, CliError> {
         let directory = self.directory(data_dir)?;
-        let root = self.root.source(&directory)?;
+        let root = self.root.source(&directory, file)?;
         Ok(KeyringPlace { directory, root })
     }
 
@@ -77,7 +87,8 @@ fn exists(data_dir: &Path) -> Result<(), CliError> {
 }
 
 impl RootArgs {
-    fn source(&self, keyring: &Path) -> Result<RootKeySource, CliError> {
+    /// What opens the keyring in a directory; `file` is the keyring, or the backup that it is to be made of.
+    fn source(&self, keyring: &Path, file: &Path) -> Result<RootKeySource, CliError> {
         if let Some(file) = &self.root_key_file {
             return Ok(RootKeySource::File(file.clone()));
         }
@@ -88,6 +99,14 @@ impl RootArgs {
             return Ok(RootKeySource::Passphrase(ask(
                 "Passphrase of the keyring: ",
             )?));
+        }
+        if !self.root_key_shares.is_empty() {
+            let shares = self.root_key_shares.iter().map(|file| Share::read(file));
+            return Ok(RootKeySource::Shares(shares.collect::<Result<_, _>>()?));
+        }
+        if self.ask_shares {
+            let keyring = Keyring::head_of(file)?.id;
+            return Ok(RootKeySource::Shares(gather_shares(keyring, ask)?));
         }
         if let Some(passphrase) = from_environment() {
             return Ok(RootKeySource::Passphrase(passphrase));
@@ -104,7 +123,8 @@ impl RootArgs {
             return Ok(RootKeySource::File(default));
         }
         Err(CliError::usage(
-            "what opens the keyring? give --root-key-file FILE, --root-key-credential NAME or --passphrase",
+            "what opens the keyring? give --root-key-file FILE, --root-key-credential NAME, --passphrase, --root-key-shares FILE,... or \
+             --ask-shares",
         ))
     }
 }

@@ -77,6 +77,12 @@ pub enum RootKey {
     AskPassphrase,
     /// The passphrase itself.
     Passphrase(Zeroizing<String>),
+    /// Owner-only files with shares of the root key.
+    ShareFiles(Vec<PathBuf>),
+    /// Shares, to be asked for on the terminal: [`RootKey::Shares`] takes its place.
+    AskShares,
+    /// The lines of shares.
+    Shares(Vec<Zeroizing<String>>),
 }
 
 impl fmt::Debug for RootKey {
@@ -86,6 +92,9 @@ impl fmt::Debug for RootKey {
             RootKey::Credential(name) => write!(f, "Credential({name})"),
             RootKey::AskPassphrase => f.write_str("AskPassphrase"),
             RootKey::Passphrase(_) => f.write_str("Passphrase(..)"),
+            RootKey::ShareFiles(files) => write!(f, "ShareFiles({files:?})"),
+            RootKey::AskShares => f.write_str("AskShares"),
+            RootKey::Shares(shares) => write!(f, "Shares({})", shares.len()),
         }
     }
 }

@@ -329,6 +329,15 @@ impl Reader<'_> {
             }
             _ => {}
         }
+        if let Some(given) = self.settings.get("root-key-shares") {
+            let files = given.text.split(',').map(PathBuf::from).collect();
+            found.push((given.source, "root-key-shares", RootKey::ShareFiles(files)));
+        }
+        if let Some(given) = self.settings.get("ask-shares")
+            && self.flag("ask-shares")?
+        {
+            found.push((given.source, "ask-shares", RootKey::AskShares));
+        }
         let Some(strongest) = found.iter().map(|(source, _, _)| *source).max() else {
             return Ok(None);
         };

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sealdb_crypto::{
-    Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError,
-    KmsIdentity, Wrapped,
+    Administration, Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, Kms,
+    KmsError, KmsIdentity, Wrapped,
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -180,6 +180,13 @@ impl Kms for Router {
 
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         self.provider(key)?.describe_key(caller, key)
+    }
+
+    fn administration(
+        &self,
+        record: &mut dyn FnMut(&Administration) -> Result<(), KmsError>,
+    ) -> Result<(), KmsError> {
+        self.default.administration(record)
     }
 }
 

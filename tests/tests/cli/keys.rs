@@ -322,3 +322,79 @@ fn own_material_is_imported_from_an_owner_only_file() {
         "Enabled"
     );
 }
+
+/// Any three of five open the keyring, for the command line and for a server; fewer, foreign and mistyped ones are refused by name.
+#[test]
+fn a_root_key_in_shares_opens_the_keyring_for_a_server() {
+    let home = Home::new();
+    let server = home.start();
+    home.table_of_one();
+    assert!(server.terminate().success());
+    let keyring = home.keyring_dir();
+    let keyring = keyring.to_str().unwrap();
+    let split = ["key", "split", "--keyring", keyring, "--to", "shares"];
+    let said = home
+        .sealdb(&[&split[..], &["--shares", "3", "--threshold", "4"]].concat())
+        .refused(1);
+    assert!(said.contains("2 to 3"), "{said}");
+    let said = home.sealdb(&split).ok();
+    assert!(said.contains("any 3 of the 5"), "{said}");
+    let said = home.sealdb(&split).refused(1);
+    assert!(
+        said.contains("root key in shares"),
+        "the old root key opens it no more: {said}"
+    );
+
+    let list = |shares: &str| {
+        home.sealdb(&[
+            "key",
+            "list",
+            "--keyring",
+            keyring,
+            "--root-key-shares",
+            shares,
+        ])
+    };
+    let share = |number: u8| format!("shares/share-{number}");
+    let three = [share(1), share(3), share(5)].join(",");
+    assert!(list(&three).ok().contains("alias/sealdb/default"));
+    let said = list(&[share(2), share(4)].join(",")).refused(1);
+    assert!(said.contains("2 of the 3 shares"), "{said}");
+    let said = list(&[share(2), share(4), share(2)].join(",")).refused(1);
+    assert!(said.contains("share 2 is there already"), "{said}");
+    let line = fs::read_to_string(home.path().join(share(4))).unwrap();
+    let at = line.len() - 20;
+    let other = if &line[at..=at] == "0" { "1" } else { "0" };
+    let wrong = format!("{}{other}{}", &line[..at], &line[at + 1..]);
+    fs::write(home.path().join(share(4)), wrong).unwrap();
+    let said = list(&[share(2), share(4), share(5)].join(",")).refused(1);
+    assert!(
+        said.contains("share-4") && said.contains("mistyped"),
+        "{said}"
+    );
+
+    let server = home.start_with(&["--root-key-shares", &three]);
+    assert_eq!(home.sealdb(&["scan", "table", "--count"]).ok(), "1\n");
+    assert!(server.terminate().success());
+
+    // Of another keyring.
+    let other = Home::new();
+    let server = other.start();
+    assert!(server.terminate().success());
+    let theirs = other.keyring_dir();
+    let to = home.path().join("theirs");
+    let to = to.to_str().unwrap();
+    other
+        .sealdb(&[
+            "key",
+            "split",
+            "--keyring",
+            theirs.to_str().unwrap(),
+            "--to",
+            to,
+        ])
+        .ok();
+    let foreign = [share(1), share(3), "theirs/share-5".to_owned()].join(",");
+    let said = list(&foreign).refused(1);
+    assert!(said.contains("share 5 belongs to the keyring"), "{said}");
+}

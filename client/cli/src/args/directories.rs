@@ -27,6 +27,12 @@ pub(crate) struct RootArgs {
     /// Ask for the passphrase on the terminal.
     #[arg(long)]
     pub(crate) passphrase: bool,
+    /// Files with shares of the root key, as many as are needed, each owner-only.
+    #[arg(long, env = "SEALDB_ROOT_KEY_SHARES", value_name = "FILE,...", value_delimiter = ',', value_hint = ValueHint::FilePath)]
+    pub(crate) root_key_shares: Vec<PathBuf>,
+    /// Ask for shares of the root key on the terminal, one after the other.
+    #[arg(long)]
+    pub(crate) ask_shares: bool,
 }
 
 /// Which database's directories.

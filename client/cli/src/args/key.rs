@@ -92,6 +92,23 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         keyring: KeyringArgs,
     },
+    /// Seal the keyring under a new root key in shares: any of them, as many as the threshold, open it.
+    ///
+    /// Writes one owner-only file a share, for different people to keep in different places. What opened the keyring before opens it no
+    /// longer.
+    Split {
+        /// How many shares.
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        shares: u8,
+        /// How many of them are needed.
+        #[arg(long, value_name = "M", default_value_t = 3)]
+        threshold: u8,
+        /// Directory for the files share-1, share-2, ...
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        to: PathBuf,
+        #[command(flatten)]
+        keyring: KeyringArgs,
+    },
     /// Seal the keyring under another root key: a new file, credential or passphrase. Table keys do not change.
     Reroot {
         #[command(flatten)]

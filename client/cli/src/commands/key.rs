@@ -1,11 +1,13 @@
 //! `sealdb key`: the keys of a local keyring. Works on the keyring's file; a running server notices changes.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sealdb_crypto::audit::rfc3339;
-use sealdb_crypto::keyring::KeyDetails;
+use sealdb_crypto::keyring::{KeyDetails, Share};
 use sealdb_crypto::{
-    Clock, KeyDescription, KeyRef, KeyState, KeyUsage, Keyring, KeyringError, SystemClock,
+    Clock, KeyDescription, KeyRef, KeyState, KeyUsage, Keyring, KeyringError, RootKeySource,
+    SystemClock,
 };
 use serde_json::{Value, json};
 
@@ -99,11 +101,17 @@ pub(crate) fn run(command: KeyCommand, output: Output) -> Result<(), CliError> {
             output.done(&format!("copied the sealed keyring to {}; it opens with the same root key, so keep that elsewhere", to.display()))
         }
         KeyCommand::Restore { from, keyring } => {
-            let place = keyring.place(None)?;
+            let place = keyring.place_of(None, &from)?;
             let file = place.file();
             Keyring::restore(&from, &file, place.root, Arc::new(SystemClock))?;
             output.done(&format!("restored the keyring in {}", file.display()))
         }
+        KeyCommand::Split {
+            shares,
+            threshold,
+            to,
+            keyring,
+        } => split(&keyring, (shares, threshold), &to, output),
         KeyCommand::Reroot { keyring, to } => {
             let opened = open(&keyring)?;
             let source = to.source()?;
@@ -151,6 +159,28 @@ fn disable(one: &OneKey, close_everything: bool, output: Output) -> Result<(), C
     output.done(&format!(
         "key {} is {}: what is under it closes within minutes, and keeps its data until the key is enabled again",
         key.id, key.state
+    ))
+}
+
+/// The shares are in their files, and were read back from there, before the keyring needs them.
+fn split(
+    keyring: &KeyringArgs,
+    (shares, threshold): (u8, u8),
+    to: &Path,
+    output: Output,
+) -> Result<(), CliError> {
+    let opened = open(keyring)?;
+    let file = |number: u8| to.join(format!("share-{number}"));
+    for share in opened.new_shares(shares, threshold)? {
+        share.write(&file(share.number()))?;
+    }
+    // Crash here: files that open nothing; the keyring opens as before.
+    let first = (1..=threshold).map(|number| Share::read(&file(number)));
+    opened.reroot(RootKeySource::Shares(first.collect::<Result<_, _>>()?))?;
+    output.done(&format!(
+        "the keyring now opens with any {threshold} of the {shares} shares in {}, and no longer with what opened it before (but old \
+         backups of it do). Give each to somebody else, and delete the files here: with fewer than {threshold} the data is gone",
+        to.display()
     ))
 }
 

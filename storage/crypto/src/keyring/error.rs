@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::shares::ShareError;
 use crate::kms::{InvalidKeyName, KeyState};
 
 /// Failures of keyring files and root key sources. Each names the file, so that an operator knows where to look.
@@ -113,6 +114,14 @@ pub enum KeyringError {
         source_name: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A share of a root key is none, or does not go together with others.
+    #[error("{from}{error}")]
+    Share {
+        /// The file that it is from and a colon, where it is from one.
+        from: String,
+        /// What is wrong.
+        error: ShareError,
     },
     /// The file at the path was replaced by an older state, or another keyring, while this one was open.
     #[error("the keyring {path} was replaced while in use: {what}")]

@@ -5,7 +5,7 @@
 //! | 0 | 8 | magic `SEALKEY\0` | clear |
 //! | 8 | 2 | format version, 2 | clear |
 //! | 10 | 1 | suite, 1 = AES-256-GCM with HKDF-SHA256 | clear |
-//! | 11 | 1 | root key source: 1 file, 2 credential, 3 passphrase | clear |
+//! | 11 | 1 | root key source: 1 file, 2 credential, 3 passphrase, 4 shares | clear |
 //! | 12 | 16 | keyring id (UUID) | clear |
 //! | 28 | 8 | change counter, 1 at first | clear |
 //! | 36 | 16 | argon2id salt; zero without a passphrase | clear |
@@ -197,10 +197,11 @@ impl Head {
         let stretching = Stretching { salt, costs };
         match kind {
             RootKeyKind::Passphrase => costs.check()?,
-            RootKeyKind::File | RootKeyKind::Credential if stretching != Stretching::NONE => {
-                return Err(damaged("argon2id parameters without a passphrase"));
+            RootKeyKind::File | RootKeyKind::Credential | RootKeyKind::Shares => {
+                if stretching != Stretching::NONE {
+                    return Err(damaged("argon2id parameters without a passphrase"));
+                }
             }
-            RootKeyKind::File | RootKeyKind::Credential => {}
         }
         let sealed = file
             .get(HEAD_LEN..)
@@ -583,7 +584,7 @@ mod tests {
                 salt,
                 costs: Argon2Costs::FLOOR,
             },
-            RootKeyKind::File | RootKeyKind::Credential => Stretching::NONE,
+            RootKeyKind::File | RootKeyKind::Credential | RootKeyKind::Shares => Stretching::NONE,
         };
         Head {
             kind,
@@ -597,7 +598,7 @@ mod tests {
         #[test]
         fn a_file_opens_to_what_was_sealed(
             body in bodies(),
-            kind in 1u8..=3,
+            kind in 1u8..=4,
             id: [u8; 16],
             counter: u64,
             salt: [u8; 16],

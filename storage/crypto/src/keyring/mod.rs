@@ -39,6 +39,7 @@ mod journal;
 #[cfg(test)]
 mod life_tests;
 mod separate;
+mod shares;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ pub use admin::{DELETION_DAYS, KeyDetails, ROTATION_DAYS};
 pub use error::KeyringError;
 pub(crate) use format::fuzz;
 pub use separate::{Separation, check_separate};
+pub use shares::{Share, ShareError, gather_shares};
 pub use source::{Argon2Costs, RootKeyKind, RootKeySource};
 
 use crate::clock::Clock;
@@ -91,7 +93,7 @@ struct State {
     /// Of the file that `body` was read from; `None` after a failed change, so that the next use reads anew.
     stamp: Option<Stamp>,
     body_key: SecretBytes32,
-    /// To take the root key from again if the file was sealed anew. `None` for a passphrase, which is not kept.
+    /// To take the root key from again if the file was sealed anew. `None` for a passphrase and shares, which are not kept.
     source: Option<RootKeySource>,
     /// The source for messages.
     tried: String,
@@ -138,10 +140,10 @@ impl Keyring {
             return Err(KeyringError::Exists { path });
         }
         let stretching = Stretching::for_source(&source, costs)?;
-        let root = source.root_key(&stretching)?;
         let mut id = [0; 16];
         Provider::default_provider().random(&mut id)?;
         let id = uuid::Builder::from_random_bytes(id).into_uuid();
+        let root = source.root_key(id, &stretching)?;
         let head = Head {
             kind: source.kind(),
             id,
@@ -301,6 +303,15 @@ impl Keyring {
         files::create_new(to, &file)
     }
 
+    /// Makes a new root key in `shares` shares, of which `threshold` give it. It becomes this keyring's with [`Keyring::reroot`], once the
+    /// shares are kept safe; until then nothing has changed.
+    ///
+    /// # Errors
+    /// [`KeyringError::Refused`] unless 2 <= threshold <= shares.
+    pub fn new_shares(&self, shares: u8, threshold: u8) -> Result<Vec<Share>, KeyringError> {
+        shares::split(self.id, shares, threshold)
+    }
+
     /// Seals the keyring under another root key. The old one opens it no longer (but still opens older copies and backups).
     ///
     /// # Errors
@@ -320,7 +331,7 @@ impl Keyring {
     ) -> Result<(), KeyringError> {
         // Slow with a passphrase, so before anything is locked.
         let stretching = Stretching::for_source(&source, costs)?;
-        let root = source.root_key(&stretching)?;
+        let root = source.root_key(self.id, &stretching)?;
         let mut state = self.state.lock();
         let _lock = Lock::acquire(&self.path)?;
         self.refresh(&mut state)?;
@@ -486,11 +497,11 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// A source worth keeping: a passphrase is not.
+/// A source worth keeping: what people hold, a passphrase or shares, is not.
 fn kept(source: RootKeySource) -> Option<RootKeySource> {
     match source {
         RootKeySource::File(_) | RootKeySource::Credential(_) => Some(source),
-        RootKeySource::Passphrase(_) => None,
+        RootKeySource::Passphrase(_) | RootKeySource::Shares(_) => None,
     }
 }
 
@@ -508,7 +519,7 @@ fn open_with(
             given: source.to_string(),
         });
     }
-    let root = source.root_key(&head.stretching)?;
+    let root = source.root_key(head.id, &head.stretching)?;
     let body_key = head.body_key(&root)?;
     let body = format::open(&head, &body_key, sealed)
         .ok_or_else(|| KeyringError::DoesNotOpen {

@@ -5,6 +5,7 @@
 //! | file | 32 random bytes as 64 hexadecimal digits or base64, in a file that only its owner may read |
 //! | credential | the same text in `$CREDENTIALS_DIRECTORY/NAME`, where systemd puts it (systemd.exec(5)) |
 //! | passphrase | argon2id (RFC 9106) of the passphrase, with salt and costs from the keyring's head |
+//! | shares | 32 random bytes, combined from as many shares as the split asks for (`keyring/shares.rs`) |
 //!
 //! The modes of a credential are systemd's business (it grants the service's user by ACL, which shows as group bits) and are
 //! not checked. Floor for argon2id: 64 MiB and 3 passes, the second choice of RFC 9106, section 4. Costs in a file below the
@@ -15,10 +16,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::KeyringError;
 use super::files;
+use super::shares::{self, Share};
 use crate::provider::Provider;
 use crate::secret::{SecretBytes32, SecretString};
 
@@ -31,6 +34,8 @@ pub enum RootKeySource {
     Credential(String),
     /// A passphrase.
     Passphrase(SecretString),
+    /// Shares of the root key, as many as are needed.
+    Shares(Vec<Share>),
 }
 
 /// What a keyring's head says about its root key.
@@ -42,6 +47,8 @@ pub enum RootKeyKind {
     Credential,
     /// argon2id of a passphrase.
     Passphrase,
+    /// 32 bytes in shares.
+    Shares,
 }
 
 impl RootKeyKind {
@@ -50,6 +57,7 @@ impl RootKeyKind {
             Self::File => 1,
             Self::Credential => 2,
             Self::Passphrase => 3,
+            Self::Shares => 4,
         }
     }
 
@@ -58,6 +66,7 @@ impl RootKeyKind {
             1 => Some(Self::File),
             2 => Some(Self::Credential),
             3 => Some(Self::Passphrase),
+            4 => Some(Self::Shares),
             _ => None,
         }
     }
@@ -68,6 +77,7 @@ impl RootKeyKind {
             Self::File => "a root key file",
             Self::Credential => "a systemd credential",
             Self::Passphrase => "a passphrase",
+            Self::Shares => "a root key in shares",
         }
     }
 }
@@ -78,6 +88,13 @@ impl fmt::Display for RootKeySource {
             Self::File(path) => write!(f, "the root key file {}", path.display()),
             Self::Credential(name) => write!(f, "the systemd credential '{name}'"),
             Self::Passphrase(_) => f.write_str("the given passphrase"),
+            Self::Shares(shares) => {
+                let numbers: Vec<_> = shares
+                    .iter()
+                    .map(|share| share.number().to_string())
+                    .collect();
+                write!(f, "the shares {}", numbers.join(", "))
+            }
         }
     }
 }
@@ -108,17 +125,28 @@ impl RootKeySource {
             Self::File(_) => RootKeyKind::File,
             Self::Credential(_) => RootKeyKind::Credential,
             Self::Passphrase(_) => RootKeyKind::Passphrase,
+            Self::Shares(_) => RootKeyKind::Shares,
         }
     }
 
     /// Whether a keyring of `kind` can be opened with this source at all. File and credential both hold 32 bytes and may stand
     /// in for each other.
     pub(super) fn fits(&self, kind: RootKeyKind) -> bool {
-        (self.kind() == RootKeyKind::Passphrase) == (kind == RootKeyKind::Passphrase)
+        match self {
+            Self::File(_) | Self::Credential(_) => {
+                matches!(kind, RootKeyKind::File | RootKeyKind::Credential)
+            }
+            Self::Passphrase(_) => kind == RootKeyKind::Passphrase,
+            Self::Shares(_) => kind == RootKeyKind::Shares,
+        }
     }
 
-    /// The root key. `stretching` is what the keyring's head says, and used for passphrases only.
-    pub(super) fn root_key(&self, stretching: &Stretching) -> Result<SecretBytes32, KeyringError> {
+    /// The root key of a keyring. `stretching` is what its head says, and used for passphrases only.
+    pub(super) fn root_key(
+        &self,
+        keyring: Uuid,
+        stretching: &Stretching,
+    ) -> Result<SecretBytes32, KeyringError> {
         match self {
             Self::File(path) => {
                 let text = files::read_owner_only(path).map_err(|error| match error {
@@ -153,6 +181,12 @@ impl RootKeySource {
                     });
                 }
                 stretching.stretch(passphrase)
+            }
+            Self::Shares(given) => {
+                shares::combine(keyring, given).map_err(|error| KeyringError::Share {
+                    from: String::new(),
+                    error,
+                })
             }
         }
     }
@@ -196,14 +230,14 @@ pub(super) fn parse_key(text: &[u8]) -> Option<SecretBytes32> {
     SecretBytes32::copy_from(&bytes)
 }
 
-fn hex_digit(nibble: u8) -> u8 {
+pub(super) fn hex_digit(nibble: u8) -> u8 {
     match nibble {
         0..=9 => b'0' + nibble,
         _ => b'a' + (nibble - 10),
     }
 }
 
-fn hex_value(digit: u8) -> Option<u8> {
+pub(super) fn hex_value(digit: u8) -> Option<u8> {
     char::from(digit)
         .to_digit(16)
         .and_then(|value| u8::try_from(value).ok())
@@ -291,7 +325,9 @@ impl Stretching {
         costs: Argon2Costs,
     ) -> Result<Self, KeyringError> {
         match source {
-            RootKeySource::File(_) | RootKeySource::Credential(_) => Ok(Self::NONE),
+            RootKeySource::File(_) | RootKeySource::Credential(_) | RootKeySource::Shares(_) => {
+                Ok(Self::NONE)
+            }
             RootKeySource::Passphrase(_) => {
                 costs.check()?;
                 let mut salt = [0; 16];
