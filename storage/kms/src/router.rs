@@ -182,6 +182,7 @@ impl Kms for Router {
         self.provider(key)?.describe_key(caller, key)
     }
 
+    /// The keyring's. The others have trails of their own.
     fn administration(
         &self,
         record: &mut dyn FnMut(&Administration) -> Result<(), KmsError>,
