@@ -66,6 +66,7 @@ const fn switch(heading: &'static str, name: &'static str, help: &'static str) -
 
 const PLACES: &str = "Places";
 const KEYS: &str = "Root key (one of them)";
+const PROVIDERS: &str = "Keys that others keep";
 const NETWORK: &str = "Network";
 const LIMITS: &str = "Limits";
 const DATABASE: &str = "Database";
@@ -129,6 +130,41 @@ pub const SETTINGS: &[Setting] = &[
         KEYS,
         "init",
         "For a new database: make an owner-only root key file if none is given, in the keyring's directory",
+    ),
+    value(
+        PROVIDERS,
+        "kms-aws",
+        "REGION[=URL],...",
+        "",
+        "AWS KMS: regions whose keys (arn:aws:kms:...) tables may name; credentials as for AWS's own tools",
+    ),
+    value(
+        PROVIDERS,
+        "kms-vault",
+        "URL",
+        "",
+        "HashiCorp Vault or OpenBao, whose transit keys (vault:MOUNT/KEY) tables may name",
+    ),
+    value(
+        PROVIDERS,
+        "kms-vault-token-file",
+        "FILE",
+        "",
+        "File that holds Vault's token; read for each call, so that an agent may renew it",
+    ),
+    value(
+        PROVIDERS,
+        "kms-vault-ca",
+        "FILE",
+        "",
+        "Certificates in PEM that Vault's must chain to [default: those that the system trusts]",
+    ),
+    value(
+        PROVIDERS,
+        "kms-pkcs11",
+        "URI",
+        "",
+        "Token whose AES keys (pkcs11:token=T;object=O) tables may name: pkcs11:token=T?module-path=FILE&pin-source=file:FILE",
     ),
     value(
         NETWORK,

@@ -17,17 +17,17 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use sealdb::crypto::{EpochLimits, Keyring};
+use sealdb::crypto::{EpochLimits, Kms};
 use sealdb::{Database, Error, Options};
 
 use crate::config::{Config, DatabaseSettings, Durability};
 
 /// Opens the database of a configuration, or makes it.
-pub async fn open(config: &Config, keyring: Arc<Keyring>) -> Result<Database, Error> {
+pub async fn open(config: &Config, kms: Arc<dyn Kms>) -> Result<Database, Error> {
     let settings = &config.database;
     tracing::info!(data_dir = %config.data_dir.display(), %settings, "opening the database");
     let database = Database::builder(&config.data_dir)
-        .kms(keyring)
+        .kms(kms)
         .options(options(settings))
         .epoch_limits(EpochLimits {
             max_age: settings.epoch_max_age,

@@ -25,6 +25,7 @@ pub mod listener;
 pub mod logging;
 mod measured;
 pub mod metrics;
+pub mod providers;
 mod refusals;
 pub mod scrape;
 pub mod server;

@@ -28,6 +28,7 @@ use crate::gate::Gate;
 use crate::keys::{self, KeysError, Unlocked};
 use crate::listener::{self, Phase};
 use crate::metrics::Metrics;
+use crate::providers::{self, ProvidersError};
 use crate::refusals::Refusals;
 use crate::scrape::Scrape;
 use crate::service::Service;
@@ -63,6 +64,9 @@ pub enum StartError {
     /// The keyring or its root key.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A provider of keys beside the keyring.
+    #[error(transparent)]
+    Providers(#[from] ProvidersError),
     /// The database.
     #[error("cannot open the database {data_dir}: {source}")]
     Database {
@@ -164,22 +168,26 @@ pub async fn run(
 pub async fn start(config: Config) -> Result<Running, StartError> {
     config.validate()?;
     let config = Arc::new(config);
-    let unlocked = {
+    let (unlocked, kms) = {
         let config = Arc::clone(&config);
-        tokio::task::spawn_blocking(move || keys::unlock(&config)).await??
+        tokio::task::spawn_blocking(move || {
+            let unlocked = keys::unlock(&config)?;
+            let kms = providers::registered(unlocked.keyring.clone(), &config.providers)?;
+            Ok::<_, StartError>((unlocked, kms))
+        })
+        .await??
     };
     let Unlocked {
-        keyring,
         created,
         root_key_made,
+        ..
     } = unlocked;
-    let database =
-        database::open(&config, keyring)
-            .await
-            .map_err(|source| StartError::Database {
-                data_dir: config.data_dir.clone(),
-                source: Box::new(source),
-            })?;
+    let database = database::open(&config, kms)
+        .await
+        .map_err(|source| StartError::Database {
+            data_dir: config.data_dir.clone(),
+            source: Box::new(source),
+        })?;
     match assemble(&config, &database, created, root_key_made).await {
         Ok(running) => Ok(running),
         Err(error) => {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::providers::ProviderSettings;
 use crate::units::{format_duration, format_size};
 
 /// Why a configuration was refused. The text names the setting as it was given.
@@ -240,6 +241,8 @@ pub struct Config {
     pub root_key: Option<RootKey>,
     /// Make a root key file for a new database if there is none.
     pub init: bool,
+    /// Which providers of keys there are beside the keyring.
+    pub providers: ProviderSettings,
     /// Address for gRPC. Port 0 takes a free one.
     pub listen: SocketAddr,
     /// Address for the DynamoDB protocol; `None`: not served.
@@ -276,6 +279,7 @@ impl Config {
             data_dir,
             root_key: None,
             init: false,
+            providers: ProviderSettings::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
             dynamodb: None,
             dynamodb_plain_http: false,
@@ -294,6 +298,21 @@ impl Config {
     /// The root key file that `--init` makes when none is named, and that later starts find by themselves.
     pub fn default_root_key_file(&self) -> PathBuf {
         self.keyring.join(sealdb::crypto::keyring::ROOT_KEY_FILE)
+    }
+
+    /// The files of secrets that settings name.
+    fn secret_files(&self) -> Vec<(&'static str, &Path)> {
+        let mut files = Vec::new();
+        if let Some(RootKey::File(path)) = &self.root_key {
+            files.push(("root-key-file", path.as_path()));
+        }
+        if let Some(vault) = &self.providers.vault {
+            files.push(("kms-vault-token-file", vault.token_file.as_path()));
+        }
+        if let Some(token) = &self.providers.pkcs11 {
+            files.push(("kms-pkcs11: the PIN's file", token.pin_file.as_path()));
+        }
+        files
     }
 
     /// Checks what no single setting shows. Also done at start, for configurations made in code.
@@ -331,14 +350,14 @@ impl Config {
                 )));
             }
         }
-        if let Some(RootKey::File(path)) = &self.root_key
-            && within(path, &self.data_dir)
-        {
-            return Err(ConfigError::Conflict(format!(
-                "--root-key-file {} lies inside the data directory {}; a copy of the data must not carry it along",
-                path.display(),
-                self.data_dir.display()
-            )));
+        for (name, path) in self.secret_files() {
+            if within(path, &self.data_dir) {
+                return Err(ConfigError::Conflict(format!(
+                    "--{name} {} lies inside the data directory {}; a copy of the data must not carry it along",
+                    path.display(),
+                    self.data_dir.display()
+                )));
+            }
         }
         Ok(())
     }

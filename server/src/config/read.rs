@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sealdb_kms::aws::AwsSettings;
+use sealdb_kms::pkcs11::Pkcs11Settings;
+use sealdb_kms::vault::VaultSettings;
 use zeroize::Zeroizing;
 
 use super::{
@@ -11,6 +14,7 @@ use super::{
     TlsFiles,
 };
 use crate::cli::{Given, SETTINGS, Settings, Source};
+use crate::providers::ProviderSettings;
 use crate::units::{parse_duration, parse_size};
 use sealdb::AuditData;
 
@@ -32,6 +36,7 @@ impl Config {
         }
         config.root_key = reader.root_key()?;
         config.init = reader.flag("init")?;
+        config.providers = reader.providers()?;
         config.listen = reader.required("listen", parse_address)?;
         config.dynamodb = reader.optional("dynamodb", parse_address)?;
         config.dynamodb_plain_http = reader.flag("dynamodb-plain-http")?;
@@ -185,6 +190,25 @@ fn first_credential(
     }))
 }
 
+/// Regions between commas, each with the address of its endpoint if that is not AWS's own.
+fn parse_regions(text: &str) -> Result<Vec<AwsSettings>, String> {
+    let region = |part: &str| {
+        let (region, endpoint) = match part.trim().split_once('=') {
+            Some((region, endpoint)) => (region, Some(endpoint.to_owned())),
+            None => (part.trim(), None),
+        };
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if region.is_empty() || !region.chars().all(fits) {
+            return Err(format!("{part:?} is not a region such as eu-central-1"));
+        }
+        Ok(AwsSettings {
+            endpoint,
+            ..AwsSettings::new(region)
+        })
+    };
+    text.split(',').map(region).collect()
+}
+
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let literal = text
         .strip_prefix("localhost:")
@@ -252,6 +276,33 @@ impl Reader<'_> {
             .map(|given| given.text)
             .filter(|text| !text.is_empty())
             .map(PathBuf::from)
+    }
+
+    fn providers(&self) -> Result<ProviderSettings, ConfigError> {
+        let url = self.optional("kms-vault", |text| Ok(text.to_owned()))?;
+        let token_file = self.path("kms-vault-token-file");
+        let ca_file = self.path("kms-vault-ca");
+        let vault = match (url, token_file) {
+            (Some(url), Some(token_file)) => Some(VaultSettings {
+                ca_file,
+                ..VaultSettings::new(url, token_file)
+            }),
+            (None, None) if ca_file.is_none() => None,
+            _ => {
+                return Err(ConfigError::Conflict(
+                    "--kms-vault URL and --kms-vault-token-file FILE are given together, and --kms-vault-ca with them only"
+                        .to_owned(),
+                ));
+            }
+        };
+        Ok(ProviderSettings {
+            aws: self.optional("kms-aws", parse_regions)?.unwrap_or_default(),
+            vault,
+            pkcs11: self.optional("kms-pkcs11", |text| {
+                text.parse::<Pkcs11Settings>()
+                    .map_err(|error| error.to_string())
+            })?,
+        })
     }
 
     fn optional<T>(
@@ -425,6 +476,50 @@ mod tests {
         assert_eq!(read.audit_data.tables.len(), 2);
         assert_eq!(read.table_window, Duration::from_secs(2));
         assert_eq!(read.epoch_max_messages, 1000);
+    }
+
+    #[test]
+    fn providers_of_keys_are_read() {
+        let flags = [
+            "--kms-aws",
+            "eu-central-1, us-east-1=https://vpce.example",
+            "--kms-vault",
+            "https://vault.example:8200",
+            "--kms-vault-token-file",
+            "/run/vault-token",
+            "--kms-pkcs11",
+            "pkcs11:token=t?module-path=/m.so&pin-source=file:/pin",
+        ];
+        let read = config(&flags, &[]).unwrap().providers;
+        let regions: Vec<_> = read.aws.iter().map(|aws| aws.region.as_str()).collect();
+        assert_eq!(regions, ["eu-central-1", "us-east-1"]);
+        assert_eq!(read.aws[0].endpoint, None);
+        assert_eq!(
+            read.aws[1].endpoint.as_deref(),
+            Some("https://vpce.example")
+        );
+        let vault = read.vault.unwrap();
+        assert_eq!(vault.token_file, Path::new("/run/vault-token"));
+        assert_eq!(read.pkcs11.unwrap().pin_file, Path::new("/pin"));
+        for (flags, expected) in [
+            (vec!["--kms-aws", "eu_central"], "is not a region"),
+            (vec!["--kms-aws", ""], "is not a region"),
+            (vec!["--kms-vault", "https://v"], "given together"),
+            (vec!["--kms-vault-ca", "/ca"], "given together"),
+            (vec!["--kms-pkcs11", "/m.so"], "is not of the form pkcs11:"),
+            (
+                vec![
+                    "--kms-vault",
+                    "https://v",
+                    "--kms-vault-token-file",
+                    "/data/d/token",
+                ],
+                "lies inside the data directory",
+            ),
+        ] {
+            let error = config(&flags, &[]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{flags:?}: {error}");
+        }
     }
 
     #[test]
