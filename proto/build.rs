@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler
         .include_imports(true)
         .include_source_info(true)
-        .open_files(["proto/sealdb/v1/sealdb.proto"])?;
+        .open_files(["proto/sealdb/v1/sealdb.proto", "proto/sealdb/v1/key.proto"])?;
 
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(

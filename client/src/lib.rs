@@ -34,6 +34,7 @@ mod client;
 mod connect;
 mod endpoint;
 mod error;
+mod keys;
 mod pages;
 mod retry;
 mod tail;

@@ -43,6 +43,9 @@ pub const FILE_DESCRIPTOR_SET: &[u8] =
 /// Full name of the service, as health checks ask for it.
 pub const SERVICE_NAME: &str = v1::seal_db_server::SERVICE_NAME;
 
+/// Full name of the service that administers keys.
+pub const KEY_SERVICE_NAME: &str = v1::key_admin_server::SERVICE_NAME;
+
 /// Longest message in either direction, in bytes: 16 MiB of payload and room for the envelope.
 ///
 /// The largest legitimate request is a batch of 25 items of 400 KB.

@@ -272,7 +272,8 @@ where
         let service = path
             .strip_prefix('/')
             .and_then(|path| path.split('/').next());
-        if service != Some(sealdb_proto::SERVICE_NAME) {
+        let ours = [sealdb_proto::SERVICE_NAME, sealdb_proto::KEY_SERVICE_NAME];
+        if !service.is_some_and(|service| ours.contains(&service)) {
             let future = self.inner.call(request);
             return Box::pin(async move {
                 let response = future.await?;

@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::providers::{self, ProvidersError};
 use crate::refusals::Refusals;
 use crate::scrape::Scrape;
-use crate::service::Service;
+use crate::service::{KeyService, Service};
 use crate::tls::{Identity, TlsError};
 
 /// How often the credentials' file is looked at.
@@ -290,6 +290,12 @@ async fn assemble(
         limits.max_in_flight,
         budget,
     );
+    let service = Service::new(
+        database.clone(),
+        metrics.clone(),
+        limits,
+        phases.clone(),
+    );
     let router = tonic::transport::Server::builder()
         .layer(gate.clone())
         .max_concurrent_streams(limits.max_streams)
@@ -298,12 +304,8 @@ async fn assemble(
         .http2_keepalive_interval(Some(limits.keepalive_interval))
         .http2_keepalive_timeout(Some(limits.keepalive_timeout))
         .http2_max_header_list_size(HEADER_LIMIT)
-        .add_service(Service::new(
-            database.clone(),
-            metrics.clone(),
-            limits,
-            phases.clone(),
-        ))
+        .add_service(service.clone().into_server())
+        .add_service(KeyService::new(service))
         .add_service(health_service)
         .add_service(described().build_v1().map_err(reflection)?)
         // What grpcurl and older tools ask for.

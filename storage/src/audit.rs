@@ -15,8 +15,13 @@ use std::time::Duration;
 
 pub(crate) use administration::administer;
 
-use sealdb_crypto::audit::{AuditError, AuditTrail, TrailAccess};
-use sealdb_crypto::{AuditedKms, Caller, DatabaseId};
+use sealdb_crypto::audit::{AuditError, AuditTrail, TABLE_EVENTS, TrailAccess};
+use sealdb_crypto::signing::SIGNATURE_LEN;
+use sealdb_crypto::{
+    AuditEvent, AuditSink, AuditedKms, Caller, Clock, DatabaseId, KeyId, PublicKey,
+};
+use sealdb_model::TableName;
+use sealdb_model::ops::table_arn;
 
 use crate::error::Error;
 use crate::recovery::Patience;
@@ -34,6 +39,32 @@ pub enum Trail {
 }
 
 impl Trail {
+    /// Signs with the trail's key, if there is one.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<(PublicKey, [u8; SIGNATURE_LEN])> {
+        match self {
+            Trail::Open(trail) => trail.sign(message).ok(),
+            Trail::None | Trail::At(_) => None,
+        }
+    }
+
+    /// An administration of a table's keys, which was carried out. The KMS's part in it has events of its own, without which it would not
+    /// have been.
+    pub(crate) fn keys_changed(
+        &self,
+        clock: &dyn Clock,
+        caller: &Caller,
+        name: &str,
+        (table, kms_key): (&TableName, &KeyId),
+    ) {
+        let Trail::Open(trail) = self else { return };
+        let event = AuditEvent::new(clock, TABLE_EVENTS, name, caller)
+            .used_key(kms_key.as_str())
+            .on("AWS::DynamoDB::Table", table_arn(table.as_str()));
+        if let Err(error) = trail.append(&event) {
+            tracing::warn!(%error, name, "an event could not be recorded");
+        }
+    }
+
     /// Lets the next one open it.
     pub(crate) fn close(&self) {
         if let Trail::Open(trail) = self {

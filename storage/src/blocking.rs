@@ -155,6 +155,16 @@ impl Database {
         }
     }
 
+    pub(crate) fn inner(&self) -> &database::Database {
+        &self.inner
+    }
+
+    /// Does one step of a rekey, as the database's thread does; true if there is more to do.
+    #[doc(hidden)]
+    pub fn rekey_tick(&self) -> Result<bool, Error> {
+        self.inner.core.rekey_tick()
+    }
+
     /// Closes the database for all its handles: what was sent is committed, a checkpoint is made. The directory may be opened
     /// again at once, although handles still live.
     ///

@@ -20,6 +20,8 @@
 //! A failed checkpoint changes nothing that a reader or a later checkpoint could notice; it is tried again, with pauses. A failed sync
 //! makes the database read-only until it is opened again.
 
+mod purge;
+
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +43,8 @@ use crate::trees::Branch;
 
 /// The level that pointers to blocks carry which are no pages of a tree.
 pub(crate) const VALUE_LEVEL: u8 = 255;
+
+pub(crate) use purge::Purge;
 
 /// The checkpointer's memory, and the way to ask it for one.
 pub(crate) struct Checkpoints {

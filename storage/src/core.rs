@@ -20,13 +20,13 @@ use crate::ddl::NewTable;
 use crate::error::Error;
 use crate::keeper;
 use crate::options::{Background, Durability};
-use crate::rewrap::{NewKey, Rewrapped};
+use crate::rewrap::NewKey;
 use crate::shared::{Parts, Shared, Tables, TablesGuard};
 use crate::table::Table;
 use crate::tokens::Token;
 use crate::tree::CacheStats;
 use crate::trees::Counters;
-use crate::{audit, checkpoint, recovery, tend};
+use crate::{audit, checkpoint, recovery, rekey, tend};
 
 /// An open database.
 pub(crate) struct Core {
@@ -52,6 +52,7 @@ impl Core {
             core.spawn("sealdb-log-room", crate::log::room::run)?;
             core.spawn("sealdb-tables", tend::run)?;
             core.spawn("sealdb-trail", audit::run)?;
+            core.spawn("sealdb-rekey", rekey::run)?;
         }
         Ok(core)
     }
@@ -250,20 +251,13 @@ impl Core {
         blocking::unblock(move || core.update_table_blocking(&name, change, key)).await
     }
 
-    /// Rewraps a table's key, or the system's; see [`Shared::rewrap_table`]. Blocks.
+    /// Does one step of a rekey. True if there is more to do.
     ///
     /// # Errors
-    /// [`Error::Key`]; see there.
-    pub(crate) fn rewrap_blocking(
-        &self,
-        table: Option<&str>,
-        to: &NewKey,
-        caller: &Caller,
-    ) -> Result<Rewrapped, Error> {
-        match table {
-            Some(table) => self.shared.rewrap_table(table, to, caller),
-            None => self.shared.rewrap_system(caller),
-        }
+    /// It may be tried again.
+    pub(crate) fn rekey_tick(&self) -> Result<bool, Error> {
+        let tick = self.shared.rekey_tick()?;
+        Ok(matches!(tick, rekey::Tick::After(_)))
     }
 
     /// Does one piece of what is due to tables: fills trees, expires items, ends states that do not last. True if there is more.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sealdb_crypto::keyring::{KEYRING_FILE, check_separate};
 use sealdb_crypto::{
-    Aes256Gcm, AuditTrail, Caller, Clock, EpochLimits, KeyRef, Keyring, Kms, Provider,
-    RootKeySource, Sealing, SystemClock,
+    Aes256Gcm, AuditTrail, Caller, Clock, EpochLimits, Keyring, Kms, Provider, RootKeySource,
+    Sealing, SystemClock,
 };
 use sealdb_engine::{Engine, EngineError, FileEngine, FileOptions, SegmentSizes, database_exists};
 use sealdb_model::ops::{
@@ -30,7 +30,6 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::ops::{self, Via};
 use crate::options::{EngineKind, Options};
-use crate::rewrap::{NewKey, Rewrapped};
 use crate::shared::Parts;
 use crate::stats::Stats;
 use crate::tools::{CheckReport, check_parts};
@@ -389,38 +388,6 @@ impl Database {
     /// See [`Error::code`].
     pub async fn update_table(&self, input: UpdateTableInput) -> Result<UpdateTableOutput, Error> {
         ops::update_table::update_table(&self.core, Via::Async, self.caller(), input).await
-    }
-
-    /// Puts a table under another KMS key, or, without one, under the newest version of the one that it has: its key is wrapped again, and
-    /// the old wrapping overwritten. Its data stays as it is. Returns when that is done; the table is in use all the while.
-    ///
-    /// # Errors
-    /// InaccessibleEncryptionCredentialsException if either KMS key says no; nothing has changed then. See [`Error::code`].
-    pub async fn rewrap_table(
-        &self,
-        table: impl Into<String>,
-        key: Option<KeyRef>,
-    ) -> Result<Rewrapped, Error> {
-        let (db, table) = (self.clone(), table.into());
-        blocking::unblock(move || db.rewrap_blocking(Some(&table), key)).await
-    }
-
-    /// Wraps the system's key again, under the newest version of the key that guards it.
-    ///
-    /// # Errors
-    /// As [`Database::rewrap_table`].
-    pub async fn rewrap_system(&self) -> Result<Rewrapped, Error> {
-        let db = self.clone();
-        blocking::unblock(move || db.rewrap_blocking(None, None)).await
-    }
-
-    pub(crate) fn rewrap_blocking(
-        &self,
-        table: Option<&str>,
-        key: Option<KeyRef>,
-    ) -> Result<Rewrapped, Error> {
-        let to = key.map_or(NewKey::Same, NewKey::Named);
-        self.core.rewrap_blocking(table, &to, &self.caller)
     }
 
     /// Gives tags to a table.

@@ -239,7 +239,7 @@ impl Shared {
         };
         let table = self.redefine(name, settled, wrapping)?;
         self.set_updating(&table);
-        if let Some(asked) = asked {
+        if asked.is_some() {
             self.keys_replaced(&table, asked);
         }
         Ok(table)

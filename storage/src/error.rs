@@ -34,6 +34,9 @@ pub enum Error {
     /// The table is being created, updated or deleted.
     #[error("Attempt to change a resource which is still in use: Table is being {1}: {0}")]
     TableInUse(TableName, &'static str),
+    /// What is asked of a rekey, where none goes on.
+    #[error("Requested resource not found: Table: {0} is not being rekeyed")]
+    NotRekeyed(TableName),
     /// DeleteTable of a table that is protected from it.
     #[error(
         "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
@@ -217,7 +220,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Error::Validation(error) => error.code(),
-            Error::TableNotFound(_) | Error::ResourceNotFound(_) => {
+            Error::TableNotFound(_) | Error::ResourceNotFound(_) | Error::NotRekeyed(_) => {
                 ErrorCode::ResourceNotFoundException
             }
             Error::ConditionFailed { .. } => ErrorCode::ConditionalCheckFailedException,

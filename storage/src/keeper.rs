@@ -83,11 +83,13 @@ impl Keeper {
         self.calls.forget(table);
     }
 
-    /// A table in use has other key records, which were unwrapped; `asked` was read before. What is still said about the ones before
-    /// counts no more.
-    pub(crate) fn replaced(&self, table: TableId, asked: Moment) {
+    /// A table has other key records: what is still said about the ones before counts no more. `asked`: they were unwrapped, and this was
+    /// read before.
+    pub(crate) fn replaced(&self, table: TableId, asked: Option<Moment>) {
         self.calls.forget(table);
-        if let Some(held) = self.leases.lock().get_mut(&table) {
+        if let Some(asked) = asked
+            && let Some(held) = self.leases.lock().get_mut(&table)
+        {
             held.lease.renew(asked);
             held.failure = None;
         }

@@ -51,11 +51,13 @@ mod database;
 mod ddl;
 mod error;
 mod keeper;
+mod key_admin;
 mod log;
 mod ops;
 mod options;
 mod pins;
 mod recovery;
+mod rekey;
 mod replay;
 mod rewrap;
 mod root;
@@ -82,7 +84,11 @@ pub use tree::fuzz_page;
 
 pub use database::{Builder, Database};
 pub use error::{ClosedReason, Error};
+pub use key_admin::{IndexImpact, KeyScope, TableImpact};
 pub use options::{AuditData, Background, Durability, EngineKind, Options};
+pub use rekey::{
+    DEFAULT_PACE, MIN_PACE, ProofError, RekeyProof, RekeyStatus, RekeyStep, SignedProof, WalkedTree,
+};
 pub use rewrap::Rewrapped;
 #[doc(hidden)]
 pub use shared::Parts;

@@ -145,7 +145,9 @@ impl Shared {
             let records = wrapping.onto(&table)?;
             self.commit_keys(&table, records, KeyStep::None)?;
         }
-        self.keys_replaced(&table, asked);
+        self.keys_replaced(&table, Some(asked));
+        self.trail
+            .keys_changed(&*self.clock, caller, "RewrapTableKey", (&table.name, &to));
         // A failure stays with the checkpoint: the new wrapping is durable.
         let old_is_gone =
             self.checkpoint_now().is_ok() && self.checkpoints.scrubbed() >= table.keys_changed();
@@ -217,7 +219,7 @@ impl Shared {
     }
 
     /// Other key records of a table are durable: those before are overwritten wherever they stand.
-    pub(crate) fn keys_replaced(self: &Arc<Self>, table: &Table, asked: Moment) {
+    pub(crate) fn keys_replaced(self: &Arc<Self>, table: &Table, asked: Option<Moment>) {
         self.keeper.replaced(table.id, asked);
         self.scrub_after(table.keys_changed());
         if self.options.background == Background::Inline {

@@ -37,6 +37,7 @@ use crate::log::room::Room;
 use crate::log::writer::LogWriter;
 use crate::options::Options;
 use crate::pins::Pins;
+use crate::rekey::Rekeys;
 use crate::root::{LogPosition, RootBody, RootHead, seal_root};
 use crate::table::{Table, TableSealers};
 use crate::tokens::Tokens;
@@ -103,6 +104,7 @@ pub(crate) struct Shared {
     pub(crate) published: Arc<Published>,
     pub(crate) log: Mutex<LogWriter>,
     pub(crate) keeper: Keeper,
+    pub(crate) rekeys: Rekeys,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) room: Room,
     /// How many torn ends of the log opening met.
@@ -268,6 +270,7 @@ impl Shared {
             published: opened.published,
             log: Mutex::new(opened.log),
             keeper: opened.keeper,
+            rekeys: Rekeys::default(),
             tokens: opened.tokens,
             torn_tails: opened.torn_tails,
             room: Room::default(),
@@ -376,6 +379,7 @@ impl Shared {
         self.pipeline.stop();
         self.checkpoints.wake();
         self.keeper.wake();
+        self.rekeys.wake();
         self.room.wake();
         self.trail.wake();
     }

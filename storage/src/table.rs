@@ -74,7 +74,6 @@ pub(crate) struct RecordSlot {
 
 /// What a change of key records means for the keys in memory.
 #[derive(Clone)]
-#[allow(dead_code)]
 pub(crate) enum KeyStep {
     /// They stay.
     None,

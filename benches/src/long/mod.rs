@@ -24,6 +24,7 @@ mod engines;
 mod indexes;
 mod load;
 mod memory;
+mod rekey;
 mod restart;
 mod scan;
 mod server;
@@ -82,6 +83,11 @@ pub const ALL: &[Long] = &[
         name: "beside",
         what: "gets of one reader from 10,000 cached items while something else runs",
         run: Run::Rows(beside::run),
+    },
+    Long {
+        name: "rekey",
+        what: "gets and durable puts of one thread while a table of a million items of 1 KB gets a new key, beside the same before",
+        run: Run::Rows(rekey::run),
     },
     Long {
         name: "restart",

@@ -3,6 +3,7 @@
 mod audit;
 mod directories;
 mod key;
+mod rekey;
 mod stream;
 mod table;
 
@@ -16,6 +17,7 @@ pub(crate) use directories::{
     ClosedArgs, CopyArgs, CredentialArgs, CredentialCommand, DatabaseArgs, KeyringArgs, RootArgs,
 };
 pub(crate) use key::{AliasCommand, KeyCommand, NewRootArgs, OneKey};
+pub(crate) use rekey::{ScopeArgs, TableKeyCommand};
 pub(crate) use stream::{StreamCommand, StreamSetting, TailArgs, View};
 pub(crate) use table::{Class, IndexArgs, SettingArgs, TableCommand, TagArgs};
 
@@ -83,7 +85,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Write all items of a table to a file of JSON lines or CSV.
     Export(ExportArgs),
-    /// Keys of a local keyring: make, rotate, disable and delete them, import their material; back the keyring up.
+    /// Keys of a local keyring: make, rotate, disable and delete them, import their material; back the keyring up. And of a
+    /// server's tables: rewrap and rekey them, check the proof, show what depends on a key.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Credentials of a server: create, list, revoke.

@@ -39,6 +39,13 @@ pub struct WireError {
 /// Longest part of an attribute's name that a path quotes, in characters.
 const QUOTED_NAME: usize = 64;
 
+/// Of a message that is taken as it is.
+impl From<std::convert::Infallible> for WireError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl WireError {
     fn new(path: &str, problem: impl Into<String>) -> Self {
         Self {

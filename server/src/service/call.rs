@@ -43,7 +43,10 @@ names_table!(
     DeleteItemRequest,
     UpdateItemRequest,
     QueryRequest,
-    ScanRequest
+    ScanRequest,
+    PauseRekeyRequest,
+    ResumeRekeyRequest,
+    GetRekeyProofRequest
 );
 
 /// By its name or its ARN.
@@ -101,7 +104,11 @@ names_none!(
     ListTablesRequest,
     ExecuteStatementRequest,
     BatchExecuteStatementRequest,
-    ExecuteTransactionRequest
+    ExecuteTransactionRequest,
+    RewrapKeysRequest,
+    RekeyTablesRequest,
+    ListRekeysRequest,
+    DescribeKeyImpactRequest
 );
 
 impl NamesTable for v1::BatchWriteItemRequest {
@@ -152,12 +159,13 @@ pub(super) async fn run<Req, Res, Input, Output, Fut>(
 where
     Req: Message + NamesTable,
     Res: Message + From<Output>,
-    Input: TryFrom<Req, Error = WireError>,
+    Input: TryFrom<Req>,
+    WireError: From<Input::Error>,
     Fut: Future<Output = Result<Output, Error>>,
 {
     let metrics = &service.metrics;
     let (begun, message) = begin(operation, request);
-    let input = match Input::try_from(message) {
+    let input = match Input::try_from(message).map_err(WireError::from) {
         Ok(input) => input,
         Err(error) => {
             begun.failed(metrics, error.code(), None);

@@ -1,6 +1,7 @@
 //! The gRPC service `sealdb.v1.SealDb`: one thin method per operation, all measured in one place.
 
 mod call;
+mod keys;
 mod stream;
 
 use sealdb::Database;
@@ -42,24 +43,30 @@ pub struct Service {
     waiting: Waiting,
 }
 
+pub use keys::KeyService;
+
 impl Service {
-    /// The service with bounded messages, ready for a tonic router. Its streams without an end go when the phase is past
-    /// [`Phase::Serving`].
+    /// What the services over this database stand on. Streams without an end go when the phase is past [`Phase::Serving`].
     pub fn new(
         database: Database,
         metrics: Metrics,
         limits: &Limits,
         phase: watch::Receiver<Phase>,
-    ) -> SealDbServer<Service> {
-        let service = Service {
+    ) -> Service {
+        Service {
             database,
             metrics,
             max_message_size: limits.max_message_size,
             waiting: Waiting::new(limits.max_in_flight, phase),
-        };
-        SealDbServer::new(service)
-            .max_decoding_message_size(limits.max_message_size)
-            .max_encoding_message_size(limits.max_message_size)
+        }
+    }
+
+    /// With bounded messages, ready for a tonic router.
+    pub fn into_server(self) -> SealDbServer<Service> {
+        let limit = self.max_message_size;
+        SealDbServer::new(self)
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit)
     }
 }
 

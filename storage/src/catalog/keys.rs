@@ -19,6 +19,7 @@ use sealdb_crypto::{
 };
 
 use super::definition::flag;
+use crate::rekey::MIN_PACE;
 use crate::wire::{Malformed, Reader, Write};
 
 /// The account that encryption contexts name.
@@ -47,6 +48,16 @@ pub(crate) struct Rekey {
     /// Bytes that are resealed in a second.
     pub(crate) pace: u64,
     pub(crate) paused: bool,
+}
+
+impl Rekey {
+    /// It goes on, at another pace if one is given.
+    pub(crate) fn resume(&mut self, pace: Option<u64>) {
+        self.paused = false;
+        if let Some(pace) = pace {
+            self.pace = pace.max(MIN_PACE);
+        }
+    }
 }
 
 /// The encryption context that a key record of a table must have.

@@ -8,6 +8,7 @@ mod indexes;
 mod keys;
 mod opening;
 mod panics;
+mod rekey;
 mod rewrap;
 mod streams;
 mod threads;

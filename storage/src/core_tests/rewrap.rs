@@ -18,7 +18,8 @@ fn named(key: &str) -> NewKey {
 }
 
 fn rewrap(core: &Core, key: &NewKey) -> Result<Rewrapped, Error> {
-    core.rewrap_blocking(Some("films"), key, &Caller::database())
+    core.shared()
+        .rewrap_table("films", key, &Caller::database())
 }
 
 fn key_of(table: &Table) -> String {
@@ -101,9 +102,7 @@ fn the_same_key_is_taken_in_its_newest_version() {
     let done = rewrap(&core, &NewKey::Same).unwrap();
     assert_eq!(done.from, done.to);
     assert_ne!(table.record.lock().record.keys.active.wrapped, before);
-    let done = core
-        .rewrap_blocking(None, &NewKey::Same, &Caller::database())
-        .unwrap();
+    let done = core.shared().rewrap_system(&Caller::database()).unwrap();
     assert_eq!((done.table, done.old_is_gone), (None, true));
 }
 
@@ -238,11 +237,7 @@ fn a_closed_table_is_told_since_when() {
     world.clock.advance(std::time::Duration::from_secs(100));
     core.keeper_tick();
     assert_eq!(table.closed_since(), Some(since), "the first time counts");
-    let refused = core.rewrap_blocking(
-        Some("films"),
-        &NewKey::Named(KeyRef::default_key()),
-        &Caller::database(),
-    );
+    let refused = rewrap(&core, &NewKey::Named(KeyRef::default_key()));
     assert!(matches!(refused, Err(Error::Key(_))));
     world.kms.answer("films", Answer::Yes);
     world.clock.advance(std::time::Duration::from_secs(100));

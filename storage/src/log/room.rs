@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use sealdb_crypto::SegmentId;
-use sealdb_engine::Engine;
+use sealdb_engine::{Engine, SegmentNo};
 
 use super::segments::Segment;
 use crate::error::Error;
@@ -27,6 +27,7 @@ impl Shared {
         }
         // The engine makes it longer: each twice as long as the one before.
         self.add_segment(&mut root, need.next_multiple_of(4096))
+            .map(drop)
     }
 
     /// Adds a spare segment if the log will want one soon. In the background, so that no commit waits for it.
@@ -46,7 +47,7 @@ impl Shared {
         if !self.log.lock().wants_spare() {
             return Ok(());
         }
-        self.add_segment(&mut root, wanted)
+        self.add_segment(&mut root, wanted).map(drop)
     }
 
     /// Goes on in another segment, so that the current one can be released once it is in a checkpoint.
@@ -72,11 +73,23 @@ impl Shared {
         Ok(())
     }
 
+    /// Goes on in a segment that is made now, past those that wait behind the current one; `None` if it does not take a record that was
+    /// promised room meanwhile.
+    ///
+    /// # Errors
+    /// As [`Shared::make_room`].
+    pub(crate) fn rotate_to_new_segment(self: &Arc<Self>) -> Result<Option<SegmentNo>, Error> {
+        let mut root = self.root();
+        let wanted = SPARE.max(self.log.lock().promised());
+        let no = self.add_segment(&mut root, wanted)?;
+        Ok(self.log.lock().rotate_to(no).then_some(no))
+    }
+
     fn add_segment(
         self: &Arc<Self>,
         root: &mut crate::shared::RootState,
         wanted: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<SegmentNo, Error> {
         let (no, capacity) = self.engine.log_create(wanted).map_err(Error::from_engine)?;
         let id =
             SegmentId::generate(self.provider).map_err(|error| Error::System(error.to_string()))?;
@@ -106,7 +119,7 @@ impl Shared {
         match installed {
             Ok(()) => {
                 log.segments.announced(&listed);
-                Ok(())
+                Ok(no)
             }
             Err(error) => {
                 log.segments.remove(no);

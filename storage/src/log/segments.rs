@@ -72,6 +72,31 @@ impl Segments {
         }
     }
 
+    /// Whatever stands in the segments of now is wiped when they are released.
+    pub(crate) fn mark_secret(&mut self) {
+        for segment in &mut self.list {
+            segment.entry.secrets = true;
+        }
+    }
+
+    /// Goes on in the segment of this number, past all that lie between.
+    pub(crate) fn advance_to(&mut self, no: SegmentNo) -> bool {
+        let at = self.list.iter().position(|segment| segment.entry.no == no);
+        match at {
+            Some(at) if at > self.current => {
+                self.current = at;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether all that was used before this segment is released, and wiped if it had to be.
+    pub(crate) fn begins_at(&self, no: SegmentNo) -> bool {
+        let at = self.list.iter().position(|segment| segment.entry.no == no);
+        self.retiring.is_empty() && at.is_none_or(|at| at == 0)
+    }
+
     /// Adds a new segment behind the others. It is not announced yet.
     pub(crate) fn push(&mut self, segment: Segment) {
         self.list.push(segment);

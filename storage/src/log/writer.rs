@@ -7,7 +7,7 @@ use sealdb_crypto::{BlockKind, BlockTag, LogPlace, Sealer, TableId};
 use sealdb_engine::SegmentNo;
 
 use super::frame::{Frame, PREFIX_LEN, PartEntry, Prefix, checksum, frame_len, padded};
-use super::segments::Segments;
+use super::segments::{Segment, Segments};
 use crate::commit::seat::ClosedGroup;
 use crate::error::Error;
 use crate::options::Durability;
@@ -105,6 +105,21 @@ impl LogWriter {
             self.offset = 0;
         }
         rotated
+    }
+
+    /// Goes on in the segment of this number; false if it does not take what is on its way.
+    pub(crate) fn rotate_to(&mut self, no: SegmentNo) -> bool {
+        let takes = |segment: &Segment| segment.entry.no == no && segment.capacity >= self.promised;
+        let rotated = self.segments.iter().any(takes) && self.segments.advance_to(no);
+        if rotated {
+            self.offset = 0;
+        }
+        rotated
+    }
+
+    /// The least that a segment must take, to be gone on in.
+    pub(crate) fn promised(&self) -> u64 {
+        self.promised
     }
 
     /// Bytes written since the last checkpoint began.

@@ -27,10 +27,12 @@
 //! | `cursor` | ranges in both directions |
 //! | `flush` | sealing and writing of new pages |
 //! | `verify` | the walk over every block |
+//! | `census` | the walk that counts blocks by generation |
 //! | `cache` | byte budget and eviction |
 
 mod cache;
 mod cell;
+mod census;
 mod cursor;
 mod decode;
 mod flush;
@@ -51,6 +53,7 @@ use arc_swap::Guard;
 
 pub(crate) use cache::{CacheStats, PageCache};
 pub(crate) use cell::{Cell, PageHold};
+pub(crate) use census::Census;
 pub(crate) use cursor::Cursor;
 pub(crate) use io::{Need, TreeError, TreeIo};
 pub(crate) use pointer::{PagePtr, Retired};

@@ -17,6 +17,7 @@ mod indexes;
 mod items;
 mod keys;
 mod mistakes;
+mod rekey;
 mod sql;
 mod streams;
 mod tables;

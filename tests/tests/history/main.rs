@@ -22,6 +22,7 @@ mod counters;
 mod draw;
 mod every;
 mod indexes;
+mod keys;
 mod model;
 mod reads;
 mod recover;
@@ -89,6 +90,9 @@ fn histories_agree_with_a_map() {
             "indexes made later",
             "indexes removed",
             "pieces of indexes filled",
+            "tables rewrapped",
+            "rekeys begun",
+            "rekeys ended",
             "unsynced writes lost",
             "unsynced writes made durable",
             "unknown outcomes",

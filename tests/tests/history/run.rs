@@ -149,7 +149,7 @@ impl<'k> Run<'k> {
         if self.model.tables.is_empty() {
             return self.create_table();
         }
-        match self.rng.below(120) {
+        match self.rng.below(126) {
             0..33 => self.put_or_delete(),
             33..42 => self.update(),
             42..52 => self.batch(),
@@ -168,7 +168,9 @@ impl<'k> Run<'k> {
             108..110 => self.send_again(),
             110..112 => self.alter_index(),
             112..115 => self.tend_once(),
-            _ => self.query_index(),
+            115..120 => self.query_index(),
+            120..122 => self.change_key(),
+            _ => self.rekey_steps(),
         }
     }
 

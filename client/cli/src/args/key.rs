@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 use sealdb_crypto::{Alias, KeyRef};
 
-use super::KeyringArgs;
+use super::{KeyringArgs, TableKeyCommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
+    #[command(flatten)]
+    Tables(TableKeyCommand),
     /// List the keys.
     List(KeyringArgs),
     /// Describe one key.

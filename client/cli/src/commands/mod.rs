@@ -11,13 +11,14 @@ mod import;
 mod item;
 mod key;
 mod query;
+mod rekey;
 mod sql;
 mod stream;
 mod table;
 
 use clap::CommandFactory;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, KeyCommand};
 use crate::error::CliError;
 use crate::output::Output;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
     let global = cli.global;
     match cli.command {
         // Work on directories: no server, no runtime.
+        Command::Key(KeyCommand::Tables(command)) => block_on(rekey::run(command, &global, output)),
         Command::Key(command) => key::run(command, output),
         Command::Credential(command) => credential::run(command, output),
         Command::Audit(command) => audit::run(&command, output),

@@ -23,7 +23,7 @@ use crate::key_record::KeyRecord;
 use crate::kms::{Caller, EncryptionContext, KeyRef, Kms};
 use crate::provider::Provider;
 use crate::sealer::Sealing;
-use crate::signing::SigningKey;
+use crate::signing::{PublicKey, SIGNATURE_LEN, SigningKey};
 use crate::wire::hex;
 
 /// Written zeros ahead of the last record, for key events on a full disk.
@@ -210,6 +210,17 @@ impl AuditTrail {
     /// Where its newest file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Signs a report of the database's with the key that signs the trail's checkpoints. The message begins with what it is.
+    ///
+    /// # Errors
+    /// [`AuditError::Closed`].
+    pub fn sign(&self, message: &[u8]) -> Result<(PublicKey, [u8; SIGNATURE_LEN]), AuditError> {
+        let writer = self.writer.lock();
+        let writer = writer.as_ref().ok_or_else(|| self.closed())?;
+        let signing = &writer.keys.signing;
+        Ok((signing.public(), signing.sign(message)))
     }
 
     /// The hash by which events name the key of an item: `key` is the item of its key attributes alone, encoded.

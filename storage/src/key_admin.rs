@@ -1,0 +1,266 @@
+//! Administration of tables' keys: what is under a KMS key, and how that is changed while everything is in use.
+//!
+//! Rewrap changes the KMS key, rekey the table's own key; see the modules of these names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sealdb_crypto::{KeyId, KeyRef};
+
+use crate::blocking as sync;
+use crate::database::Database;
+use crate::error::Error;
+use crate::rekey::{RekeyStatus, SignedProof};
+use crate::rewrap::{NewKey, Rewrapped};
+use crate::table::Table;
+
+/// Which tables are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyScope {
+    /// One.
+    Table(String),
+    /// All under a KMS key.
+    Key(KeyRef),
+    /// All; of a rewrap, the system's key too.
+    All,
+}
+
+/// What stops if a KMS key goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableImpact {
+    /// The table.
+    pub table: String,
+    /// The KMS key that guards it.
+    pub kms_key: String,
+    /// Its items.
+    pub items: u64,
+    /// Their bytes, by DynamoDB's rules.
+    pub bytes: u64,
+    /// Its indexes.
+    pub indexes: Vec<IndexImpact>,
+    /// The ARNs' labels of its streams.
+    pub streams: Vec<String>,
+    /// Whether it is closed already.
+    pub closed: bool,
+}
+
+/// An index of a table that stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IndexImpact {
+    /// The index.
+    pub index: String,
+    /// Its entries.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Async methods over blocking work, and the same for a thread that may block.
+macro_rules! administration {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $output:ty => $work:ident;)*) => {
+        impl Database {
+            $(
+                $(#[$doc])*
+                pub async fn $name(&self, $($arg: $type),*) -> Result<$output, Error> {
+                    let db = self.clone();
+                    blocking::unblock(move || db.$work($($arg),*)).await
+                }
+            )*
+        }
+
+        impl sync::Database {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self, $($arg: $type),*) -> Result<$output, Error> {
+                    self.inner().$work($($arg),*)
+                }
+            )*
+        }
+    };
+}
+
+administration! {
+    /// Puts tables under another KMS key, or, without one, under the newest version of the one that each has: their keys are wrapped
+    /// again, and the old wrappings overwritten. Their data stays as it is. Returns when that is done; the tables are in use all the while.
+    ///
+    /// # Errors
+    /// InaccessibleEncryptionCredentialsException if either KMS key says no: tables that come later keep their wrapping then. See
+    /// [`Error::code`].
+    rewrap(scope: KeyScope, key: Option<KeyRef>) -> Vec<Rewrapped> => rewrap_blocking;
+
+    /// Gives tables keys of their own that are new, under this KMS key, or the one that each has. From the return on everything is sealed
+    /// under them; what is left of the old keys is sealed anew in the background, `pace` bytes a second (32 MiB without one). Tables that
+    /// are being rekeyed already are left alone, unless one is named.
+    ///
+    /// # Errors
+    /// ResourceInUseException, InaccessibleEncryptionCredentialsException: tables that come later keep their keys then.
+    rekey(scope: KeyScope, key: Option<KeyRef>, pace: Option<u64>) -> Vec<RekeyStatus> => rekey_blocking;
+
+    /// How far the rekeys that go on have come.
+    ///
+    /// # Errors
+    /// See [`Error::code`].
+    rekeys() -> Vec<RekeyStatus> => rekeys_blocking;
+
+    /// Lets the rekey of a table rest, over restarts too. Everything new is sealed under the new key all the same.
+    ///
+    /// # Errors
+    /// ResourceNotFoundException if it is not being rekeyed.
+    pause_rekey(table: String) -> RekeyStatus => pause_blocking;
+
+    /// Goes on with the rekey of a table, at another pace if one is given.
+    ///
+    /// # Errors
+    /// ResourceNotFoundException if it is not being rekeyed.
+    resume_rekey(table: String, pace: Option<u64>) -> RekeyStatus => resume_blocking;
+
+    /// What the last rekey of a table that ended has proved.
+    ///
+    /// # Errors
+    /// ResourceNotFoundException.
+    rekey_proof(table: String) -> Option<SignedProof> => proof_blocking;
+
+    /// What stops if a KMS key goes.
+    ///
+    /// # Errors
+    /// InaccessibleEncryptionCredentialsException if there is no such key.
+    key_impact(key: KeyRef) -> Vec<TableImpact> => impact_blocking;
+}
+
+impl Database {
+    fn rewrap_blocking(
+        &self,
+        scope: KeyScope,
+        key: Option<KeyRef>,
+    ) -> Result<Vec<Rewrapped>, Error> {
+        let (shared, caller) = (self.core.shared(), self.caller());
+        let to = key.map_or(NewKey::Same, NewKey::Named);
+        let tables = self.tables_of(&scope)?;
+        let mut done = Vec::with_capacity(tables.len() + 1);
+        for table in tables {
+            done.push(shared.rewrap_table(&table, &to, &caller)?);
+        }
+        if scope == KeyScope::All && to == NewKey::Same {
+            done.push(shared.rewrap_system(&caller)?);
+        }
+        Ok(done)
+    }
+
+    fn rekey_blocking(
+        &self,
+        scope: KeyScope,
+        key: Option<KeyRef>,
+        pace: Option<u64>,
+    ) -> Result<Vec<RekeyStatus>, Error> {
+        let (shared, caller) = (self.core.shared(), self.caller());
+        let to = key.map_or(NewKey::Same, NewKey::Named);
+        let one = matches!(scope, KeyScope::Table(_));
+        let mut begun = Vec::new();
+        for name in self.tables_of(&scope)? {
+            let going_on = shared
+                .table(&name)
+                .and_then(|table| shared.rekey_status(&table));
+            begun.push(match going_on {
+                Some(status) if !one => status,
+                _ => shared.begin_rekey(&name, &to, pace, &caller)?,
+            });
+        }
+        Ok(begun)
+    }
+
+    fn rekeys_blocking(&self) -> Result<Vec<RekeyStatus>, Error> {
+        let tables = self.core.tables()?;
+        let in_order: BTreeMap<_, _> = tables.iter().collect();
+        let statuses = in_order.values();
+        Ok(statuses
+            .filter_map(|table| self.core.shared().rekey_status(table))
+            .collect())
+    }
+
+    fn pause_blocking(&self, table: String) -> Result<RekeyStatus, Error> {
+        let shared = self.core.shared();
+        shared.change_rekey(&table, |rekey| rekey.paused = true)
+    }
+
+    fn resume_blocking(&self, table: String, pace: Option<u64>) -> Result<RekeyStatus, Error> {
+        let shared = self.core.shared();
+        shared.change_rekey(&table, |rekey| rekey.resume(pace))
+    }
+
+    fn proof_blocking(&self, table: String) -> Result<Option<SignedProof>, Error> {
+        self.core.shared().rekey_proof(&table)
+    }
+
+    fn impact_blocking(&self, key: KeyRef) -> Result<Vec<TableImpact>, Error> {
+        let tables = self.tables_under(&key)?;
+        Ok(tables.iter().map(|table| impact(table)).collect())
+    }
+
+    /// The names of the tables that are meant, in order.
+    fn tables_of(&self, scope: &KeyScope) -> Result<Vec<String>, Error> {
+        let names = |tables: Vec<Arc<Table>>| {
+            let names = tables.into_iter().map(|table| table.name.to_string());
+            names.collect()
+        };
+        match scope {
+            KeyScope::Table(table) => Ok(vec![table.clone()]),
+            KeyScope::Key(key) => self.tables_under(key).map(names),
+            KeyScope::All => self.tables_where(|_| true).map(names),
+        }
+    }
+
+    /// The tables that a KMS key guards, also those of which only a retiring key is under it.
+    fn tables_under(&self, key: &KeyRef) -> Result<Vec<Arc<Table>>, Error> {
+        let id: KeyId = match key {
+            KeyRef::Id(id) => id.clone(),
+            KeyRef::Alias(_) => {
+                let kms = &self.core.shared().kms;
+                let described = kms.describe_key(&self.caller(), key);
+                described.map_err(sealdb_crypto::KeyRecordError::from)?.id
+            }
+        };
+        self.tables_where(|table| {
+            let keys = &table.record.lock().record.keys;
+            keys.iter().any(|record| record.key_id == id)
+        })
+    }
+
+    fn tables_where(&self, meant: impl Fn(&Table) -> bool) -> Result<Vec<Arc<Table>>, Error> {
+        let tables = self.core.tables()?;
+        let mut tables: Vec<_> = tables.values().filter(|table| meant(table)).collect();
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(tables.into_iter().cloned().collect())
+    }
+}
+
+fn impact(table: &Table) -> TableImpact {
+    let definition = table.definition();
+    let derived = || definition.derived.iter().filter(|tree| !tree.leaving);
+    let counters = table.counters();
+    let index = |name: &str| {
+        let (counters, _) = table.index_state(name);
+        IndexImpact {
+            index: name.to_owned(),
+            items: counters.item_count,
+            bytes: counters.size_bytes,
+        }
+    };
+    TableImpact {
+        table: table.name.to_string(),
+        kms_key: table.record.lock().record.keys.active.key_id.to_string(),
+        items: counters.item_count,
+        bytes: counters.size_bytes,
+        indexes: derived()
+            .filter_map(|tree| tree.role.index())
+            .map(|schema| index(schema.name.as_str()))
+            .collect(),
+        streams: derived()
+            .filter_map(|tree| tree.role.stream())
+            .map(|stream| stream.label())
+            .collect(),
+        closed: table.closed_reason().is_some(),
+    }
+}

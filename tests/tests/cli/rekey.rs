@@ -1,0 +1,116 @@
+//! Keys of tables that a server has open: rewrap, rekey with its proof, and what depends on a key.
+
+use std::fs;
+
+use sealdb_tests::server::{Home, Server};
+use serde_json::json;
+
+fn films() -> (Home, Server) {
+    let home = Home::new();
+    let server = home.start();
+    home.sealdb(&[
+        "table", "create", "films", "--pk", "id:N", "--stream", "keys",
+    ])
+    .ok();
+    for id in 0..30 {
+        let item = json!({"id": id, "text": "x".repeat(id * 100)});
+        home.sealdb(&["item", "put", "films", &item.to_string()])
+            .ok();
+    }
+    (home, server)
+}
+
+#[test]
+fn a_table_is_rekeyed_and_the_proof_checked() {
+    let (home, server) = films();
+    let said = home.sealdb(&["key", "proof", "films"]).refused(2);
+    assert!(said.contains("no rekey of table films has ended"), "{said}");
+    let said = home.sealdb(&["key", "pause", "films"]).refused(1);
+    assert!(said.contains("is not being rekeyed"), "{said}");
+    let said = home
+        .sealdb(&[
+            "key", "rekey", "--table", "films", "--pace", "100", "--wait",
+        ])
+        .ok();
+    assert!(said.contains("rekeyed 1 table"), "{said}");
+    let status = home.sealdb(&["key", "status", "--json"]).json();
+    assert_eq!(status["Rekeys"], json!([]));
+    assert_eq!(home.sealdb(&["scan", "films", "--count"]).ok(), "30\n");
+
+    let proof = home.sealdb(&["key", "proof", "films"]).ok();
+    let file = home.path().join("proof.json");
+    fs::write(&file, &proof).unwrap();
+    let file = file.to_str().unwrap();
+    drop(server);
+    let told = home.sealdb(&["key", "verify-proof", file, "--json"]).json();
+    assert_eq!(told["oldBlocks"], 0);
+    assert_eq!(
+        (&told["oldGeneration"], &told["generation"]),
+        (&json!(1), &json!(2))
+    );
+    assert!(!told["cannotSee"].as_array().unwrap().is_empty());
+    fs::write(file, proof.replace("films", "songs")).unwrap();
+    let said = home.sealdb(&["key", "verify-proof", file]).refused(2);
+    assert!(said.contains("its signature does not fit"), "{said}");
+    fs::write(file, proof).unwrap();
+    let other = "00".repeat(32);
+    let said = home
+        .sealdb(&["key", "verify-proof", file, "--public-key", &other])
+        .refused(2);
+    assert!(said.contains("not with the one expected"), "{said}");
+}
+
+#[test]
+fn a_rekey_rests_over_a_restart_and_goes_on() {
+    let (home, server) = films();
+    let paced = ["key", "rekey", "--all", "--pace", "1", "--json"];
+    let begun = home.sealdb(&paced).json();
+    assert_eq!(begun["Rekeys"][0]["TableName"], "films");
+    // A piece takes less than the pace allows: it may have ended.
+    let paused = home.sealdb(&["key", "pause", "films", "--json"]);
+    let paused = paused.json();
+    assert_eq!(paused["Rekeys"][0]["Step"], "paused");
+    server.kill();
+    let _server = home.start();
+    let status = home.sealdb(&["key", "status", "--json"]).json();
+    assert_eq!(status["Rekeys"][0]["Step"], "paused");
+    home.sealdb(&["key", "resume", "films", "--pace", "100"])
+        .ok();
+    home.sealdb(&["key", "status", "--wait"]).ok();
+    assert!(
+        home.sealdb(&["key", "proof", "films"])
+            .ok()
+            .contains("proof")
+    );
+    assert_eq!(home.sealdb(&["scan", "films", "--count"]).ok(), "30\n");
+}
+
+#[test]
+fn keys_are_rewrapped_and_what_depends_on_one_is_shown() {
+    let (home, _server) = films();
+    let done = home.sealdb(&["key", "rewrap", "--all", "--json"]).json();
+    let rewrapped = done["Rewrapped"].as_array().unwrap();
+    assert_eq!(rewrapped.len(), 2, "the table and the system");
+    assert!(rewrapped.iter().all(|one| one["OldIsGone"] == true));
+    let impact = home
+        .sealdb(&["key", "impact", "alias/sealdb/default", "--json"])
+        .json();
+    let films = &impact["Tables"][0];
+    assert_eq!(
+        (&films["TableName"], &films["ItemCount"]),
+        (&json!("films"), &json!(30))
+    );
+    assert_eq!(films["Streams"].as_array().unwrap().len(), 1);
+    let said = home.sealdb(&["key", "impact", "alias/none"]).refused(1);
+    assert!(said.contains("alias/none"), "{said}");
+    let to = ["key", "rewrap", "--table", "films", "--to", "alias/none"];
+    assert!(home.sealdb(&to).refused(1).contains("alias/none"));
+    let to = [
+        "table",
+        "update",
+        "films",
+        "--kms-key",
+        "alias/sealdb/system",
+    ];
+    assert!(home.sealdb(&to).refused(1).contains("usage"));
+}
