@@ -8,6 +8,8 @@
 //! | `sealdb_database_cache_misses`, `_cache_evictions` | counter |
 //! | `sealdb_database_page_bytes_written`, `_log_bytes_written`, `_syncs` | counter |
 //! | `sealdb_database_page_file_bytes`, `_page_used_bytes`, `_log_segment_bytes` | gauge |
+//! | `sealdb_database_rekeys`, `_rekeys_done_ratio` | gauge: rekeys that go on, and how much of them is done |
+//! | `sealdb_database_rekey_blocks`, `_rekey_blocks_resealed` | counter |
 //! | `sealdb_database_log_segments_recycled` | counter: grows as checkpoints let the log go |
 
 use std::sync::Arc;
@@ -115,16 +117,15 @@ impl Collector for Counters {
                 "Capacity of all log segments",
                 stats.log_segment_bytes,
             ),
+            ("rekeys", "Rekeys that go on", stats.rekeys),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(
-                &format!("database_{name}"),
-                help,
-                None,
-                prometheus_client::metrics::MetricType::Gauge,
-            )?)?;
+            encode(&mut encoder, name, help, &gauge)?;
         }
+        let done = ConstGauge::new(stats.rekeys_done);
+        let help = "How much of the rekeys that go on is done";
+        encode(&mut encoder, "rekeys_done_ratio", help, &done)?;
         let counters = [
             (
                 "sequence",
@@ -153,16 +154,30 @@ impl Collector for Counters {
                 "Log segments used again",
                 stats.log_segments_recycled,
             ),
+            (
+                "rekey_blocks",
+                "Blocks that rekeys have looked at",
+                stats.rekey_blocks,
+            ),
+            (
+                "rekey_blocks_resealed",
+                "Blocks of them that were of an old key",
+                stats.rekey_blocks_resealed,
+            ),
         ];
         for (name, help, value) in counters {
-            let counter = ConstCounter::new(value);
-            counter.encode(encoder.encode_descriptor(
-                &format!("database_{name}"),
-                help,
-                None,
-                prometheus_client::metrics::MetricType::Counter,
-            )?)?;
+            encode(&mut encoder, name, help, &ConstCounter::new(value))?;
         }
         Ok(())
     }
+}
+
+fn encode(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    metric: &impl EncodeMetric,
+) -> std::fmt::Result {
+    let name = format!("database_{name}");
+    metric.encode(encoder.encode_descriptor(&name, help, None, metric.metric_type())?)
 }

@@ -298,6 +298,8 @@ async fn metrics_count_calls_and_name_no_table() {
         "sealdb_database_tables 0",
         "sealdb_database_cache_limit_bytes 134217728",
         "sealdb_database_syncs_total ",
+        "sealdb_database_rekeys 0",
+        "sealdb_database_rekeys_done_ratio 1.0",
     ] {
         assert!(
             page.contains(&format!("\n{line}")),

@@ -353,6 +353,7 @@ impl Core {
             tables: tables.len(),
             counters,
             torn_tails: self.shared.torn_tails,
+            rekeys: self.shared.rekey_counts(),
         }
     }
 
@@ -381,6 +382,7 @@ pub(crate) struct Stats {
     pub(crate) tables: usize,
     pub(crate) counters: Counters,
     pub(crate) torn_tails: u64,
+    pub(crate) rekeys: rekey::RekeyCounts,
 }
 
 impl Shared {

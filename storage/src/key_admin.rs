@@ -26,6 +26,16 @@ pub enum KeyScope {
     All,
 }
 
+/// What became of several tables: one that is refused holds none of the others up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ForEach<T> {
+    /// What was done, by table.
+    pub done: Vec<T>,
+    /// Tables that were left as they are, and why; `None`: the system.
+    pub refused: Vec<(Option<String>, Error)>,
+}
+
 /// What stops if a KMS key goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -58,6 +68,15 @@ pub struct IndexImpact {
     pub bytes: u64,
 }
 
+impl<T> ForEach<T> {
+    fn add(&mut self, table: Option<String>, outcome: Result<T, Error>) {
+        match outcome {
+            Ok(done) => self.done.push(done),
+            Err(error) => self.refused.push((table, error)),
+        }
+    }
+}
+
 /// Async methods over blocking work, and the same for a thread that may block.
 macro_rules! administration {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $output:ty => $work:ident;)*) => {
@@ -87,17 +106,17 @@ administration! {
     /// again, and the old wrappings overwritten. Their data stays as it is. Returns when that is done; the tables are in use all the while.
     ///
     /// # Errors
-    /// InaccessibleEncryptionCredentialsException if either KMS key says no: tables that come later keep their wrapping then. See
-    /// [`Error::code`].
-    rewrap(scope: KeyScope, key: Option<KeyRef>) -> Vec<Rewrapped> => rewrap_blocking;
+    /// Where one table is named: InaccessibleEncryptionCredentialsException if either KMS key says no, ResourceNotFoundException,
+    /// ResourceInUseException. Where several are meant, such a table is among those refused. See [`Error::code`].
+    rewrap(scope: KeyScope, key: Option<KeyRef>) -> ForEach<Rewrapped> => rewrap_blocking;
 
     /// Gives tables keys of their own that are new, under this KMS key, or the one that each has. From the return on everything is sealed
     /// under them; what is left of the old keys is sealed anew in the background, `pace` bytes a second (32 MiB without one). Tables that
-    /// are being rekeyed already are left alone, unless one is named.
+    /// are being rekeyed already go on as they do, unless one is named.
     ///
     /// # Errors
-    /// ResourceInUseException, InaccessibleEncryptionCredentialsException: tables that come later keep their keys then.
-    rekey(scope: KeyScope, key: Option<KeyRef>, pace: Option<u64>) -> Vec<RekeyStatus> => rekey_blocking;
+    /// As those of [`rewrap`](Self::rewrap); ResourceInUseException if the one that is named is being rekeyed.
+    rekey(scope: KeyScope, key: Option<KeyRef>, pace: Option<u64>) -> ForEach<RekeyStatus> => rekey_blocking;
 
     /// How far the rekeys that go on have come.
     ///
@@ -135,18 +154,14 @@ impl Database {
         &self,
         scope: KeyScope,
         key: Option<KeyRef>,
-    ) -> Result<Vec<Rewrapped>, Error> {
+    ) -> Result<ForEach<Rewrapped>, Error> {
         let (shared, caller) = (self.core.shared(), self.caller());
         let to = key.map_or(NewKey::Same, NewKey::Named);
-        let tables = self.tables_of(&scope)?;
-        let mut done = Vec::with_capacity(tables.len() + 1);
-        for table in tables {
-            done.push(shared.rewrap_table(&table, &to, &caller)?);
-        }
+        let mut all = self.for_each(&scope, |table| shared.rewrap_table(table, &to, &caller))?;
         if scope == KeyScope::All && to == NewKey::Same {
-            done.push(shared.rewrap_system(&caller)?);
+            all.add(None, shared.rewrap_system(&caller));
         }
-        Ok(done)
+        Ok(all)
     }
 
     fn rekey_blocking(
@@ -154,21 +169,38 @@ impl Database {
         scope: KeyScope,
         key: Option<KeyRef>,
         pace: Option<u64>,
-    ) -> Result<Vec<RekeyStatus>, Error> {
+    ) -> Result<ForEach<RekeyStatus>, Error> {
         let (shared, caller) = (self.core.shared(), self.caller());
         let to = key.map_or(NewKey::Same, NewKey::Named);
         let one = matches!(scope, KeyScope::Table(_));
-        let mut begun = Vec::new();
-        for name in self.tables_of(&scope)? {
+        self.for_each(&scope, |name| {
             let going_on = shared
-                .table(&name)
+                .table(name)
                 .and_then(|table| shared.rekey_status(&table));
-            begun.push(match going_on {
-                Some(status) if !one => status,
-                _ => shared.begin_rekey(&name, &to, pace, &caller)?,
-            });
+            match going_on {
+                Some(status) if !one => Ok(status),
+                _ => shared.begin_rekey(name, &to, pace, &caller),
+            }
+        })
+    }
+
+    /// Does something to each table that is meant. The refusal of one that is named is the refusal of all.
+    fn for_each<T>(
+        &self,
+        scope: &KeyScope,
+        work: impl Fn(&str) -> Result<T, Error>,
+    ) -> Result<ForEach<T>, Error> {
+        let mut all = ForEach {
+            done: Vec::new(),
+            refused: Vec::new(),
+        };
+        for table in self.tables_of(scope)? {
+            match (work(&table), scope) {
+                (Err(error), KeyScope::Table(_)) => return Err(error),
+                (outcome, _) => all.add(Some(table), outcome),
+            }
         }
-        Ok(begun)
+        Ok(all)
     }
 
     fn rekeys_blocking(&self) -> Result<Vec<RekeyStatus>, Error> {
@@ -201,15 +233,12 @@ impl Database {
 
     /// The names of the tables that are meant, in order.
     fn tables_of(&self, scope: &KeyScope) -> Result<Vec<String>, Error> {
-        let names = |tables: Vec<Arc<Table>>| {
-            let names = tables.into_iter().map(|table| table.name.to_string());
-            names.collect()
+        let tables = match scope {
+            KeyScope::Table(table) => return Ok(vec![table.clone()]),
+            KeyScope::Key(key) => self.tables_under(key)?,
+            KeyScope::All => self.tables_where(|_| true)?,
         };
-        match scope {
-            KeyScope::Table(table) => Ok(vec![table.clone()]),
-            KeyScope::Key(key) => self.tables_under(key).map(names),
-            KeyScope::All => self.tables_where(|_| true).map(names),
-        }
+        Ok(tables.iter().map(|table| table.name.to_string()).collect())
     }
 
     /// The tables that a KMS key guards, also those of which only a retiring key is under it.

@@ -84,7 +84,7 @@ pub use tree::fuzz_page;
 
 pub use database::{Builder, Database};
 pub use error::{ClosedReason, Error};
-pub use key_admin::{IndexImpact, KeyScope, TableImpact};
+pub use key_admin::{ForEach, IndexImpact, KeyScope, TableImpact};
 pub use options::{AuditData, Background, Durability, EngineKind, Options};
 pub use rekey::{
     DEFAULT_PACE, MIN_PACE, ProofError, RekeyProof, RekeyStatus, RekeyStep, SignedProof, WalkedTree,

@@ -1,7 +1,7 @@
 //! Counters of an open database, for operators.
 
 /// What an open database has done and holds now. Counts are since the database was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Tables there are.
@@ -42,6 +42,14 @@ pub struct Stats {
     pub log_segments_recycled: u64,
     /// Whether opening met a record that a crash had torn, and took it as the log's end: 1 or 0.
     pub log_torn_tails: u64,
+    /// Rekeys that go on, those at rest included.
+    pub rekeys: u64,
+    /// How much of them is done, from 0 to 1; 1 where there are none.
+    pub rekeys_done: f64,
+    /// Blocks that rekeys have looked at.
+    pub rekey_blocks: u64,
+    /// Blocks of them that were of an old key, and were written again.
+    pub rekey_blocks_resealed: u64,
     /// Frees of places that were not allocated. Anything but 0 is a bug.
     #[doc(hidden)]
     pub rejected_frees: u64,
@@ -70,6 +78,10 @@ impl From<crate::core::Stats> for Stats {
             log_segment_bytes: stats.engine.log_segment_bytes,
             log_segments_recycled: stats.engine.log_segments_recycled,
             log_torn_tails: stats.torn_tails,
+            rekeys: stats.rekeys.going_on,
+            rekeys_done: stats.rekeys.done,
+            rekey_blocks: stats.rekeys.blocks,
+            rekey_blocks_resealed: stats.rekeys.resealed,
             rejected_frees: stats.engine.rejected_frees,
         }
     }

@@ -83,6 +83,14 @@ fn rewrapped(done: Rewrapped) -> v1::Rewrapped {
     }
 }
 
+fn refusal((table_name, error): (Option<String>, Error)) -> v1::Refusal {
+    v1::Refusal {
+        table_name,
+        code: error.code().name().to_owned(),
+        message: error.to_string(),
+    }
+}
+
 fn impact(table: TableImpact) -> v1::TableImpact {
     let index = |index: sealdb::IndexImpact| v1::IndexImpact {
         index_name: index.index,
@@ -122,13 +130,19 @@ macro_rules! operations {
 operations! {
     rewrap_keys, "RewrapKeys", RewrapKeysRequest, RewrapKeysResponse => |db, input| {
         let to = optional_key(input.kms_key.as_deref())?;
-        let done = db.rewrap(scope(input.scope)?, to).await?;
-        v1::RewrapKeysResponse { rewrapped: done.into_iter().map(rewrapped).collect() }
+        let all = db.rewrap(scope(input.scope)?, to).await?;
+        v1::RewrapKeysResponse {
+            rewrapped: all.done.into_iter().map(rewrapped).collect(),
+            refused: all.refused.into_iter().map(refusal).collect(),
+        }
     };
     rekey_tables, "RekeyTables", RekeyTablesRequest, RekeyTablesResponse => |db, input| {
         let to = optional_key(input.kms_key.as_deref())?;
-        let begun = db.rekey(scope(input.scope)?, to, input.pace).await?;
-        v1::RekeyTablesResponse { rekeys: begun.into_iter().map(status).collect() }
+        let all = db.rekey(scope(input.scope)?, to, input.pace).await?;
+        v1::RekeyTablesResponse {
+            rekeys: all.done.into_iter().map(status).collect(),
+            refused: all.refused.into_iter().map(refusal).collect(),
+        }
     };
     list_rekeys, "ListRekeys", ListRekeysRequest, ListRekeysResponse => |db, _input| {
         v1::ListRekeysResponse { rekeys: db.rekeys().await?.into_iter().map(status).collect() }

@@ -40,5 +40,5 @@ pub use lease::{KeyLease, LeasePolicy, LeaseState, Moment};
 pub use provider::{Provider, ProviderError, Unauthentic};
 pub use sealer::{Aes256Gcm, Sealer, Sealing};
 pub use secret::{SecretBytes32, SecretString, TableKey, TableKeys};
-pub use signing::{PublicKey, SigningKey};
+pub use signing::{PublicKey, SIGNATURE_LEN, SigningKey};
 pub use wire::{WireError, hex, unhex};

@@ -27,14 +27,14 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// The 32 bytes of 64 hexadecimal digits, lower case.
-pub fn unhex(text: &str) -> Option<[u8; 32]> {
+/// The bytes of twice as many hexadecimal digits, lower case.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
     };
-    let mut bytes = [0; 32];
+    let mut bytes = [0; N];
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != bytes.len() || !rest.is_empty() {
         return None;

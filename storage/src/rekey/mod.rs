@@ -24,6 +24,8 @@ mod work;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -98,6 +100,19 @@ pub(crate) struct Rekeys {
     turn: Mutex<()>,
     woken: Mutex<bool>,
     changed: Condvar,
+    /// Blocks looked at, and those of them that were of an old key, of rekeys that have ended too.
+    blocks: AtomicU64,
+    resealed: AtomicU64,
+}
+
+/// All rekeys in numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RekeyCounts {
+    pub(crate) going_on: u64,
+    /// How much of those is done, from 0 to 1.
+    pub(crate) done: f64,
+    pub(crate) blocks: u64,
+    pub(crate) resealed: u64,
 }
 
 /// How far a rekey has come.
@@ -296,6 +311,25 @@ impl Shared {
             resealed: job.map_or(0, |job| job.resealed),
             eta: eta.filter(|_| !rekey.paused),
         })
+    }
+
+    /// All rekeys in numbers.
+    #[allow(clippy::cast_precision_loss)] // a share for people
+    pub(crate) fn rekey_counts(&self) -> RekeyCounts {
+        let tables = self.tables();
+        let going_on: Vec<f64> = tables
+            .values()
+            .filter_map(|table| Some(self.rekey_status(table)?.done))
+            .collect();
+        RekeyCounts {
+            going_on: going_on.len() as u64,
+            done: match going_on.len() {
+                0 => 1.0,
+                count => going_on.iter().sum::<f64>() / count as f64,
+            },
+            blocks: self.rekeys.blocks.load(Relaxed),
+            resealed: self.rekeys.resealed.load(Relaxed),
+        }
     }
 
     /// What the last rekey of a table that ended has proved.

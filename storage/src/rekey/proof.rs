@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use sealdb_crypto::{PublicKey, TreeId};
+use sealdb_crypto::{PublicKey, SIGNATURE_LEN, TreeId, hex, unhex};
 use serde::{Deserialize, Serialize};
 
 use super::Walked;
@@ -215,9 +215,9 @@ impl SignedProof {
             let found = self.public_key.clone();
             return Err(ProofError::OtherKey { found });
         }
-        let key = unhex(&self.public_key).and_then(|key| <[u8; 32]>::try_from(key).ok());
-        let key = PublicKey::from_bytes(key.ok_or(ProofError::Signature)?);
-        let signature = unhex(&self.signature).ok_or(ProofError::Signature)?;
+        let key = unhex(&self.public_key).ok_or(ProofError::Signature)?;
+        let key = PublicKey::from_bytes(key);
+        let signature: [u8; SIGNATURE_LEN] = unhex(&self.signature).ok_or(ProofError::Signature)?;
         if !key.verifies(&message(&self.proof), &signature) {
             return Err(ProofError::Signature);
         }
@@ -240,21 +240,4 @@ impl SignedProof {
 
 fn message(proof: &str) -> Vec<u8> {
     [DOMAIN, proof.as_bytes()].concat()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(pair).collect()
 }

@@ -1,6 +1,7 @@
 //! The work of a rekey, in small steps: none holds anything that a reader or a writer waits for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use sealdb_crypto::{Caller, Generation, TreeId};
@@ -137,15 +138,18 @@ impl Shared {
 
     fn count(&self, table: &Table, def: &TreeDef, census: &Census, newest: Generation) {
         let now = self.clock.boot();
+        let (blocks, older) = (census.count(), census.older_than(newest));
         self.with_job(table, |job| {
             let walked = job.met.entry(def.id).or_insert_with(|| Walked {
                 name: name_of(def),
                 census: Census::default(),
             });
             walked.census.add(census);
-            job.blocks += census.count();
-            job.resealed += census.older_than(newest);
+            job.blocks += blocks;
+            job.resealed += older;
         });
+        self.rekeys.blocks.fetch_add(blocks, Relaxed);
+        self.rekeys.resealed.fetch_add(older, Relaxed);
         let began = |job: &mut Job| {
             if job.began.is_none() {
                 job.began = Some((now, job.done(table)));

@@ -9,7 +9,13 @@ fn films() -> (Home, Server) {
     let home = Home::new();
     let server = home.start();
     home.sealdb(&[
-        "table", "create", "films", "--pk", "id:N", "--stream", "keys",
+        "table",
+        "create",
+        "films",
+        "--pk",
+        "id:N",
+        "--stream",
+        "keys-only",
     ])
     .ok();
     for id in 0..30 {
@@ -113,4 +119,32 @@ fn keys_are_rewrapped_and_what_depends_on_one_is_shown() {
         "alias/sealdb/system",
     ];
     assert!(home.sealdb(&to).refused(1).contains("usage"));
+}
+
+#[test]
+fn a_table_whose_key_says_no_does_not_hold_the_others_up() {
+    let (home, _server) = films();
+    let keyring = home.keyring_dir();
+    let keyring = keyring.to_str().unwrap();
+    let key = |args: &[&str]| {
+        let all = [&["key"], args, &["--keyring", keyring]].concat();
+        home.sealdb(&all).ok()
+    };
+    key(&["create", "--alias", "alias/albums"]);
+    let create = ["table", "create", "albums", "--pk", "id:S"];
+    home.sealdb(&[&create[..], &["--kms-key", "alias/albums"]].concat())
+        .ok();
+    key(&["disable", "alias/albums"]);
+    for command in ["rewrap", "rekey"] {
+        let ran = home.sealdb(&["key", command, "--all"]);
+        let (said, done) = (ran.stderr, ran.stdout);
+        assert_eq!(ran.code, Some(1), "{command}: {said}");
+        assert!(done.contains("films"), "{command}: {done}");
+        assert!(!done.contains("albums"), "{command}: {done}");
+        assert!(said.contains("albums: Inaccessible"), "{command}: {said}");
+        let said = home
+            .sealdb(&["key", command, "--table", "albums"])
+            .refused(1);
+        assert!(said.contains("disabled"), "{command}: {said}");
+    }
 }

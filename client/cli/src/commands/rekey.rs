@@ -41,11 +41,12 @@ pub(crate) async fn run(
                 kms_key: to,
                 pace: pace.map(bytes_of),
             };
-            let begun = client.rekey_tables(request).await?.rekeys;
+            let begun = client.rekey_tables(request).await?;
             match wait {
-                true => follow(&client, begun, output).await,
-                false => statuses(&begun, output),
+                true => follow(&client, begun.rekeys, output).await?,
+                false => statuses(&begun.rekeys, output)?,
             }
+            none_refused(&begun.refused)
         }
         TableKeyCommand::Status { wait } => {
             let rekeys = all(&client).await?;
@@ -107,11 +108,8 @@ async fn rewrap(
         scope: Some(scope.into()),
         kms_key: to,
     };
-    let done = client.rewrap_keys(request).await?.rewrapped;
-    let name = |one: &v1::Rewrapped| match &one.table_name {
-        Some(table) => table.clone(),
-        None => "(system)".to_owned(),
-    };
+    let all = client.rewrap_keys(request).await?;
+    let done = all.rewrapped;
     let gone = |one: &v1::Rewrapped| match one.old_is_gone {
         true => "overwritten".to_owned(),
         false => "to be overwritten".to_owned(),
@@ -120,7 +118,7 @@ async fn rewrap(
         .iter()
         .map(|one| {
             vec![
-                name(one),
+                name(one.table_name.as_deref()).to_owned(),
                 one.from_kms_key.clone(),
                 one.to_kms_key.clone(),
                 gone(one),
@@ -139,7 +137,23 @@ async fn rewrap(
         })
         .collect();
     let headings = ["table", "from", "to", "old wrapping"];
-    output.rows(&headings, &rows, &json!({ "Rewrapped": value }))
+    output.rows(&headings, &rows, &json!({ "Rewrapped": value }))?;
+    none_refused(&all.refused)
+}
+
+fn name(table: Option<&str>) -> &str {
+    table.unwrap_or("(system)")
+}
+
+fn none_refused(refused: &[v1::Refusal]) -> Result<(), CliError> {
+    let line = |one: &v1::Refusal| {
+        let table = name(one.table_name.as_deref());
+        format!("\n  {table}: {}: {}", one.code, one.message)
+    };
+    match refused {
+        [] => Ok(()),
+        _ => Err(CliError::Refused(refused.iter().map(line).collect())),
+    }
 }
 
 async fn all(client: &Client) -> Result<Vec<v1::RekeyStatus>, CliError> {

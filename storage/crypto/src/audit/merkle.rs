@@ -170,8 +170,10 @@ pub fn is_consistent(old: (u64, &Hash), new: (u64, &Hash), proof: &[Hash]) -> bo
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::hex;
 
     /// MTH of RFC 6962, as it is written there.
     fn naive_root(lines: &[Vec<u8>]) -> Hash {
@@ -190,10 +192,6 @@ mod tests {
 
     fn leaves(lines: &[Vec<u8>]) -> Vec<Hash> {
         lines.iter().map(|line| leaf(line)).collect()
-    }
-
-    fn hex(hash: &Hash) -> String {
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The inputs and roots with which Certificate Transparency's own implementations are tested.
