@@ -13,7 +13,7 @@ mod canonical;
 mod claim;
 mod keys;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use hyper::http::request::Parts;
 use sealdb::ErrorCode;
 use sealdb::crypto::{hex, unhex};
@@ -35,7 +35,7 @@ pub(super) fn verify(
 ) -> Result<(), Exception> {
     let canonical = canonical::request(parts, claim, &hex(digest(&SHA256, body).as_ref()));
     let signed = string_to_sign(claim, &canonical);
-    let offered = unhex(claim.signature());
+    let offered: Option<[u8; SHA256_OUTPUT_LEN]> = unhex(claim.signature());
     match offered.is_some_and(|offered| keys.verify(claim.scope(), signed.as_bytes(), &offered)) {
         true => Ok(()),
         false => Err(Exception::new(

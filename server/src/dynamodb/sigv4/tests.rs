@@ -134,7 +134,7 @@ fn published_vectors_have_their_signatures() {
         let hash = hex(digest(&SHA256, body.as_bytes()).as_ref());
         let canonical = canonical::request(&parts, &claim, &hash);
         let text = string_to_sign(&claim, &canonical);
-        let expected = unhex(signature).unwrap();
+        let expected: [u8; SHA256_OUTPUT_LEN] = unhex(signature).unwrap();
         // Twice: derived, and kept.
         for _ in 0..2 {
             assert!(
