@@ -8,6 +8,8 @@
 //! | `sealdb_database_cache_misses`, `_cache_evictions` | counter |
 //! | `sealdb_database_page_bytes_written`, `_log_bytes_written`, `_syncs` | counter |
 //! | `sealdb_database_page_file_bytes`, `_page_used_bytes`, `_log_segment_bytes` | gauge |
+//! | `sealdb_database_key_hits`, `_key_misses` | counter: blocks whose derived key was at hand, and those for which it was derived |
+//! | `sealdb_kms_calls`, by `operation` and `outcome` (`ok`, `refused`, `unavailable`) | counter: what the KMS was asked; per minute it is `rate(…[5m]) * 60` |
 //! | `sealdb_database_rekeys`, `_rekeys_done_ratio` | gauge: rekeys that go on, and how much of them is done |
 //! | `sealdb_database_rekey_blocks`, `_rekey_blocks_resealed` | counter |
 //! | `sealdb_database_log_segments_recycled` | counter: grows as checkpoints let the log go |
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -155,6 +158,16 @@ impl Collector for Counters {
                 stats.log_segments_recycled,
             ),
             (
+                "key_hits",
+                "Blocks sealed or opened under a derived key that was at hand",
+                stats.key_hits,
+            ),
+            (
+                "key_misses",
+                "Derived keys that were not at hand and were derived again",
+                stats.key_misses,
+            ),
+            (
                 "rekey_blocks",
                 "Blocks that rekeys have looked at",
                 stats.rekey_blocks,
@@ -167,6 +180,12 @@ impl Collector for Counters {
         ];
         for (name, help, value) in counters {
             encode(&mut encoder, name, help, &ConstCounter::new(value))?;
+        }
+        let help = "Calls of the KMS, by operation and outcome";
+        let mut calls = encoder.encode_descriptor("kms_calls", help, None, MetricType::Counter)?;
+        for (operation, outcome, count) in stats.kms_calls.iter() {
+            let labels = [("operation", operation), ("outcome", outcome)];
+            ConstCounter::new(count).encode(calls.encode_family(&labels)?)?;
         }
         Ok(())
     }

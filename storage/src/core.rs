@@ -353,6 +353,7 @@ impl Core {
             tables: tables.len(),
             counters,
             torn_tails: self.shared.torn_tails,
+            keys: self.shared.sealing.key_uses(),
             rekeys: self.shared.rekey_counts(),
         }
     }
@@ -382,6 +383,7 @@ pub(crate) struct Stats {
     pub(crate) tables: usize,
     pub(crate) counters: Counters,
     pub(crate) torn_tails: u64,
+    pub(crate) keys: sealdb_crypto::KeyUses,
     pub(crate) rekeys: rekey::RekeyCounts,
 }
 

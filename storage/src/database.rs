@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sealdb_crypto::keyring::{KEYRING_FILE, check_separate};
 use sealdb_crypto::{
-    Aes256Gcm, AuditTrail, Caller, Clock, EpochLimits, Keyring, Kms, Provider, RootKeySource,
-    Sealing, SystemClock,
+    Aes256Gcm, AuditTrail, Caller, Clock, CountedKms, EpochLimits, Keyring, Kms, Provider,
+    RootKeySource, Sealing, SystemClock,
 };
 use sealdb_engine::{Engine, EngineError, FileEngine, FileOptions, SegmentSizes, database_exists};
 use sealdb_model::ops::{
@@ -65,6 +65,8 @@ pub(crate) const TRAIL_FILES: &str = "audit";
 pub struct Database {
     pub(crate) core: Arc<Core>,
     caller: Caller,
+    /// The KMS as it was handed in, counted.
+    counted: Arc<CountedKms>,
 }
 
 /// How a [`Database`] is opened. Settings are [`Options`]; components (KMS, clock, engine) are handed in here.
@@ -162,8 +164,11 @@ impl Builder {
     }
 
     pub(crate) fn open_blocking(self) -> Result<Database, Error> {
-        let parts = self.parts()?;
+        let mut parts = self.parts()?;
+        let counted = Arc::new(CountedKms::new(parts.kms));
+        parts.kms = counted.clone();
         Ok(Database {
+            counted,
             core: Arc::new(Core::open(parts)?),
             caller: Caller::new(principal()),
         })
@@ -282,6 +287,7 @@ impl Database {
         Self {
             core: self.core.clone(),
             caller,
+            counted: self.counted.clone(),
         }
     }
 
@@ -324,7 +330,7 @@ impl Database {
 
     /// Counters for operators.
     pub fn stats(&self) -> Stats {
-        self.core.stats().into()
+        Stats::new(self.core.stats(), self.counted.calls())
     }
 
     /// Makes a checkpoint now, on the calling thread.

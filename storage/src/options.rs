@@ -1,5 +1,21 @@
 //! Settings of an open database: plain data with defaults.
 //!
+//! # The cache of keys, beside that of the AWS Encryption SDK
+//! There, one cache holds data keys, and a data key seals messages. Here a table key seals nothing: keys derived from it do, for one epoch each.
+//! So what bounds *sealing* stands with the epochs and needs no KMS, and what bounds *holding* a key stands here.
+//!
+//! | caching materials manager | here | default |
+//! |---|---|---|
+//! | max age | [`Options::key_max_age`], hard; refreshed at 4/5 of it. And [`EpochLimits::max_age`], for sealing | 5 min; 1 h |
+//! | max messages, max bytes | [`EpochLimits::max_messages`], [`EpochLimits::max_bytes`]: a new key is derived, the KMS is not asked | 2^24; 64 GiB |
+//! | capacity | [`EpochLimits::derived_key_cache`] for derived keys. Table keys: one for each open table, two during a rekey; none is displaced, for a table without its key is closed | 256 |
+//! | | [`Options::key_coast`]: there is nothing like it there | 30 min |
+//!
+//! [`EpochLimits::max_age`]: sealdb_crypto::EpochLimits::max_age
+//! [`EpochLimits::max_messages`]: sealdb_crypto::EpochLimits::max_messages
+//! [`EpochLimits::max_bytes`]: sealdb_crypto::EpochLimits::max_bytes
+//! [`EpochLimits::derived_key_cache`]: sealdb_crypto::EpochLimits::derived_key_cache
+//!
 //! Components (KMS, clock, sealing, an engine of one's own) are not settings; they enter through the builder.
 
 use std::collections::BTreeSet;
@@ -74,7 +90,7 @@ pub struct Options {
     pub segment_max: u64,
     /// When a write is acknowledged. Default: each commit.
     pub durability: Durability,
-    /// A plaintext table key is refreshed before it is this old. Default 5 minutes.
+    /// A plaintext table key is refreshed before it is this old, by one call of its KMS at 4/5 of it. Default 5 minutes.
     pub key_max_age: Duration,
     /// So long beyond `key_max_age` a key is used while its KMS cannot be reached. Default 30 minutes; may be 0.
     pub key_coast: Duration,

@@ -1,5 +1,7 @@
 //! Counters of an open database, for operators.
 
+use sealdb_crypto::KmsCalls;
+
 /// What an open database has done and holds now. Counts are since the database was opened.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -42,6 +44,13 @@ pub struct Stats {
     pub log_segments_recycled: u64,
     /// Whether opening met a record that a crash had torn, and took it as the log's end: 1 or 0.
     pub log_torn_tails: u64,
+    /// Blocks sealed or opened under a derived key that was at hand.
+    pub key_hits: u64,
+    /// Times that the derived key had to be derived first: a new epoch, or one that is not in the cache.
+    pub key_misses: u64,
+    /// What the KMS was asked. A table's key is unwrapped when the table opens and refreshed at 4/5 of
+    /// [`key_max_age`](crate::Options::key_max_age): no use of a table adds to it.
+    pub kms_calls: KmsCalls,
     /// Rekeys that go on, those at rest included.
     pub rekeys: u64,
     /// How much of them is done, from 0 to 1; 1 where there are none.
@@ -55,8 +64,8 @@ pub struct Stats {
     pub rejected_frees: u64,
 }
 
-impl From<crate::core::Stats> for Stats {
-    fn from(stats: crate::core::Stats) -> Self {
+impl Stats {
+    pub(crate) fn new(stats: crate::core::Stats, kms_calls: KmsCalls) -> Self {
         let unit = u64::from(sealdb_engine::UNIT);
         Stats {
             tables: stats.tables as u64,
@@ -78,6 +87,9 @@ impl From<crate::core::Stats> for Stats {
             log_segment_bytes: stats.engine.log_segment_bytes,
             log_segments_recycled: stats.engine.log_segments_recycled,
             log_torn_tails: stats.torn_tails,
+            key_hits: stats.keys.hits,
+            key_misses: stats.keys.misses,
+            kms_calls,
             rekeys: stats.rekeys.going_on,
             rekeys_done: stats.rekeys.done,
             rekey_blocks: stats.rekeys.blocks,

@@ -6,6 +6,7 @@ pub mod administration;
 pub mod audit;
 pub mod block;
 pub mod clock;
+pub mod counted;
 pub mod epoch;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -28,6 +29,7 @@ pub use audit::{
 };
 pub use block::{BlockHead, BlockKind, BlockTag, LogPlace, OpenError, Purpose, Scope, SealError};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use counted::{CountedKms, KmsCalls};
 pub use epoch::EpochLimits;
 pub use ids::{DatabaseId, Generation, IdParseError, SegmentId, TableId, TreeId};
 pub use key_record::{KeyRecord, KeyRecordError, KeyRecordState};
@@ -38,7 +40,7 @@ pub use kms::{
 };
 pub use lease::{KeyLease, LeasePolicy, LeaseState, Moment};
 pub use provider::{Provider, ProviderError, Unauthentic};
-pub use sealer::{Aes256Gcm, Sealer, Sealing};
+pub use sealer::{Aes256Gcm, KeyUses, Sealer, Sealing};
 pub use secret::{SecretBytes32, SecretString, TableKey, TableKeys};
 pub use signing::{PublicKey, SIGNATURE_LEN, SigningKey};
 pub use wire::{WireError, hex, unhex};

@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::Mutex;
@@ -75,6 +76,38 @@ pub trait Sealing: Send + Sync {
     fn sealer(&self, key: &Arc<TableKey>, scope: Scope) -> Arc<dyn Sealer> {
         self.sealer_of(&Arc::new(TableKeys::new(key.clone())), scope)
     }
+
+    /// How often its sealers had the key that they needed at hand. Nothing, where keys are not derived.
+    fn key_uses(&self) -> KeyUses {
+        KeyUses::default()
+    }
+}
+
+/// How often a block was sealed or opened under a key that was at hand, and how often the key was derived for it first. The KMS takes no
+/// part in either.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyUses {
+    /// The derived key was at hand.
+    pub hits: u64,
+    /// It was derived: a new epoch began, or a block of an epoch was met that is not in the cache.
+    pub misses: u64,
+}
+
+#[derive(Default)]
+struct Uses {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Uses {
+    #[inline]
+    fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn miss(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Suite 1: AES-256-GCM under keys derived per epoch.
@@ -107,6 +140,8 @@ pub struct Aes256Gcm {
     provider: &'static Provider,
     limits: EpochLimits,
     clock: Arc<dyn Clock>,
+    /// Of all its sealers together.
+    uses: Arc<Uses>,
 }
 
 impl Aes256Gcm {
@@ -116,6 +151,7 @@ impl Aes256Gcm {
             provider,
             limits,
             clock,
+            uses: Arc::default(),
         }
     }
 }
@@ -145,6 +181,13 @@ impl Sealing for Aes256Gcm {
             derived: DerivedKeys::new(self.limits.derived_key_cache),
         })
     }
+
+    fn key_uses(&self) -> KeyUses {
+        KeyUses {
+            hits: self.uses.hits.load(Ordering::Relaxed),
+            misses: self.uses.misses.load(Ordering::Relaxed),
+        }
+    }
 }
 
 struct ScopeSealer {
@@ -164,13 +207,18 @@ impl ScopeSealer {
     #[inline]
     fn admitting_epoch(&self, len: u64) -> Result<Guard<Option<Arc<Epoch>>>, SealError> {
         let mut epoch = self.epoch.load();
+        let mut at_hand = true;
         loop {
             let newest = self.keys.active().generation();
             if epoch.as_ref().is_some_and(|epoch| {
                 epoch.generation() == newest && epoch.admit(len, self.sealing.clock.coarse())
             }) {
+                if at_hand {
+                    self.sealing.uses.hit();
+                }
                 return Ok(epoch);
             }
+            at_hand = false;
             epoch = self.begin_epoch(epoch.as_ref())?;
         }
     }
@@ -195,7 +243,9 @@ impl ScopeSealer {
             provider,
             limits,
             clock,
+            uses,
         } = &self.sealing;
+        uses.miss();
         let (epoch, opening) = Epoch::begin(
             provider,
             self.keys.active(),
@@ -262,8 +312,10 @@ impl Sealer for ScopeSealer {
 
         let lent = self.derived.get(head.salt);
         if let Some(derived) = lent.as_ref().and_then(|lent| lent.key()) {
+            self.sealing.uses.hit();
             return Ok(derived.open(nonce, aad.as_slice(), text, tag)?);
         }
+        self.sealing.uses.miss();
         let (provider, purpose) = (self.sealing.provider, self.scope.purpose);
         let derived = Derived::new(provider, key, purpose, head.salt)?;
         derived.key().open(nonce, aad.as_slice(), text, tag)?;
