@@ -34,7 +34,7 @@ pub use index::{
 };
 pub use key::{KeyBytes, KeyRole, MAX_PARTITION_KEY, MAX_SORT_KEY, PrimaryKey};
 pub use map::{IntoIter, Item, Map};
-pub use names::{AttributeName, IndexName, MAX_ATTRIBUTE_NAME, MAX_KEY_NAME, TableName};
+pub use names::{AttributeName, IndexName, MAX_ATTRIBUTE_NAME, MAX_KEY_NAME, TableName, TableRef};
 pub use number::{MAX_DIGITS, MAX_MAGNITUDE, MIN_MAGNITUDE, Number, NumberError};
 pub use schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 pub use size::{

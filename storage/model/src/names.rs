@@ -1,6 +1,7 @@
 //! Names of tables, indexes and attributes. Having one is the proof that it follows the rules.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 
 use crate::error::{Constraints, ValidationError};
@@ -28,11 +29,7 @@ impl TableName {
     /// # Errors
     /// AWS's message for a name that breaks the rules.
     pub fn of_request(name: impl Into<String>) -> Result<Self, ValidationError> {
-        let name = name.into();
-        match Self::of_arn(&name) {
-            Some(table) => Ok(table),
-            None => Self::new(name),
-        }
+        TableRef::new(name).map(|named| named.table)
     }
 
     /// The table of an ARN: `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`. Region and account may be any: names of tables are all that
@@ -115,6 +112,49 @@ impl FromStr for TableName {
 
     fn from_str(name: &str) -> Result<Self, ValidationError> {
         Self::new(name)
+    }
+}
+
+/// A table as a request names it, by its name or by its ARN. An answer that says of which table it speaks names it the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRef {
+    table: TableName,
+    arn: Option<String>,
+}
+
+impl TableRef {
+    /// Checks a name or an ARN.
+    ///
+    /// # Errors
+    /// AWS's message for a name that breaks the rules.
+    pub fn new(named: impl Into<String>) -> Result<Self, ValidationError> {
+        let named = named.into();
+        match TableName::of_arn(&named) {
+            Some(table) => Ok(Self {
+                table,
+                arn: Some(named),
+            }),
+            None => TableName::new(named).map(Self::from),
+        }
+    }
+
+    /// What the request says.
+    pub fn named(&self) -> &str {
+        self.arn.as_deref().unwrap_or(self.table.as_str())
+    }
+}
+
+impl From<TableName> for TableRef {
+    fn from(table: TableName) -> Self {
+        Self { table, arn: None }
+    }
+}
+
+impl Deref for TableRef {
+    type Target = TableName;
+
+    fn deref(&self) -> &TableName {
+        &self.table
     }
 }
 
@@ -263,6 +303,8 @@ mod tests {
             "arn:aws:dynamodb:eu-central-1:123456789012:table/films",
         ] {
             assert_eq!(TableName::of_request(name).unwrap(), films);
+            let named = TableRef::new(name).unwrap();
+            assert_eq!((&*named, named.named()), (&films, name));
         }
         for wrong in [
             "arn:aws:s3:::films",

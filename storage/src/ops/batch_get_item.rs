@@ -33,7 +33,7 @@ pub(crate) async fn batch_get_item(
     let mut unprocessed = BTreeMap::<String, KeysAndAttributes>::new();
     let mut units = BTreeMap::<String, CapacityUnits>::new();
     for (table, keys, of_table) in reads {
-        let name = of_table.named;
+        let name = of_table.table.named().to_owned();
         let mut items: Vec<Item> = Vec::new();
         let mut left: Vec<Map> = Vec::new();
         for (key, asked) in keys.iter().zip(of_table.keys) {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sealdb_model::TableRef;
 use sealdb_model::ops::{
     BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, ReturnConsumedCapacity, WriteRequest,
 };
@@ -25,7 +26,7 @@ const PIECE_BYTES: usize = 512 * 1024;
 struct Write {
     table: Arc<Table>,
     /// How the request names the table.
-    named: Arc<str>,
+    named: Arc<TableRef>,
     entry: Arc<Entry>,
     request: WriteRequest,
 }
@@ -56,14 +57,14 @@ pub(crate) async fn batch_write_item(
                 consumed.extend(more);
                 for write in &piece {
                     let (WriteRequest::Put(item) | WriteRequest::Delete(item)) = &write.request;
-                    collections.add(&write.table, metrics, item);
+                    collections.add((&write.table, &write.named), metrics, item);
                 }
             }
             // Only what certainly did not happen may be called unprocessed.
             Err(error) if written && error.nothing_happened() => {
                 for write in std::iter::once(piece).chain(pieces).flatten() {
                     unprocessed
-                        .entry(write.named.to_string())
+                        .entry(write.named.named().to_owned())
                         .or_default()
                         .push(write.request);
                 }
@@ -84,7 +85,7 @@ fn prepare(core: &Core, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
         let table = core.table(batch.table.as_str())?;
         let keys = batch.keys(&table.schema)?;
         let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
-        let named = Arc::<str>::from(batch.named);
+        let named = Arc::new(batch.table);
         for (request, key) in batch.requests.into_iter().zip(keys) {
             let item = match &request {
                 WriteRequest::Put(item) => {
@@ -128,17 +129,20 @@ async fn commit(
 ) -> Result<Consumed, Error> {
     let changes: Vec<_> = piece
         .iter()
-        .map(|write| (write.table.clone(), write.entry.clone()))
+        .map(|write| {
+            let tables = (write.table.clone(), write.named.clone());
+            (tables, write.entry.clone())
+        })
         .collect();
     via.commit(core, move |txn| {
         let mut consumed = Consumed::by_batch(wanted);
-        for (table, entry) in &changes {
+        for ((table, named), entry) in &changes {
             if consumed.is_wanted() {
                 let old = txn.get(table, &entry.key)?;
                 let old = old.map(|old| decode(table, &old)).transpose()?;
                 let new = entry.item.as_ref();
                 let new = new.map(|new| decode(table, new)).transpose()?;
-                consumed.write(table, old.as_ref(), new.as_ref());
+                consumed.write((table, named), old.as_ref(), new.as_ref());
             }
             txn.write(table, entry)?;
         }

@@ -28,6 +28,7 @@ pub(super) async fn run(
     }
     let metrics = told::collection(&table, delete.return_item_collection_metrics, &delete.key);
     let write = Write {
+        table: delete.table,
         entry: Entry {
             key: table.stored_key(&key),
             item: None,

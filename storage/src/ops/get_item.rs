@@ -58,7 +58,7 @@ fn output(table: &Table, get: &GetItem, value: Option<&[u8]>) -> Result<GetItemO
         let size = value.map_or(Ok(0), |value| stored_size(table, value))?;
         let units = CapacityUnits::of_read(size, ReadConsistency::of(get.consistent_read));
         output.consumed_capacity =
-            ConsumedCapacity::of_table(wanted, get.table.as_str(), Capacity::new(units));
+            ConsumedCapacity::of_table(wanted, get.table.named(), Capacity::new(units));
     }
     output.item = value.map(|value| decode(table, value)).transpose()?;
     if let (Some(projection), Some(item)) = (&get.projection, &mut output.item) {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use sealdb_model::expr::UpdateExpression;
 use sealdb_model::ops::{ConsumedCapacity, Guard, ReturnConsumedCapacity, ReturnValue};
-use sealdb_model::{Item, Map, ValidationError, codec};
+use sealdb_model::{Item, Map, TableRef, ValidationError, codec};
 
 use crate::commit::txn::{Entry, Txn, TxnError};
 use crate::core::Core;
@@ -103,6 +103,7 @@ fn item_before(
 
 /// A write of one item whose outcome is known beforehand: a put or a delete.
 struct Write<'a> {
+    table: TableRef,
     entry: Entry,
     /// The item that is put.
     new: Option<&'a Item>,
@@ -137,7 +138,7 @@ impl Write<'_> {
             })
             .await?;
         let old = old.map(|bytes| decode(&table, &bytes)).transpose()?;
-        let consumed = told::by_write(&table, wanted, old.as_ref(), self.new);
+        let consumed = told::by_write((&table, &self.table), wanted, old.as_ref(), self.new);
         Ok((old.filter(|_| return_old), consumed))
     }
 }

@@ -8,7 +8,7 @@ use sealdb_model::ops::{
     Capacity, CapacityUnits, ConsumedCapacity, Filter, ReadConsistency, ReturnConsumedCapacity,
     Select,
 };
-use sealdb_model::{IndexKind, IndexName, IndexSchema, Item, Map};
+use sealdb_model::{IndexKind, IndexName, IndexSchema, Item, Map, TableRef};
 
 use super::{Via, decode, stored_size};
 use crate::error::Error;
@@ -179,12 +179,12 @@ impl Page {
     /// What reading the page consumed, if that is wanted.
     pub(super) fn consumed_capacity(
         &self,
-        table: &Table,
+        table: &TableRef,
         wanted: ReturnConsumedCapacity,
         consistency: ReadConsistency,
     ) -> Option<ConsumedCapacity> {
         let (name, units) = (
-            table.name.as_str(),
+            table.named(),
             CapacityUnits::of_read(self.bytes, consistency),
         );
         match &self.index {

@@ -25,6 +25,7 @@ pub(super) async fn run(core: &Core, via: Via, put: PutItem) -> Result<PutItemOu
     }
     let metrics = told::collection(&table, put.return_item_collection_metrics, &put.item);
     let write = Write {
+        table: put.table,
         entry: Entry {
             key: table.stored_key(&key),
             item: Some(encode(&put.item)?),

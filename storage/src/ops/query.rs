@@ -18,11 +18,11 @@ pub(crate) async fn query(core: &Core, via: Via, input: QueryInput) -> Result<Qu
 /// Carries out a request that was checked.
 pub(super) async fn run(core: &Core, via: Via, query: Query) -> Result<QueryOutput, Error> {
     let table = core.table(query.table.as_str())?;
-    let wanted = query.return_consumed_capacity;
+    let (named, wanted) = (query.table.clone(), query.return_consumed_capacity);
     let request = request(&table, query)?;
     let page = request.read(&table, via).await?;
     let mut output = QueryOutput::default();
-    output.consumed_capacity = page.consumed_capacity(&table, wanted, request.consistency);
+    output.consumed_capacity = page.consumed_capacity(&named, wanted, request.consistency);
     output.items = page.items;
     output.count = page.count;
     output.scanned_count = page.scanned_count;

@@ -48,8 +48,11 @@ pub(super) async fn run(core: &Core, via: Via, scan: Scan) -> Result<ScanOutput,
     }
     let page = request.read(&table, via).await?;
     let mut output = ScanOutput::default();
-    output.consumed_capacity =
-        page.consumed_capacity(&table, scan.return_consumed_capacity, request.consistency);
+    output.consumed_capacity = page.consumed_capacity(
+        &scan.table,
+        scan.return_consumed_capacity,
+        request.consistency,
+    );
     output.items = page.items;
     output.count = page.count;
     output.scanned_count = page.scanned_count;

@@ -6,7 +6,7 @@ use sealdb_model::ops::{
     Capacity, CapacityUnits, ConsumedCapacity, ItemCollectionMetrics, ReturnConsumedCapacity,
     ReturnItemCollectionMetrics,
 };
-use sealdb_model::{IndexKind, Item, Map};
+use sealdb_model::{IndexKind, Item, Map, TableRef};
 
 use crate::table::Table;
 
@@ -41,22 +41,27 @@ impl Consumed {
         self.wanted != ReturnConsumedCapacity::None
     }
 
-    /// Adds a write of an item.
-    pub(super) fn write(&mut self, table: &Table, old: Option<&Item>, new: Option<&Item>) {
+    /// Adds a write of an item of a table that the request names so.
+    pub(super) fn write(
+        &mut self,
+        (table, named): (&Table, &TableRef),
+        old: Option<&Item>,
+        new: Option<&Item>,
+    ) {
         if self.is_wanted() {
-            let (name, schema) = (table.name.as_str(), table.table_schema());
+            let (named, schema) = (named.named(), table.table_schema());
             let items = (old, new);
             let by = self.in_transaction;
-            let consumed = ConsumedCapacity::of_write(self.wanted, name, &schema, items, by);
+            let consumed = ConsumedCapacity::of_write(self.wanted, named, &schema, items, by);
             self.add(consumed);
         }
     }
 
     /// Adds a read of so many bytes, in place of a write that was carried out before.
-    pub(super) fn read(&mut self, table: &Table, units: CapacityUnits) {
+    pub(super) fn read(&mut self, table: &TableRef, units: CapacityUnits) {
         let capacity = Capacity::of_reads(units);
-        let name = table.name.as_str();
-        self.add(ConsumedCapacity::of_table(self.wanted, name, capacity));
+        let named = table.named();
+        self.add(ConsumedCapacity::of_table(self.wanted, named, capacity));
     }
 
     fn add(&mut self, consumed: Option<ConsumedCapacity>) {
@@ -83,9 +88,9 @@ impl Consumed {
     }
 }
 
-/// What a write of an item consumed.
+/// What a write of an item consumed of a table that the request names so.
 pub(super) fn by_write(
-    table: &Table,
+    (table, named): (&Table, &TableRef),
     wanted: ReturnConsumedCapacity,
     old: Option<&Item>,
     new: Option<&Item>,
@@ -94,7 +99,7 @@ pub(super) fn by_write(
         return None;
     }
     let schema = table.table_schema();
-    ConsumedCapacity::of_write(wanted, table.name.as_str(), &schema, (old, new), false)
+    ConsumedCapacity::of_write(wanted, named.named(), &schema, (old, new), false)
 }
 
 /// What reads consumed of each table.
@@ -142,12 +147,17 @@ pub(super) fn collection(
 pub(super) struct Collections(BTreeMap<String, Vec<ItemCollectionMetrics>>);
 
 impl Collections {
-    /// Adds that of an item of these attributes.
-    pub(super) fn add(&mut self, table: &Table, wanted: ReturnItemCollectionMetrics, item: &Map) {
+    /// Adds that of an item of these attributes, of a table that the request names so.
+    pub(super) fn add(
+        &mut self,
+        (table, named): (&Table, &TableRef),
+        wanted: ReturnItemCollectionMetrics,
+        item: &Map,
+    ) {
         let Some(metrics) = collection(table, wanted, item) else {
             return;
         };
-        let of_table = self.0.entry(table.name.to_string()).or_default();
+        let of_table = self.0.entry(named.named().to_owned()).or_default();
         let same = |other: &ItemCollectionMetrics| {
             other.item_collection_key == metrics.item_collection_key
         };

@@ -115,7 +115,7 @@ async fn read(
         if bytes > MAX_TRANSACT_SIZE {
             return Err(transaction_too_large().into());
         }
-        *units.entry(table.name.to_string()).or_default() +=
+        *units.entry(get.table.named().to_owned()).or_default() +=
             CapacityUnits::of_read(size, ReadConsistency::Transactional);
         let item = value.map(|value| decode(table, &value)).transpose()?;
         responses.push(match &get.projection {

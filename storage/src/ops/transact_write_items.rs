@@ -13,7 +13,7 @@ use sealdb_model::ops::{
     TransactAction, TransactChange, TransactWriteItemsInput, TransactWriteItemsOutput,
     one_item_twice, transaction_too_large,
 };
-use sealdb_model::{Map, ValidationError, item_size};
+use sealdb_model::{Map, TableRef, ValidationError, item_size};
 
 use super::told::{Collections, Consumed};
 use super::{Via, decode, encode, item_before, stored_size, write_update};
@@ -26,6 +26,8 @@ use crate::tokens::{Token, Tokens};
 /// An action of a known table, ready to run in the seat.
 struct Action {
     table: Arc<Table>,
+    /// How the request names the table.
+    named: TableRef,
     /// The stored key of its item.
     key: Vec<u8>,
     guard: Option<Guard>,
@@ -77,7 +79,7 @@ fn collections(
             TransactChange::Delete(key) | TransactChange::Update(key, _) => key,
         };
         let table = core.table(action.table.as_str())?;
-        collections.add(&table, wanted, written);
+        collections.add((&table, &action.table), wanted, written);
     }
     Ok(collections)
 }
@@ -182,6 +184,7 @@ fn bind(table: Arc<Table>, action: TransactAction) -> Result<Action, Error> {
     };
     Ok(Action {
         table,
+        named: action.table,
         key,
         guard: action.guard,
         change,
@@ -201,7 +204,7 @@ fn run_before(
         let item = txn.get(&action.table, &action.key)?;
         let size = item.map_or(Ok(0), |item| stored_size(&action.table, &item))?;
         let units = CapacityUnits::of_read(size, ReadConsistency::Transactional);
-        consumed.read(&action.table, units);
+        consumed.read(&action.named, units);
     }
     Ok(consumed)
 }
@@ -251,7 +254,8 @@ impl Action {
                 write_update(txn, &self.table, keys, update, old.as_ref())?
             }
         };
-        consumed.write(&self.table, old.as_ref(), new.as_ref());
+        let tables = (&*self.table, &self.named);
+        consumed.write(tables, old.as_ref(), new.as_ref());
         Ok(new.as_ref().map_or(0, item_size))
     }
 }

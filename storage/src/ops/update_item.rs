@@ -33,7 +33,8 @@ pub(super) async fn run(
             let old = item_before(txn, &target, &key, update.guard.as_ref())?;
             let keys = (&*key, &update.key);
             let new = write_update(txn, &target, keys, &update.update, old.as_ref())?;
-            let consumed = told::by_write(&target, wanted, old.as_ref(), new.as_ref());
+            let tables = (&*target, &update.table);
+            let consumed = told::by_write(tables, wanted, old.as_ref(), new.as_ref());
             Ok((update.returned(old.as_ref(), new.as_ref()), consumed))
         })
         .await?;

@@ -223,6 +223,21 @@ def arns():
     check = {"ConditionCheck": {"TableName": arn, "Key": K, "ConditionExpression": "attribute_not_exists(a)"}}
     ok("TransactWriteItems", {"TransactItems": [check]})
     assert ok("TransactGetItems", {"TransactItems": [{"Get": {"TableName": arn, "Key": K}}]})["Responses"] == [{}]
+    total = {"ReturnConsumedCapacity": "TOTAL"}
+    for operation, request in (
+        ("PutItem", {"TableName": arn, "Item": item}),
+        ("UpdateItem", {"TableName": arn, "Key": K}),
+        ("GetItem", {"TableName": arn, "Key": K}),
+        ("Query", {"TableName": arn, "KeyConditionExpression": "a = :a", "ExpressionAttributeValues": {":a": S("x")}}),
+        ("Scan", {"TableName": arn}),
+        ("BatchGetItem", {"RequestItems": {arn: {"Keys": [K]}}}),
+        ("BatchWriteItem", {"RequestItems": {arn: [{"PutRequest": {"Item": item}}]}}),
+        ("TransactGetItems", {"TransactItems": [{"Get": {"TableName": arn, "Key": K}}]}),
+        ("TransactWriteItems", {"TransactItems": [{"Delete": {"TableName": arn, "Key": K}}]}),
+        ("DeleteItem", {"TableName": arn, "Key": K}),
+    ):
+        consumed = ok(operation, {**request, **total})["ConsumedCapacity"]
+        assert [each["TableName"] for each in (consumed if isinstance(consumed, list) else [consumed])] == [arn], (operation, consumed)
     nowhere = arn.replace("hash", "nowhere")
     expect("GetItem", [({"TableName": nowhere, "Key": K}, ("ResourceNotFoundException", "Requested resource not found"))])
     expect("Scan", [({"TableName": wrong}, broken((wrong, "tableName", PATTERN))) for wrong in (arn + "/index/x", "arn:aws:s3:::hash")])

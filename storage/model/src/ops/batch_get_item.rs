@@ -6,7 +6,7 @@ use crate::error::{Constraints, ValidationError};
 use crate::expr::ProjectionExpression;
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
-use crate::names::TableName;
+use crate::names::TableRef;
 use crate::ops::read::ReadExpressions;
 use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, setters};
 use crate::schema::KeySchema;
@@ -152,7 +152,7 @@ impl BatchGetItemInput {
 
 impl KeysAndAttributes {
     fn validate(self, table_name: String) -> Result<TableReads, ValidationError> {
-        let table = TableName::of_request(table_name.as_str())?;
+        let table = TableRef::new(table_name)?;
         let expressions = ReadExpressions {
             projection: self.projection_expression.as_deref(),
             names: self.expression_attribute_names.as_ref(),
@@ -163,7 +163,6 @@ impl KeysAndAttributes {
         let projection = expressions.projection(placeholders)?;
         Ok(TableReads {
             table,
-            named: table_name,
             keys: self.keys,
             projection,
             consistent_read: self.consistent_read,
@@ -184,9 +183,7 @@ pub struct BatchGetItem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableReads {
     /// The table.
-    pub table: TableName,
-    /// How the request names it, and the answer has to: by its name or its ARN.
-    pub named: String,
+    pub table: TableRef,
     /// The keys, at least one, in order.
     pub keys: Vec<Map>,
     /// What to give back of the items; all if `None`.

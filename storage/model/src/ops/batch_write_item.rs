@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::error::ValidationError;
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
-use crate::names::TableName;
+use crate::names::TableRef;
 use crate::ops::{
     ConsumedCapacity, ItemCollectionMetrics, ReturnConsumedCapacity, ReturnItemCollectionMetrics,
     setters,
@@ -88,10 +88,11 @@ impl BatchWriteItemInput {
         let mut tables = Vec::with_capacity(self.request_items.len());
         let mut bytes = 0usize;
         for (name, requests) in self.request_items {
-            let table = TableName::of_request(name.as_str())?;
+            let table = TableRef::new(name)?;
             if requests.is_empty() {
                 return Err(ValidationError::new(format!(
-                    "The batch write request list for a table cannot be null or empty: {table}"
+                    "The batch write request list for a table cannot be null or empty: {}",
+                    *table
                 )));
             }
             for request in &requests {
@@ -103,11 +104,7 @@ impl BatchWriteItemInput {
                     }
                 }
             }
-            tables.push(TableWrites {
-                table,
-                named: name,
-                requests,
-            });
+            tables.push(TableWrites { table, requests });
         }
         if bytes > MAX_BATCH_SIZE {
             return Err(ValidationError::new(
@@ -146,9 +143,7 @@ pub struct BatchWriteItem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableWrites {
     /// The table.
-    pub table: TableName,
-    /// How the request names it, and the answer has to: by its name or its ARN.
-    pub named: String,
+    pub table: TableRef,
     /// Its requests, in order.
     pub requests: Vec<WriteRequest>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::ValidationError;
 use crate::map::{Item, Map};
-use crate::names::TableName;
+use crate::names::TableRef;
 use crate::ops::write::{Guard, WriteExpressions};
 use crate::ops::{
     ConditionalOperator, ConsumedCapacity, ExpectedAttributeValue, ItemCollectionMetrics,
@@ -91,7 +91,7 @@ impl DeleteItemInput {
     /// # Errors
     /// A bad table name or key.
     pub fn validate(mut self) -> Result<DeleteItem, ValidationError> {
-        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
+        let table = TableRef::new(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
         let placeholders = expressions.open()?;
         validate_key_map(&self.key)?;
@@ -135,7 +135,7 @@ placeholders! { DeleteItemInput }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeleteItem {
     /// The table.
-    pub table: TableName,
+    pub table: TableRef,
     /// The key.
     pub key: Map,
     /// Under which condition.

@@ -6,7 +6,7 @@ use crate::error::ValidationError;
 use crate::expr::ProjectionExpression;
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
-use crate::names::TableName;
+use crate::names::TableRef;
 use crate::ops::read::ReadExpressions;
 use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, setters};
 use crate::schema::KeySchema;
@@ -72,7 +72,7 @@ impl GetItemInput {
     /// # Errors
     /// A bad table name or key.
     pub fn validate(mut self) -> Result<GetItem, ValidationError> {
-        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
+        let table = TableRef::new(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
         let projection = if expressions.are_none() {
             validate_key_map(&self.key)?;
@@ -111,7 +111,7 @@ placeholders! { @name GetItemInput }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetItem {
     /// The table.
-    pub table: TableName,
+    pub table: TableRef,
     /// The key.
     pub key: Map,
     /// What to give back of the item; all if `None`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::ValidationError;
 use crate::map::{Item, Map};
-use crate::names::TableName;
+use crate::names::TableRef;
 use crate::ops::write::{Guard, WriteExpressions};
 use crate::ops::{
     ConditionalOperator, ConsumedCapacity, ExpectedAttributeValue, ItemCollectionMetrics,
@@ -91,7 +91,7 @@ impl PutItemInput {
     /// # Errors
     /// A bad table name, or an item that breaks the rules of [`crate::validate_item`].
     pub fn validate(mut self) -> Result<PutItem, ValidationError> {
-        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
+        let table = TableRef::new(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
         let placeholders = expressions.open()?;
         validate_key_map(&self.item)?;
@@ -137,7 +137,7 @@ placeholders! { PutItemInput }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PutItem {
     /// The table.
-    pub table: TableName,
+    pub table: TableRef,
     /// The item.
     pub item: Item,
     /// Its size by AWS's rules.

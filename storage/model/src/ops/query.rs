@@ -11,7 +11,7 @@ use crate::expr::{
 };
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
-use crate::names::{IndexName, TableName, check_index_name};
+use crate::names::{IndexName, TableRef, check_index_name};
 use crate::ops::read::{Filter, filter, paths_fit, projection, selected, start_key};
 use crate::ops::{
     Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
@@ -126,7 +126,7 @@ impl QueryInput {
     /// # Errors
     /// A bad table name, limit or start key; no key condition.
     pub fn validate(mut self) -> Result<Query, ValidationError> {
-        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
+        let table = TableRef::new(std::mem::take(&mut self.table_name))?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
         if let Some(name) = &self.index_name {
@@ -230,7 +230,7 @@ pub(super) fn limit(limit: Option<i32>, constraints: &mut Constraints) -> Option
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     /// The table.
-    pub table: TableName,
+    pub table: TableRef,
     /// The index to read; `None`: the table itself.
     pub index: Option<IndexName>,
     /// The key condition, not yet bound to the table's key.

@@ -7,7 +7,7 @@ use crate::expr::placeholders::{Parameters, Placeholders};
 use crate::expr::{FilterParameter, ProjectionExpression};
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
-use crate::names::{IndexName, TableName, check_index_name};
+use crate::names::{IndexName, TableRef, check_index_name};
 use crate::ops::query::limit;
 use crate::ops::read::{Filter, filter, paths_fit, projection, selected, start_key};
 use crate::ops::{
@@ -118,7 +118,7 @@ impl ScanInput {
     /// # Errors
     /// A bad table name, limit, segment or start key.
     pub fn validate(mut self) -> Result<Scan, ValidationError> {
-        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
+        let table = TableRef::new(std::mem::take(&mut self.table_name))?;
         let mut constraints = Constraints::default();
         let limit = limit(self.limit, &mut constraints);
         if let Some(name) = &self.index_name {
@@ -244,7 +244,7 @@ fn segment(segment: Option<i32>, total: Option<i32>) -> Result<ScanSegment, Vali
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
     /// The table.
-    pub table: TableName,
+    pub table: TableRef,
     /// The index to read; `None`: the table itself.
     pub index: Option<IndexName>,
     /// Most items to look at, at least 1.

@@ -7,7 +7,7 @@ use crate::error::{Constraints, ValidationError};
 use crate::expr::UpdateExpression;
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
-use crate::names::{TableName, shortened};
+use crate::names::{TableRef, shortened};
 use crate::ops::{
     ConsumedCapacity, DeleteItemInput, Guard, ItemCollectionMetrics, PutItemInput,
     ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValuesOnConditionCheckFailure,
@@ -431,7 +431,7 @@ debug_lengths! { TransactWriteItems {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactAction {
     /// The table.
-    pub table: TableName,
+    pub table: TableRef,
     /// What is done to which item.
     pub change: TransactChange,
     /// Under which condition.

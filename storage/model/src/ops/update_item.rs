@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::ValidationError;
 use crate::expr::UpdateExpression;
 use crate::map::{Item, Map};
-use crate::names::TableName;
+use crate::names::TableRef;
 use crate::ops::write::{Guard, WriteExpressions};
 use crate::ops::{
     AttributeValueUpdate, ConditionalOperator, ConsumedCapacity, ExpectedAttributeValue,
@@ -99,7 +99,7 @@ impl UpdateItemInput {
     /// # Errors
     /// A bad table name or key, or parameters about the update or its condition that break a rule.
     pub fn validate(mut self) -> Result<UpdateItem, ValidationError> {
-        let table = TableName::of_request(std::mem::take(&mut self.table_name))?;
+        let table = TableRef::new(std::mem::take(&mut self.table_name))?;
         let expressions = self.expressions();
         let placeholders = expressions.open()?;
         validate_key_map(&self.key)?;
@@ -147,7 +147,7 @@ placeholders! { UpdateItemInput }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateItem {
     /// The table.
-    pub table: TableName,
+    pub table: TableRef,
     /// The key.
     pub key: Map,
     /// What to change.

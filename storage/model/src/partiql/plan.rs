@@ -16,7 +16,7 @@ use crate::expr::{
 };
 use crate::index::IndexSchema;
 use crate::map::{Item, Map};
-use crate::names::{IndexName, TableName};
+use crate::names::{IndexName, TableRef};
 use crate::ops::{
     DeleteItem, Filter, Guard, PutItem, Query, ReturnConsumedCapacity, ReturnItemCollectionMetrics,
     ReturnValue, Scan, ScanSegment, Select as Selected, UpdateItem, no_such_index,
@@ -61,7 +61,7 @@ pub enum Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// The table.
-    pub table: TableName,
+    pub table: TableRef,
     /// The key.
     pub key: Map,
     /// The condition.
@@ -163,8 +163,8 @@ impl Request {
         Parameters(&self.parameters)
     }
 
-    fn table(&self) -> TableName {
-        self.statement.table.clone()
+    fn table(&self) -> TableRef {
+        self.statement.table.clone().into()
     }
 
     fn select(&self, select: &ast::Select, schema: &TableSchema) -> Result<Select> {
