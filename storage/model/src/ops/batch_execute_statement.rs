@@ -5,68 +5,20 @@ use std::fmt;
 use crate::error::{Constraints, ErrorCode, ValidationError};
 use crate::map::Item;
 use crate::ops::execute_statement::{check_statement, request};
-use crate::ops::{
-    ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, setters,
-    wire_enum,
-};
+use crate::ops::statement::statement;
+use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, setters, wire_enum};
 use crate::partiql::Request;
-use crate::value::AttributeValue;
 
 /// Most statements of a batch.
 pub const MAX_BATCH_STATEMENTS: usize = 25;
 
-/// A statement of a batch.
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq)]
-pub struct BatchStatementRequest {
-    /// The statement.
-    pub statement: String,
-    /// The values of its `?`, in their order.
-    pub parameters: Option<Vec<AttributeValue>>,
-    /// Accepted as DynamoDB has it; every read is strongly consistent.
-    pub consistent_read: bool,
-    /// Whether a failed condition gives back the item that it met. Default: no.
-    pub return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure,
-}
-
-/// Statements quote data: lengths.
-impl fmt::Debug for BatchStatementRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchStatementRequest")
-            .field("statement", &self.statement.len())
-            .field("parameters", &self.parameters)
-            .finish_non_exhaustive()
+statement! {
+    /// A statement of a batch.
+    BatchStatementRequest {
+        /// Whether a strongly consistent read is asked for; every read is, but it is counted as such.
+        consistent_read: bool,
     }
 }
-
-impl BatchStatementRequest {
-    /// A statement without parameters.
-    pub fn new(statement: impl Into<String>) -> Self {
-        Self {
-            statement: statement.into(),
-            parameters: None,
-            consistent_read: false,
-            return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure::default(
-            ),
-        }
-    }
-
-    /// Adds the value of the next `?`.
-    #[must_use]
-    pub fn parameter(mut self, value: impl Into<AttributeValue>) -> Self {
-        self.parameters.get_or_insert_default().push(value.into());
-        self
-    }
-}
-
-setters! { BatchStatementRequest {
-    /// Sets the values of all `?`.
-    parameters: Vec<AttributeValue> => Some,
-    /// Asks for a strongly consistent read.
-    consistent_read: bool,
-    /// Asks for the item that made the condition fail.
-    return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure,
-}}
 
 /// What BatchExecuteStatement takes.
 #[non_exhaustive]

@@ -6,64 +6,19 @@ use crate::error::{Constraints, ValidationError};
 use crate::map::Item;
 use crate::ops::batch_execute_statement::mixed;
 use crate::ops::execute_statement::{check_statement, request};
-use crate::ops::{
-    ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, setters,
-};
+use crate::ops::statement::statement;
+use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, setters};
 use crate::partiql::{Request, identity};
-use crate::value::AttributeValue;
 
 /// Most statements of a transaction.
 pub const MAX_TRANSACT_STATEMENTS: usize = 100;
 /// Longest token, in characters.
 const MAX_TOKEN: usize = 36;
 
-/// A statement of a transaction.
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq)]
-pub struct ParameterizedStatement {
-    /// The statement.
-    pub statement: String,
-    /// The values of its `?`, in their order.
-    pub parameters: Option<Vec<AttributeValue>>,
-    /// Whether a failed condition gives back the item that it met. Default: no.
-    pub return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure,
+statement! {
+    /// A statement of a transaction.
+    ParameterizedStatement {}
 }
-
-/// Statements quote data: lengths.
-impl fmt::Debug for ParameterizedStatement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParameterizedStatement")
-            .field("statement", &self.statement.len())
-            .field("parameters", &self.parameters)
-            .finish_non_exhaustive()
-    }
-}
-
-impl ParameterizedStatement {
-    /// A statement without parameters.
-    pub fn new(statement: impl Into<String>) -> Self {
-        Self {
-            statement: statement.into(),
-            parameters: None,
-            return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure::default(
-            ),
-        }
-    }
-
-    /// Adds the value of the next `?`.
-    #[must_use]
-    pub fn parameter(mut self, value: impl Into<AttributeValue>) -> Self {
-        self.parameters.get_or_insert_default().push(value.into());
-        self
-    }
-}
-
-setters! { ParameterizedStatement {
-    /// Sets the values of all `?`.
-    parameters: Vec<AttributeValue> => Some,
-    /// Asks for the item that made the condition fail.
-    return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure,
-}}
 
 /// What ExecuteTransaction takes.
 #[non_exhaustive]

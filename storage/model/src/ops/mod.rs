@@ -35,6 +35,7 @@ mod read;
 mod scan;
 mod secondary_index;
 mod shard_iterator;
+mod statement;
 mod stream;
 mod table_description;
 mod tags;
