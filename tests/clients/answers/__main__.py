@@ -5,6 +5,9 @@ import sys
 import bodies
 import items
 import reads
+import settings
+import statements
+import streams
 import tables
 from asking import FAILURES, make_tables
 
@@ -22,6 +25,13 @@ for group in (
     reads.batches,
     reads.transactions,
     tables.tables,
+    settings.time_to_live,
+    settings.tags,
+    settings.updates,
+    streams.streams,
+    statements.statements,
+    statements.batches,
+    statements.transactions,
     bodies.hostile,
 ):
     group()

@@ -20,18 +20,20 @@ TWICE = "Supplied AttributeValue has more than one datatypes set, must contain e
 NO_SCHEMA = "The provided key element does not match the schema"
 PATTERN = "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
 NOT_NULL = "Member must not be null"
+STREAMS = ("ListStreams", "DescribeStream", "GetShardIterator", "GetRecords")
 
 
 def call(operation, body):
     """Sends a body, of text or to be made text; gives the status and what came back."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+    service = "DynamoDBStreams" if operation in STREAMS else "DynamoDB"
+    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"{service}_20120810.{operation}"}
     signed = AWSRequest("POST", ENDPOINT + "/", headers=headers, data=data)
     SigV4Auth(CREDENTIALS, "dynamodb", "eu-central-1").add_auth(signed)
     request = urllib.request.Request(ENDPOINT + "/", data, dict(signed.headers.items()))
     try:
         with urllib.request.urlopen(request) as response:
-            return response.status, json.load(response)
+            return response.status, json.loads(response.read() or b"{}")
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
 
