@@ -141,6 +141,24 @@ fn signed() -> Vec<Vec<u8>> {
     .into()
 }
 
+/// What callers are given to hand back.
+fn handed_back() -> Vec<Vec<u8>> {
+    let stream =
+        "arn:aws:dynamodb:us-east-1:000000000000:table/films/stream/2015-05-20T20:51:10.252";
+    let mut after = Vec::new();
+    codec::encode_item(&Item::from([("pk", AttributeValue::from("a"))]), &mut after).unwrap();
+    let key: String = after.iter().map(|byte| format!("{byte:02x}")).collect();
+    [
+        "arn:aws:dynamodb:us-east-1:000000000000:table/films".to_owned(),
+        stream.to_owned(),
+        format!("{stream}|1|{}", "0".repeat(40)),
+        format!("1{}", "0".repeat(20)),
+        format!("{}00000001{key}", "0123456789abcdef"),
+    ]
+    .map(String::into_bytes)
+    .into()
+}
+
 /// A real one.
 fn keyring_file() -> Vec<u8> {
     let home = sealdb_tests::disk::Home::new();
@@ -281,6 +299,11 @@ fn every_target_keeps_its_promises_over_corpus_and_generated_inputs() {
                 b"EXISTS(SELECT * FROM ttt WHERE pk = 'a' AND begins_with(b, 'c') AND size(d) > 1)".to_vec(),
             ],
             sealdb_model::fuzzing::fuzz_statement,
+        ),
+        run(
+            "handed_back",
+            &handed_back(),
+            sealdb_model::fuzzing::fuzz_handed_back,
         ),
         run("number", &numbers, sealdb_model::fuzzing::fuzz_number),
         run("key_bytes", &numbers, sealdb_model::fuzzing::fuzz_key_bytes),

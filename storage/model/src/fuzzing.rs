@@ -12,10 +12,10 @@ use crate::expr::{
 };
 use crate::key::KeyBytes;
 use crate::map::Map;
-use crate::names::AttributeName;
+use crate::names::{AttributeName, TableRef};
 use crate::number::Number;
-use crate::ops::ReturnConsumedCapacity;
-use crate::partiql::{Plan, Reads, Request, Select, Statement};
+use crate::ops::{ReturnConsumedCapacity, SequenceNumber, ShardIterator, StreamArn};
+use crate::partiql::{NextToken, Plan, Reads, Request, Select, Statement};
 use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 use crate::size::{item_size, validate_item};
 use crate::value::AttributeValue;
@@ -211,6 +211,34 @@ pub fn fuzz_statement(data: &[u8]) {
         {
             assert!(!queries.is_empty(), "something is read");
         }
+    }
+}
+
+/// Text that callers were given and hand back: ARNs, shard iterators, sequence numbers, tokens.
+pub fn fuzz_handed_back(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(table) = TableRef::new(&*text) {
+        assert_eq!(table.named(), text, "a table is named as it was");
+    }
+    if let Ok(stream) = StreamArn::parse(&text) {
+        let again = StreamArn::parse(&stream.to_string());
+        assert_eq!(again, Ok(stream), "an ARN leads back to its stream");
+    }
+    if let Ok(iterator) = ShardIterator::parse(&text) {
+        let again = ShardIterator::parse(&iterator.to_string());
+        assert_eq!(again, Ok(iterator), "an iterator leads back to its place");
+    }
+    if let Ok(number) = SequenceNumber::parse(&text) {
+        let again = SequenceNumber::parse(&number.to_string());
+        assert_eq!(again, Ok(number), "a number leads back to its record");
+    }
+    // The fingerprint that the token itself names, so that more than the first check is reached.
+    let digits = text.get(..16).unwrap_or_default();
+    let fingerprint = u64::from_str_radix(digits, 16).unwrap_or_default();
+    if let Ok(token) = NextToken::decode(&text, fingerprint) {
+        let again = token.encode(fingerprint);
+        let again = again.and_then(|text| NextToken::decode(&text, fingerprint));
+        assert_eq!(again, Ok(token), "a token leads back to its place");
     }
 }
 
