@@ -22,8 +22,11 @@ pub(crate) async fn batch_get_item(
     let mut requests = input.request_items.clone();
     let batch = input.validate()?;
     let mut reads = Vec::with_capacity(batch.tables.len());
-    for of_table in batch.tables {
-        let table = core.table(of_table.table.as_str())?;
+    let tables = batch.tables.iter();
+    let tables: Vec<_> = tables
+        .map(|of_table| core.table(of_table.table.as_str()))
+        .collect::<Result<_, _>>()?;
+    for (of_table, table) in batch.tables.into_iter().zip(tables) {
         let keys = of_table.keys(&table.schema)?;
         let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
         reads.push((table, keys, of_table));

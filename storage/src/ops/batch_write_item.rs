@@ -1,8 +1,8 @@
 //! BatchWriteItem: up to 25 puts and deletes, each on its own.
 //!
-//! Everything is validated against every table before anything is written. Then the requests are committed in pieces of at most
-//! [`PIECE_BYTES`], so that a batch of 16 MB does not hold the writer's seat for long. A piece is written whole or not at
-//! all. If a later piece cannot be written now, the answer names exactly what was not done.
+//! All tables are looked for, then everything is validated against every table, before anything is written. Then the requests are
+//! committed in pieces of at most [`PIECE_BYTES`], so that a batch of 16 MB does not hold the writer's seat for long. A piece is
+//! written whole or not at all. If a later piece cannot be written now, the answer names exactly what was not done.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -81,8 +81,11 @@ pub(crate) async fn batch_write_item(
 
 fn prepare(core: &Core, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
     let mut writes = Vec::new();
-    for batch in batch.tables {
-        let table = core.table(batch.table.as_str())?;
+    let tables = batch.tables.iter();
+    let tables: Vec<_> = tables
+        .map(|batch| core.table(batch.table.as_str()))
+        .collect::<Result<_, _>>()?;
+    for (batch, table) in batch.tables.into_iter().zip(tables) {
         let keys = batch.keys(&table.schema)?;
         let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
         let named = Arc::new(batch.table);

@@ -52,7 +52,7 @@ async fn read(
             .into());
         };
         gets.push(GetItem {
-            table: request.statement.table().clone(),
+            table: request.statement.table().clone().into(),
             key,
             projection: None,
             consistent_read: true,

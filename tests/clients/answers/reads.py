@@ -185,6 +185,14 @@ def reads():
                 ),
             ),
             (
+                {"TableName": "range", "IndexName": "global", "FilterExpression": "attribute_exists(d.x)"},
+                "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: d",
+            ),
+            (
+                {"TableName": "range", "IndexName": "local", "ProjectionExpression": "a, c[0]"},
+                "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: c",
+            ),
+            (
                 {"TableName": "range", "IndexName": "global", "ProjectionExpression": "a, f"},
                 INVALID + "Global secondary index global does not project [f]",
             ),

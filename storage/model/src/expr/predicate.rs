@@ -115,13 +115,18 @@ impl ConditionExpression {
     /// # Errors
     /// AWS's message.
     pub fn keys_are_scalars(&self, schema: &KeySchema) -> Result<(), ValidationError> {
-        let mut found = Ok(());
+        key_is_scalar(schema, self.nested_heads())
+    }
+
+    /// The attributes into which its paths lead, in the order of the text.
+    pub(crate) fn nested_heads(&self) -> impl Iterator<Item = &str> {
+        let mut heads = Vec::new();
         self.test.each_path(&mut |path| {
-            if found.is_ok() && !path.rest.is_empty() {
-                found = key_is_scalar(schema, &path.head);
+            if !path.rest.is_empty() {
+                heads.push(&*path.head);
             }
         });
-        found
+        heads.into_iter()
     }
 }
 
@@ -145,14 +150,22 @@ pub(super) fn is_key(schema: &KeySchema, name: &str) -> bool {
         .any(|attribute| attribute.name.as_str() == name)
 }
 
-/// Refuses a path into the attribute `head`, if that is one of the key.
-pub(super) fn key_is_scalar(schema: &KeySchema, head: &str) -> Result<(), ValidationError> {
-    if !is_key(schema, head) {
-        return Ok(());
+/// Refuses paths into the attributes `heads`, if one of them is of the key.
+pub(super) fn key_is_scalar<'a>(
+    schema: &KeySchema,
+    mut heads: impl Iterator<Item = &'a str>,
+) -> Result<(), ValidationError> {
+    match heads.find(|head| is_key(schema, head)) {
+        None => Ok(()),
+        Some(head) => Err(nested_in_key("Key", head)),
     }
-    Err(ValidationError::new(format!(
-        "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: {head}"
-    )))
+}
+
+/// The error of a path into an attribute of a key.
+pub(crate) fn nested_in_key(kind: &str, head: &str) -> ValidationError {
+    ValidationError::new(format!(
+        "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: {kind}: {head}"
+    ))
 }
 
 /// What a checked condition means.

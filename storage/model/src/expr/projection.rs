@@ -64,9 +64,12 @@ impl ProjectionExpression {
     /// # Errors
     /// AWS's message.
     pub fn keys_are_scalars(&self, schema: &KeySchema) -> Result<(), ValidationError> {
-        self.paths
-            .nested_heads()
-            .try_for_each(|head| key_is_scalar(schema, head))
+        key_is_scalar(schema, self.nested_heads())
+    }
+
+    /// The attributes into which the paths lead.
+    pub(crate) fn nested_heads(&self) -> impl Iterator<Item = &str> {
+        self.paths.nested_heads()
     }
 }
 

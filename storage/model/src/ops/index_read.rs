@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::error::ValidationError;
 use crate::expr::IndexCondition;
 use crate::expr::ProjectionExpression;
+use crate::expr::predicate::nested_in_key;
 use crate::index::{IndexKeyBytes, IndexKind, IndexProjection, IndexSchema};
 use crate::key::KeyBytes;
 use crate::map::Map;
@@ -67,6 +68,25 @@ impl IndexSchema {
 }
 
 impl IndexSchema {
+    /// Key attributes are scalars: nothing is nested in them.
+    fn keys_are_scalars(
+        &self,
+        projection: Option<&ProjectionExpression>,
+        filter: Option<&Filter>,
+    ) -> Result<(), ValidationError> {
+        let is_key = |head: &&str| self.key.attributes().any(|key| key.name.as_str() == *head);
+        let filtered = filter.map(|filter| filter.condition.nested_heads());
+        let projected = projection.map(ProjectionExpression::nested_heads);
+        let mut heads = filtered.into_iter().flatten();
+        match heads
+            .find(is_key)
+            .or_else(|| projected.into_iter().flatten().find(is_key))
+        {
+            None => Ok(()),
+            Some(head) => Err(nested_in_key("IndexKey", head)),
+        }
+    }
+
     /// A global index gives back and filters by what it holds only; a local one has the rest fetched from the table.
     fn check_holds(
         &self,
@@ -146,6 +166,7 @@ impl Query {
                 .has_none_of(index.key.attributes(), filter.parameter)?;
         }
         paths_fit(self.filter.as_ref(), self.projection.as_ref(), table)?;
+        index.keys_are_scalars(self.projection.as_ref(), self.filter.as_ref())?;
         index.check_holds(table, self.projection.as_ref(), self.filter.as_ref())?;
         let after = match &self.exclusive_start_key {
             None => None,
@@ -182,6 +203,7 @@ impl Scan {
         index: &IndexSchema,
     ) -> Result<Option<EntryKey>, ValidationError> {
         index.check_read(self.consistent_read, self.select)?;
+        index.keys_are_scalars(self.projection.as_ref(), self.filter.as_ref())?;
         index.check_holds(table, self.projection.as_ref(), self.filter.as_ref())?;
         let Some(key) = &self.exclusive_start_key else {
             return Ok(None);
