@@ -93,7 +93,9 @@ impl Tree {
         };
         match &self.root {
             Some(root) if root.level == LEAF => walk.leaf(root)?,
-            Some(root) => drop(walk.inner(root, Some(from), None)?),
+            Some(root) => {
+                walk.inner(root, Some(from), None)?;
+            }
             None => {}
         }
         Ok(walk.piece)
