@@ -5,7 +5,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `SEALDB_DIFFERENTIAL_SEEDS=n` | run n histories (40) |
+//! | `SEALDB_DIFFERENTIAL_SEEDS=n` | run n histories (100) |
 //! | `SEALDB_DIFFERENTIAL_FIRST=n` | begin with seed n |
 //! | `SEALDB_DIFFERENTIAL_SHOW=1` | show the known differences as well, each kind once |
 // Tests of real processes wait on the real clock.
@@ -140,7 +140,7 @@ async fn seeded_requests_are_answered_as_dynoxide_answers_them() {
         return;
     };
     let first = variable("SEALDB_DIFFERENTIAL_FIRST", 0);
-    let seeds = variable("SEALDB_DIFFERENTIAL_SEEDS", 40);
+    let seeds = variable("SEALDB_DIFFERENTIAL_SEEDS", 100);
     let mut tally = Tally::default();
     for seed in first..first + seeds {
         history(&mut servers, seed, &mut tally).await;
