@@ -3,6 +3,7 @@
 //! Knows no engine, no items and no wire format. See the modules for what each guarantees.
 
 pub mod administration;
+mod arena;
 pub mod audit;
 pub mod block;
 pub mod clock;

@@ -1,11 +1,10 @@
 //! Secret bytes: key material and passphrases.
 //!
-//! Guaranteed: the bytes are born on the heap and stay at that address, so no copy of them is left behind by a move; they are
-//! wiped when dropped; `Debug` prints no content. None of these types is `Clone`, `Copy`, `Display` or `Serialize`, and none
+//! Guaranteed: keys are born in the [`arena`](crate::arena) and stay at that address, so no copy of them is left behind by a move; they
+//! are wiped when dropped, as passphrases are; `Debug` prints no content. None of these types is `Clone`, `Copy`, `Display` or `Serialize`, and none
 //! compares with `==` (use [`SecretBytes32::ct_eq`]): assertions below break the build of the tests otherwise.
 //!
-//! Not guaranteed: that the operating system keeps the page out of swap or out of a core file, nor that a caller who copies what
-//! [`SecretBytes32::expose`] lends wipes the copy.
+//! Not guaranteed: that a caller who copies what [`SecretBytes32::expose`] lends wipes the copy.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -13,10 +12,11 @@ use std::sync::{Arc, OnceLock};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::arena::Place;
 use crate::ids::Generation;
 
 /// Thirty-two secret bytes: a table key, a data key, a root key.
-pub struct SecretBytes32(Box<[u8; 32]>);
+pub struct SecretBytes32(Place);
 
 impl SecretBytes32 {
     /// Makes a secret in place: `fill` writes into the bytes where they will stay.
@@ -24,43 +24,35 @@ impl SecretBytes32 {
     /// # Errors
     /// Those of `fill`; what it had written by then is wiped.
     pub fn fill_with<E>(fill: impl FnOnce(&mut [u8; 32]) -> Result<(), E>) -> Result<Self, E> {
-        let mut secret = Self(Box::new([0; 32]));
-        fill(&mut secret.0)?;
+        let mut secret = Self(Place::take());
+        fill(secret.0.bytes_mut())?;
         Ok(secret)
     }
 
     /// Takes the bytes over and wipes the place they came from.
     pub fn take(source: &mut [u8; 32]) -> Self {
-        let mut secret = Self(Box::new([0; 32]));
-        secret.0.copy_from_slice(source);
+        let mut secret = Self(Place::take());
+        secret.0.bytes_mut().copy_from_slice(source);
         source.zeroize();
         secret
     }
 
     /// Copies a slice of exactly 32 bytes; `None` for any other length. The source remains the caller's to wipe.
     pub fn copy_from(source: &[u8]) -> Option<Self> {
-        let mut secret = Self(Box::new([0; 32]));
-        if source.len() != secret.0.len() {
-            return None;
-        }
-        secret.0.copy_from_slice(source);
+        let source: &[u8; 32] = source.try_into().ok()?;
+        let mut secret = Self(Place::take());
+        secret.0.bytes_mut().copy_from_slice(source);
         Some(secret)
     }
 
     /// Lends the bytes. Named so that every place that sees them is found by one search.
     pub fn expose(&self) -> &[u8; 32] {
-        &self.0
+        self.0.bytes()
     }
 
     /// Compares in constant time.
     pub fn ct_eq(&self, other: &Self) -> bool {
-        self.0.as_slice().ct_eq(other.0.as_slice()).into()
-    }
-}
-
-impl Drop for SecretBytes32 {
-    fn drop(&mut self) {
-        self.0.zeroize();
+        self.expose().ct_eq(other.expose()).into()
     }
 }
 
