@@ -56,6 +56,7 @@ mod log;
 mod ops;
 mod options;
 mod pins;
+mod plaintext;
 mod recovery;
 mod rekey;
 mod replay;

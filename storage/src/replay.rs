@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use sealdb_crypto::{BlockTag, LogPlace, Sealer, TableId, TableKeys};
 use sealdb_engine::Engine;
+use zeroize::Zeroize;
 
 use crate::catalog::record::CarriedPart;
 use crate::checkpoint::{State, VALUE_LEVEL, entries, load};
@@ -49,7 +50,7 @@ impl Replayed {
         }
     }
 
-    /// Opens a part and applies it. A part that was applied before is passed over.
+    /// Opens a part, applies it, and wipes it. A part that was applied before is passed over.
     ///
     /// # Errors
     /// [`Error::Corruption`] for a block that does not open, or holds no outcomes.
@@ -63,7 +64,9 @@ impl Replayed {
     ) -> Result<(), Error> {
         let log = self.sealers.log.clone();
         let plain = open_part(&*log, tag, origin, block)?;
-        self.apply(table, sequence, plain)
+        let applied = self.apply(table, sequence, plain);
+        block.zeroize();
+        applied
     }
 
     fn apply(&mut self, table: &Table, sequence: u64, part: &[u8]) -> Result<(), Error> {

@@ -31,6 +31,7 @@ use sealdb_model::ops::{OperationType, STREAM_RETENTION_MS, SequenceNumber, Stre
 use crate::commit::txn::TxnError;
 use crate::error::Error;
 use crate::log::frame::{Outcome, Written};
+use crate::plaintext::Plaintext;
 use crate::table::Table;
 use crate::trees::{Branch, Load, RetiredByTree, Role, Trees};
 use crate::wire::{Malformed, Reader, Write};
@@ -103,19 +104,22 @@ const REMOVED: u8 = 3;
 const EXPIRED: u8 = 4;
 
 impl<'a> StoredRecord<'a> {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(21 + self.old.len() + self.new.len() + self.keys.len());
-        out.put_u8(match (self.event, self.expired) {
-            (OperationType::Insert, _) => INSERTED,
-            (OperationType::Modify, _) => MODIFIED,
-            (OperationType::Remove, false) => REMOVED,
-            (OperationType::Remove, true) => EXPIRED,
+    fn encode(&self) -> Plaintext {
+        let mut record = Plaintext::default();
+        let room = 21 + self.old.len() + self.new.len() + self.keys.len();
+        record.write(room, |out| {
+            out.put_u8(match (self.event, self.expired) {
+                (OperationType::Insert, _) => INSERTED,
+                (OperationType::Modify, _) => MODIFIED,
+                (OperationType::Remove, false) => REMOVED,
+                (OperationType::Remove, true) => EXPIRED,
+            });
+            out.put_u64(self.at_ms);
+            out.put_long_bytes(self.old);
+            out.put_long_bytes(self.new);
+            out.put_long_bytes(self.keys);
         });
-        out.put_u64(self.at_ms);
-        out.put_long_bytes(self.old);
-        out.put_long_bytes(self.new);
-        out.put_long_bytes(self.keys);
-        out
+        record
     }
 
     /// `None`: it is trimmed.
@@ -367,7 +371,8 @@ mod tests {
             prop_assert!(at == 0 || StoredRecord::decode(&bytes[..at]).is_err());
             bytes[at] ^= 1 << bit;
             if let Ok(Some(other)) = StoredRecord::decode(&bytes) {
-                prop_assert_eq!(other.encode(), bytes);
+                let again = other.encode();
+                prop_assert_eq!(&*again, &*bytes);
             }
         }
 

@@ -28,6 +28,7 @@ use crate::catalog::keys::KeyRecords;
 use crate::catalog::record::TableRecord;
 use crate::error::{ClosedReason, Error};
 use crate::pins::Pins;
+use crate::plaintext::Plaintext;
 use crate::shared::Published;
 use crate::tree::{Cell, Need, TreeIo, Value};
 use crate::trees::{Counters, Filled, RetiredByTree, Trees};
@@ -116,7 +117,7 @@ pub(crate) struct Working {
     pub(crate) closed: Option<ClosedReason>,
     pub(crate) sequence: u64,
     /// Outcomes of the open group.
-    pub(crate) part: Vec<u8>,
+    pub(crate) part: Plaintext,
     /// Places that the open group gave up.
     pub(crate) retired: RetiredByTree,
     /// The state before the open group, if that touched the table.
@@ -133,7 +134,7 @@ impl Working {
             open: None,
             closed: Some(reason),
             sequence,
-            part: Vec::new(),
+            part: Plaintext::default(),
             retired: RetiredByTree::default(),
             before: None,
             deleting: false,
@@ -269,7 +270,7 @@ impl Table {
         }
         drop(slot);
         working.closed = Some(reason.clone());
-        working.part = Vec::new();
+        working.part = Plaintext::default();
         working.retired.clear();
         working.before = None;
         self.show(View::Closed(ClosedView { reason, counters }));

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use sealdb_crypto::TreeId;
 use sealdb_engine::SpaceId;
-use sealdb_model::codec::{decode_item, encode_item, encoded_item_size};
+use sealdb_model::codec::{decode_item, encoded_item_size};
 use sealdb_model::ops::{EntryKey, SequenceNumber, backfilling_index, expiry, no_such_index};
 use sealdb_model::{AttributeName, IndexKeyBytes, IndexName, IndexSchema, Item, KeyBytes};
 use siphasher::sip::SipHasher24;
@@ -32,6 +32,7 @@ use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher128};
 use crate::commit::txn::TxnError;
 use crate::error::Error;
 use crate::log::frame::Written;
+use crate::plaintext::Plaintext;
 use crate::stream::{Recording, StreamDef, record_key};
 use crate::table::Table;
 use crate::tree::{Need, Retired, Tree, TreeIo, Value};
@@ -181,7 +182,7 @@ impl IntoIterator for RetiredByTree {
 pub(crate) type Load<'l> = &'l mut dyn FnMut(&Arc<TreeIo>, Need) -> Result<(), TxnError>;
 
 /// Key and value of an entry in a derived tree.
-type Implied = (Vec<u8>, Vec<u8>);
+type Implied = (Vec<u8>, Plaintext);
 
 /// How a table turns keys into those of its trees.
 impl Table {
@@ -257,7 +258,8 @@ impl Table {
         let index = match role {
             Role::Items | Role::Stream(_) => return Ok(None),
             Role::Expiry(attribute) => {
-                let entry = |at: u64| (self.expiry_key(at, stored_key), stored_key.to_vec());
+                let entry =
+                    |at: u64| (self.expiry_key(at, stored_key), Plaintext::copy(stored_key));
                 return Ok(expiry(item, attribute).map(entry));
             }
             Role::Index(index) => index,
@@ -265,8 +267,7 @@ impl Table {
         let Some(key) = index.key.of_item(item) else {
             return Ok(None);
         };
-        let mut value = Vec::with_capacity(256);
-        encode_item(&index.project(&self.schema, item), &mut value)
+        let value = Plaintext::of_item(&index.project(&self.schema, item))
             .map_err(|error| Error::corrupt(format!("an index entry: {error}")))?;
         let key = self.index_entry_key(&key, stored_key);
         Ok(Some((key, value)))
@@ -506,7 +507,7 @@ impl Branch {
     ) -> Result<(), TxnError> {
         let value = loop {
             match self.tree.get(&self.io, key) {
-                Ok(value) => break value.map(|value| value.to_vec()),
+                Ok(value) => break value.map(|value| Plaintext::copy(&value)),
                 Err(need) => load(&self.io, need)?,
             }
         };

@@ -19,6 +19,7 @@ use crate::catalog::definition::Definition;
 use crate::catalog::record::SystemOutcome;
 use crate::error::Error;
 use crate::log::frame::Outcome;
+use crate::plaintext::Plaintext;
 use crate::shared::Shared;
 use crate::table::{KeyStep, OpenTable, OpenView, Table};
 use crate::trees::{Extent, Filled, Load, RetiredByTree, Trees};
@@ -82,7 +83,7 @@ pub(crate) struct ClosedPart {
     /// Seals the log part.
     pub(crate) log: Arc<dyn Sealer>,
     /// Plaintext of the log part.
-    pub(crate) outcomes: Vec<u8>,
+    pub(crate) outcomes: Plaintext,
     pub(crate) view: OpenView,
     pub(crate) retired: RetiredByTree,
 }
@@ -237,9 +238,9 @@ impl Seat {
                 .record_now(self.closed_sequence + 1, &*self.clock);
             open.trees.change(table, retired, written, load)?;
             if let Some(recording) = recording {
-                recording.encode(part);
+                recording.append_to(part);
             }
-            Outcome::Item(written).encode(part);
+            Outcome::Item(written).append_to(part);
         }
         match &change.what {
             What::Entry(_) | What::Expire(_) => {}
@@ -253,12 +254,12 @@ impl Seat {
                     Some(Filled::UpTo(key)) => key,
                     Some(Filled::All) => &[],
                 };
-                Outcome::Fill { tree: *tree, key }.encode(part);
+                Outcome::Fill { tree: *tree, key }.append_to(part);
             }
             What::Trim(stream, key) => {
                 open.trees.trim(retired, *stream, key, load)?;
                 let stream = *stream;
-                Outcome::Trim { stream, key }.encode(part);
+                Outcome::Trim { stream, key }.append_to(part);
             }
         }
         if before.is_some() {

@@ -13,6 +13,7 @@ use crate::catalog::keys::KeyRecords;
 use crate::catalog::record::SystemOutcome;
 use crate::error::{ClosedReason, Error};
 use crate::log::frame::Written;
+use crate::plaintext::Plaintext;
 use crate::table::{KeyStep, Table};
 use crate::tokens::{Token, TokenId, Tokens};
 use crate::tree::{Cell, Need, PageHold, TreeIo, Value};
@@ -74,7 +75,7 @@ pub(crate) struct Entry {
     /// As it is stored.
     pub(crate) key: Vec<u8>,
     /// As `codec::encode_item` wrote it; `None` deletes.
-    pub(crate) item: Option<Vec<u8>>,
+    pub(crate) item: Option<Plaintext>,
 }
 
 /// A change that a mutation asks for.

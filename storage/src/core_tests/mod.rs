@@ -29,6 +29,7 @@ use crate::core::Core;
 use crate::ddl::NewTable;
 use crate::error::Error;
 use crate::options::{Background, Options};
+use crate::plaintext::Plaintext;
 use crate::shared::Parts;
 use crate::table::Table;
 use crate::testing::{TestKms, test_sealing};
@@ -162,7 +163,7 @@ pub(crate) fn stored(table: &Table, item: &Item) -> (Vec<u8>, Vec<u8>) {
 pub(crate) fn entry(key: &[u8], item: Option<&[u8]>) -> Arc<Entry> {
     Arc::new(Entry {
         key: key.to_vec(),
-        item: item.map(<[u8]>::to_vec),
+        item: item.map(Plaintext::copy),
     })
 }
 

@@ -47,6 +47,7 @@
 
 use sealdb_crypto::{BlockTag, LogPlace, SegmentId, TableId, TreeId};
 
+use crate::plaintext::Plaintext;
 use crate::wire::{Malformed, Reader, Write};
 
 /// Records start at multiples of this.
@@ -253,7 +254,18 @@ const RECORD: u8 = 5;
 const TRIM: u8 = 6;
 
 impl Outcome<'_> {
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends it to a part.
+    pub(crate) fn append_to(&self, part: &mut Plaintext) {
+        let bytes = match self {
+            Outcome::Item(Written { key, item, .. }) => key.len() + item.map_or(0, <[u8]>::len),
+            Outcome::Fill { key, .. } | Outcome::Trim { key, .. } => key.len(),
+            Outcome::Record { .. } => 0,
+        };
+        // Kind, and two numbers or lengths.
+        part.write(bytes + 17, |out| self.encode(out));
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Outcome::Item(Written { key, item, expired }) => {
                 out.put_u8(match (item, expired) {

@@ -33,7 +33,7 @@ struct Write {
 
 impl Write {
     fn bytes(&self) -> usize {
-        self.entry.key.len() + self.entry.item.as_ref().map_or(0, Vec::len)
+        self.entry.key.len() + self.entry.item.as_deref().map_or(0, <[u8]>::len)
     }
 }
 

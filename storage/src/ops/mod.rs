@@ -31,6 +31,7 @@ use sealdb_model::{Item, Map, TableRef, ValidationError, codec};
 use crate::commit::txn::{Entry, Txn, TxnError};
 use crate::core::Core;
 use crate::error::Error;
+use crate::plaintext::Plaintext;
 use crate::table::Table;
 
 /// Who calls.
@@ -74,11 +75,8 @@ fn decode(table: &Table, bytes: &[u8]) -> Result<Item, Error> {
 }
 
 /// The bytes under which a valid item is stored.
-fn encode(item: &Item) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::with_capacity(256);
-    codec::encode_item(item, &mut bytes)
-        .map_err(|error| ValidationError::new(error.to_string()))?;
-    Ok(bytes)
+fn encode(item: &Item) -> Result<Plaintext, Error> {
+    Ok(Plaintext::of_item(item).map_err(|error| ValidationError::new(error.to_string()))?)
 }
 
 /// The item that a write replaces, decoded.
@@ -130,7 +128,9 @@ impl Write<'_> {
                     item_before(txn, &target, &entry.key, guard.as_ref())?;
                 }
                 let old = match read_old {
-                    true => txn.get(&target, &entry.key)?.map(|old| old.to_vec()),
+                    true => txn
+                        .get(&target, &entry.key)?
+                        .map(|old| Plaintext::copy(&old)),
                     false => None,
                 };
                 txn.write(&target, &entry)?;

@@ -8,7 +8,7 @@
 //! operation makes progress under any budget. Pages brought in by a scan queue apart and go first unless something else
 //! uses them. Not guaranteed: a bound on dirty pages; writers are held back by whoever runs checkpoints.
 //!
-//! Page buffers are not wiped one by one when they go; keys are (see the crypto room). Plaintext may linger in freed memory.
+//! What goes is wiped (see `plaintext.rs`).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

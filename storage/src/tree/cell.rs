@@ -14,6 +14,7 @@ use super::cache::PageCache;
 use super::inner::Inner;
 use super::leaf::Leaf;
 use super::pointer::{PagePtr, Place};
+use crate::plaintext::Plaintext;
 
 /// How often the clock's hand passes over a page that was used: a leaf once, an inner page three times.
 const LEAF_HEAT: u8 = 1;
@@ -140,7 +141,7 @@ pub(super) enum Body {
 
 /// A value out of line: its block, opened, of which the plain area is the value.
 pub(super) struct Blob {
-    pub(super) block: Vec<u8>,
+    pub(super) block: Plaintext,
     pub(super) start: usize,
     pub(super) end: usize,
 }

@@ -11,6 +11,7 @@ use super::cell::Cell;
 use super::inner::{self, Builder, Inner};
 use super::leaf::{self, Decoded, Frame, Leaf};
 use super::pointer::{LEAF, MAX_LEVEL, PagePtr, VALUE};
+use crate::plaintext::Plaintext;
 
 /// What is wrong with a page. Names a rule, never content.
 pub(super) type Flaw = &'static str;
@@ -45,7 +46,7 @@ fn pointer_at(bytes: &[u8], at: usize) -> Result<PagePtr, Flaw> {
 }
 
 /// Validates the plain area of a leaf's block. `max_key` bounds the keys, `frame` is that of the block.
-pub(super) fn leaf(mut block: Vec<u8>, frame: Frame, max_key: usize) -> Result<Leaf, Flaw> {
+pub(super) fn leaf(mut block: Plaintext, frame: Frame, max_key: usize) -> Result<Leaf, Flaw> {
     let end = frame
         .len
         .checked_sub(frame.tail)

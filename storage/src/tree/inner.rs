@@ -25,9 +25,12 @@ use std::mem;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
+use zeroize::Zeroize;
+
 use super::cell::Cell;
 use super::leaf::common;
 use super::pointer::PagePtr;
+use crate::plaintext::Plaintext;
 
 pub(super) const FORMAT: u8 = 1;
 pub(super) const HEADER: usize = 8;
@@ -46,18 +49,33 @@ pub(super) struct Inner {
 #[derive(Clone)]
 pub(super) struct Separators {
     /// First 8 bytes of each after the prefix, zero-padded: a search looks at these first.
-    heads: Arc<[u64]>,
+    heads: Arc<[Head]>,
     /// Length of the common prefix, and its first bytes.
     prefix: u32,
     front: [u8; FRONT],
     rest: Arc<Rest>,
 }
 
+impl Drop for Separators {
+    fn drop(&mut self) {
+        self.front.zeroize();
+    }
+}
+
+/// The first bytes of a separator, wiped when the last page that shares them goes.
+struct Head(u64);
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 /// The part of the separators that a search rarely touches.
 struct Rest {
-    prefix: Vec<u8>,
+    prefix: Plaintext,
     ends: Vec<u32>,
-    bytes: Vec<u8>,
+    bytes: Plaintext,
 }
 
 /// Bytes of the prefix that stand in the page itself.
@@ -76,7 +94,7 @@ fn head_of(suffix: &[u8]) -> u64 {
 
 /// Collects separators in order.
 pub(super) struct Builder {
-    heads: Vec<u64>,
+    heads: Vec<Head>,
     rest: Rest,
 }
 
@@ -86,15 +104,15 @@ impl Builder {
         Self {
             heads: Vec::with_capacity(count),
             rest: Rest {
-                prefix: prefix.to_vec(),
+                prefix: Plaintext::copy(prefix),
                 ends,
-                bytes: Vec::new(),
+                bytes: Plaintext::default(),
             },
         }
     }
 
     pub(super) fn push_suffix(&mut self, suffix: &[u8]) {
-        self.heads.push(head_of(suffix));
+        self.heads.push(Head(head_of(suffix)));
         self.rest.bytes.extend_from_slice(suffix);
         self.rest.ends.push(self.rest.bytes.len() as u32);
     }
@@ -105,7 +123,8 @@ impl Builder {
         let n = prefix.len().min(FRONT);
         front[..n].copy_from_slice(&prefix[..n]);
         Separators {
-            heads: self.heads.into(),
+            // Not moved: what a vector leaves behind is not wiped.
+            heads: self.heads.iter().map(|head| Head(head.0)).collect(),
             prefix: prefix.len() as u32,
             front,
             rest: Arc::new(self.rest),
@@ -181,8 +200,8 @@ impl Separators {
             }
         }
         let head = head_of(suffix);
-        let i = self.heads.partition_point(|other| *other < head);
-        if i < self.len() && self.heads[i] == head {
+        let i = self.heads.partition_point(|other| other.0 < head);
+        if i < self.len() && self.heads[i].0 == head {
             return self.find_among_equal(i, head, suffix);
         }
         i
@@ -192,7 +211,7 @@ impl Separators {
     #[cold]
     fn find_among_equal(&self, i: usize, head: u64, suffix: &[u8]) -> usize {
         let mut low = i;
-        let mut high = i + self.heads[i..].partition_point(|other| *other == head);
+        let mut high = i + self.heads[i..].partition_point(|other| other.0 == head);
         while low < high {
             let middle = low + (high - low) / 2;
             if self.suffix(middle) <= suffix {

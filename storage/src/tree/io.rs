@@ -12,6 +12,7 @@ use super::cell::{Blob, Body, Cell, Node};
 use super::leaf::Frame;
 use super::pointer::{LEAF, PagePtr, VALUE, kind_of};
 use super::{MAX_KEY, MAX_VALUE, decode};
+use crate::plaintext::Plaintext;
 
 /// Sizes of blocks, in bytes. Fixed for the life of a database; tests use smaller ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +241,7 @@ impl TreeIo {
         self.sealer
             .open(kind_of(ptr.level), None, &mut block, Some(&ptr.tag))
             .map_err(|_| corrupt("it is not the block that its pointer names"))?;
-        decode_block(ptr.level, block, frame).map_err(corrupt)
+        decode_block(ptr.level, block.into(), frame).map_err(corrupt)
     }
 
     /// Seals a block whose plain area is filled in.
@@ -255,7 +256,7 @@ impl TreeIo {
 }
 
 /// The page in an opened block.
-fn decode_block(level: u8, block: Vec<u8>, frame: Frame) -> Result<Body, &'static str> {
+fn decode_block(level: u8, block: Plaintext, frame: Frame) -> Result<Body, &'static str> {
     match level {
         LEAF => decode::leaf(block, frame, MAX_KEY).map(Body::Leaf),
         VALUE => {
@@ -282,7 +283,7 @@ pub(super) fn fuzz_page(bytes: &[u8]) {
         tail: 0,
     };
     let level = level & 3;
-    match decode_block(level, plain.to_vec(), frame) {
+    match decode_block(level, Plaintext::copy(plain), frame) {
         Ok(Body::Leaf(leaf)) => {
             let mut out = vec![0; plain.len()];
             let mut key = Vec::new();
@@ -296,7 +297,7 @@ pub(super) fn fuzz_page(bytes: &[u8]) {
                 drop(leaf.new_value(i));
             }
             assert!(leaf.encode(&mut out, |cell| cell.ptr().copied()).is_some());
-            let again = decode::leaf(out, frame, MAX_KEY);
+            let again = decode::leaf(out.into(), frame, MAX_KEY);
             assert!(again.is_ok_and(|again| again.len() == leaf.len()));
         }
         Ok(Body::Inner(inner)) => {

@@ -32,8 +32,12 @@ use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
+use zeroize::Zeroize;
+
+use super::MAX_KEY;
 use super::cell::Cell;
 use super::pointer::PagePtr;
+use crate::plaintext::Plaintext;
 
 pub(super) const FORMAT: u8 = 1;
 pub(super) const HEADER: usize = 8;
@@ -53,7 +57,7 @@ const FRONT: usize = 24;
 #[repr(C)]
 pub(super) struct Leaf {
     /// The whole block, with room for head and tag, so that it can be opened in place when read.
-    block: Vec<u8>,
+    block: Plaintext,
     start: usize,
     cap: usize,
     count: usize,
@@ -70,6 +74,13 @@ pub(super) struct Leaf {
     values: Vec<Option<Arc<Cell>>>,
     last_insert: u16,
     run: u8,
+}
+
+impl Drop for Leaf {
+    fn drop(&mut self) {
+        // The block wipes itself; tags tell nothing.
+        self.front.zeroize();
+    }
 }
 
 /// A value that goes into a leaf.
@@ -169,7 +180,7 @@ pub(super) fn common(a: &[u8], b: &[u8]) -> usize {
 impl Leaf {
     pub(super) fn empty(frame: Frame) -> Self {
         Self {
-            block: vec![0; frame.len],
+            block: vec![0; frame.len].into(),
             start: frame.head,
             cap: frame.plain(),
             count: 0,
@@ -185,7 +196,7 @@ impl Leaf {
     }
 
     /// A leaf over a block that was opened and validated.
-    pub(super) fn from_decoded(block: Vec<u8>, frame: Frame, decoded: Decoded) -> Self {
+    pub(super) fn from_decoded(block: Plaintext, frame: Frame, decoded: Decoded) -> Self {
         let mut leaf = Self {
             block,
             start: frame.head,
@@ -212,7 +223,7 @@ impl Leaf {
 
     pub(super) fn copy(&self) -> Self {
         Self {
-            block: self.block.clone(),
+            block: Plaintext::copy(&self.block),
             tags: self.tags.clone(),
             values: self.values.clone(),
             ..*self
@@ -540,7 +551,7 @@ impl Leaf {
     /// Rebuilds without gaps, with the first `prefix` bytes of every key as the prefix.
     fn compact(&mut self, prefix: usize) {
         let mut new = Leaf {
-            block: vec![0; self.block.len()],
+            block: vec![0; self.block.len()].into(),
             tags: Vec::with_capacity(self.count + 1),
             values: Vec::with_capacity(self.values.len()),
             count: 0,
@@ -630,7 +641,7 @@ fn lower(mut low: usize, mut high: usize, less: impl Fn(usize) -> bool) -> usize
 /// Entries of one or more leaves in key order, to be dealt out to new leaves.
 #[derive(Default)]
 pub(super) struct Deal<'a> {
-    keys: Vec<u8>,
+    keys: Plaintext,
     items: Vec<(Range<usize>, NewValue<'a>)>,
 }
 
@@ -645,7 +656,7 @@ impl<'a> Deal<'a> {
     pub(super) fn push_leaf(&mut self, leaf: &'a Leaf, range: Range<usize>) {
         for i in range {
             let start = self.keys.len();
-            leaf.key_into(i, &mut self.keys);
+            self.keys.write(MAX_KEY, |keys| leaf.key_into(i, keys));
             self.items.push((start..self.keys.len(), leaf.new_value(i)));
         }
     }

@@ -62,6 +62,8 @@ pub(crate) use verify::TreeReport;
 use cell::{Body, Node};
 use leaf::Stored;
 
+use crate::plaintext::Plaintext;
+
 /// The longest key: the hash and length that storage puts in front (10 bytes), a partition key and a sort key.
 pub(crate) const MAX_KEY: usize = 10 + 2048 + 1024;
 /// The longest value. An item has at most 400 KiB; carried log parts are longer.
@@ -173,7 +175,7 @@ enum Hold {
     /// Costs no shared write. There are 8 of these per thread; more of them become counted references.
     Guard(Guard<Option<Arc<Node>>>),
     Node(Arc<Node>),
-    Bytes(Vec<u8>),
+    Bytes(Plaintext),
 }
 
 impl Value {
@@ -187,7 +189,7 @@ impl Value {
 
     fn copied(bytes: &[u8]) -> Self {
         Self {
-            hold: Hold::Bytes(bytes.to_vec()),
+            hold: Hold::Bytes(Plaintext::copy(bytes)),
             start: 0,
             end: bytes.len() as u32,
         }

@@ -180,7 +180,7 @@ fn new_blob(io: &TreeIo, value: &[u8]) -> Arc<Cell> {
     let node = Node::dirty(
         &io.cache,
         Body::Value(Blob {
-            block,
+            block: block.into(),
             start: head,
             end,
         }),

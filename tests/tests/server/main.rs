@@ -14,6 +14,7 @@ mod doors;
 mod expiry;
 mod hostile_bytes;
 mod kill;
+mod memory;
 mod operations;
 mod outside;
 mod reflection;

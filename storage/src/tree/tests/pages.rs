@@ -67,7 +67,7 @@ proptest! {
         check(&leaf);
         let mut block = vec![0; frame.len];
         leaf.encode(&mut block[frame.head..frame.len - frame.tail], |_| None).unwrap();
-        let again = decode::leaf(block, frame, MAX_KEY).map_err(TestCaseError::fail)?;
+        let again = decode::leaf(block.into(), frame, MAX_KEY).map_err(TestCaseError::fail)?;
         prop_assert_eq!(again.used(), leaf.used());
         check(&again);
         let mut deal = Deal::default();
