@@ -177,12 +177,23 @@ fn consumed_capacity_is_that_of_all_partitions() {
 #[test]
 fn statements_of_a_batch_fail_on_their_own() {
     let (db, _dir) = open();
+    let insert = |sk: u64| {
+        BatchStatementRequest::new("INSERT INTO things VALUE {'pk': 'a', 'sk': ?}").parameter(sk)
+    };
+    let there = BatchExecuteStatementInput::new(vec![insert(1), insert(2), insert(3)]);
+    db.batch_execute_statement(there).unwrap();
+    let twice = BatchExecuteStatementInput::new(vec![insert(4), insert(4)]);
+    let refused = db.batch_execute_statement(twice).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "Provided list of item keys contains duplicates"
+    );
     let write = BatchExecuteStatementInput::new(vec![
-        BatchStatementRequest::new("INSERT INTO things VALUE {'pk': 'a', 'sk': ?}").parameter(1),
-        BatchStatementRequest::new("INSERT INTO things VALUE {'pk': 'a', 'sk': 1}"),
+        insert(4),
+        insert(3),
         BatchStatementRequest::new("INSERT INTO nowhere VALUE {'pk': 'a', 'sk': 1}"),
         BatchStatementRequest::new("INSERT things"),
-        BatchStatementRequest::new("UPDATE things SET n = 1 WHERE pk = 'a' AND sk = 1 AND n = 2"),
+        BatchStatementRequest::new("UPDATE things SET n = 1 WHERE pk = 'a' AND sk = 2 AND n = 2"),
         BatchStatementRequest::new(
             "UPDATE things SET n = 1 WHERE pk = 'a' AND sk = 1 RETURNING ALL NEW *",
         ),
@@ -224,7 +235,7 @@ fn statements_of_a_batch_fail_on_their_own() {
 
     let read = BatchExecuteStatementInput::new(vec![
         BatchStatementRequest::new("SELECT * FROM things WHERE pk = 'a' AND sk = 1"),
-        BatchStatementRequest::new("SELECT * FROM things WHERE pk = 'a' AND sk = 2"),
+        BatchStatementRequest::new("SELECT * FROM things WHERE pk = 'a' AND sk = 9"),
         BatchStatementRequest::new("SELECT * FROM things WHERE pk = 'a'"),
     ]);
     let output = db.batch_execute_statement(read).unwrap();
@@ -302,7 +313,8 @@ fn transactions_are_whole() {
         ExecuteTransactionInput::new(vec![statement("SELECT * FROM things WHERE pk = 'a'")]);
     assert_eq!(
         db.execute_transaction(partial).unwrap_err().to_string(),
-        "Select statements within ExecuteTransaction must specify the primary key in the where clause."
+        "Validation failed in TransactStatements[0]: Select statements within ExecuteTransaction must specify the primary key in \
+         the where clause."
     );
     let twice = ExecuteTransactionInput::new(vec![
         statement("DELETE FROM things WHERE pk = 'a' AND sk = 1"),

@@ -1,10 +1,13 @@
 //! BatchExecuteStatement: PartiQL statements one after the other, each on its own.
 
+use std::collections::HashSet;
+
+use sealdb_crypto::TableId;
 use sealdb_model::ops::{
     BatchExecuteStatementInput, BatchExecuteStatementOutput, BatchStatementError,
     BatchStatementErrorCode, BatchStatementResponse, ConsumedCapacity,
 };
-use sealdb_model::partiql::{Plan, Reads, Request, Select};
+use sealdb_model::partiql::{Plan, Reads, Select};
 use sealdb_model::{Item, ValidationError};
 
 use super::execute_statement::{plan, write};
@@ -19,14 +22,24 @@ pub(crate) async fn batch_execute_statement(
 ) -> Result<BatchExecuteStatementOutput, Error> {
     let batch = input.validate()?;
     let mut output = BatchExecuteStatementOutput::default();
-    for request in batch.requests {
+    let plans: Vec<Result<Plan, Error>> = batch
+        .requests
+        .iter()
+        .map(|request| plan(core, request.as_ref().map_err(Clone::clone)?))
+        .collect();
+    let mut items = HashSet::new();
+    let mut targets = plans.iter().flatten().filter_map(|plan| target(core, plan));
+    if !targets.all(|target| items.insert(target)) {
+        return Err(ValidationError::new("Provided list of item keys contains duplicates").into());
+    }
+    for (request, plan) in batch.requests.iter().zip(plans) {
         let mut response = BatchStatementResponse::default();
-        let result = match request {
-            Err(error) => Err(error.into()),
-            Ok(request) => {
-                response.table_name = Some(request.statement.table().as_str().to_owned());
-                one(core, via, &request).await
-            }
+        if let Ok(request) = request {
+            response.table_name = Some(request.statement.table().as_str().to_owned());
+        }
+        let result = match plan {
+            Err(error) => Err(error),
+            Ok(plan) => one(core, via, plan).await,
         };
         match result {
             Ok((item, consumed)) => {
@@ -40,12 +53,30 @@ pub(crate) async fn batch_execute_statement(
     Ok(output)
 }
 
+/// The item that a plan is about: its table, and its stored key there. `None` if it is about more than one, or none.
+fn target(core: &Core, plan: &Plan) -> Option<(TableId, Vec<u8>)> {
+    let (table, key) = match plan {
+        Plan::Insert(put) => (&put.table, &put.item),
+        Plan::Update(update) => (&update.table, &update.key),
+        Plan::Delete(delete) => (&delete.table, &delete.key),
+        Plan::Select(Select {
+            reads: Reads::Partitions(queries),
+            key: Some(key),
+            ..
+        }) => (&queries.first()?.table, key),
+        Plan::Select(_) | Plan::Check(_) => return None,
+    };
+    let table = core.table(table.as_str()).ok()?;
+    let key = table.schema.key_of_item(key).ok()?;
+    Some((table.id, table.stored_key(&key)))
+}
+
 async fn one(
     core: &Core,
     via: Via,
-    request: &Request,
+    plan: Plan,
 ) -> Result<(Option<Item>, Option<ConsumedCapacity>), Error> {
-    let select = match plan(core, request)? {
+    let select = match plan {
         Plan::Select(select) => select,
         plan => return write(core, via, plan).await,
     };

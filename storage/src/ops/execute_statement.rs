@@ -56,7 +56,7 @@ pub(super) async fn write(
         }
         Plan::Check(_) | Plan::Select(_) => {
             return Err(ValidationError::new(
-                "EXISTS is only supported as a statement of a transaction",
+                "EXISTS can only be used in ExecuteTransaction write requests.",
             )
             .into());
         }

@@ -4,6 +4,7 @@ use sealdb_model::ValidationError;
 use sealdb_model::ops::{
     CancellationCode, CancellationReason, ExecuteTransaction, ExecuteTransactionInput,
     ExecuteTransactionOutput, GetItem, TransactAction, TransactChange, TransactGetItems,
+    in_statement,
 };
 use sealdb_model::partiql::{Plan, Reads, Select};
 
@@ -39,17 +40,17 @@ async fn read(
 ) -> Result<ExecuteTransactionOutput, Error> {
     let mut gets = Vec::with_capacity(plans.len());
     let mut wanted = Vec::with_capacity(plans.len());
-    for (plan, request) in plans.into_iter().zip(&transaction.requests) {
+    for (number, (plan, request)) in plans.into_iter().zip(&transaction.requests).enumerate() {
         let Plan::Select(Select {
             reads: Reads::Partitions(queries),
             columns,
             key: Some(key),
         }) = plan
         else {
-            return Err(ValidationError::new(
+            let keyless = ValidationError::new(
                 "Select statements within ExecuteTransaction must specify the primary key in the where clause.",
-            )
-            .into());
+            );
+            return Err(in_statement(number, &keyless).into());
         };
         gets.push(GetItem {
             table: request.statement.table().clone().into(),

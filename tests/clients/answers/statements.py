@@ -60,6 +60,11 @@ def statements():
             (run("UPDATE hash SET b=1 WHERE a='x' AND n=2"), FAILED),
             (run("UPDATE hash SET b=1 WHERE a='nowhere'"), FAILED),
             (run("UPDATE hash SET a='q' WHERE a='x'"), INVALID + "Cannot update attribute a. This attribute is part of the key"),
+            (
+                run("DELETE FROM hash WHERE a='x' RETURNING MODIFIED NEW *"),
+                "Invalid returning clause: RETURNING MODIFIED NEW *. Only RETURNING ALL OLD * is allowed in DELETE statements.",
+            ),
+            (run("EXISTS(" + ONE + ")"), "EXISTS can only be used in ExecuteTransaction write requests."),
             (run("DELETE FROM hash"), NO_KEY),
             (run('DELETE FROM "range" WHERE a=\'x\''), NO_KEY),
             (run("DELETE FROM hash WHERE a='x' AND n=2"), FAILED),
@@ -87,19 +92,19 @@ def batches():
             ({"Statements": [{}]}, broken((None, "statements.1.member.statement", NOT_NULL))),
             (batch(""), broken(("", "statements.1.member.statement", longer(1)))),
             ({"Statements": [{"Statement": ONE, "Parameters": []}]}, broken(("[]", "statements.1.member.parameters", longer(1)))),
-            (
-                batch(ONE, PUT),
-                "The entire batch must consist of either read statements or write statements, you cannot mix both in one batch",
-            ),
+            (batch(ONE, PUT), "Read and write requests together in the same batch is not supported."),
+            (batch(PUT, "DELETE FROM hash WHERE a='x'"), "Provided list of item keys contains duplicates"),
+            (batch(ONE, ONE), "Provided list of item keys contains duplicates"),
         ],
     )
     invalid = lambda message: ("ValidationError", message)  # noqa: E731
     duplicate = ("DuplicateItem", "Duplicate primary key exists in table")
     failed = ("ConditionalCheckFailed", FAILED[1])
-    assert answers(PUT, PUT, "UPDATE hash SET b=1 WHERE a='x' AND b=2", "INSERT INTO hash VALUE {}") == [
-        None,
+    ok("PutItem", {"TableName": "hash", "Item": K})
+    assert answers(PUT, "UPDATE hash SET b=1 WHERE a='y'", "DELETE FROM hash WHERE a='z' AND b=2", "INSERT INTO hash VALUE {}") == [
         duplicate,
         failed,
+        None,
         invalid(INVALID + "Missing the key a in the item"),
     ]
     keyless = invalid("Select statements within BatchExecuteStatement must specify the primary key in the where clause.")
@@ -122,6 +127,7 @@ def transactions():
             f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]",
         )
 
+    within = lambda number, message: f"Validation failed in TransactStatements[{number}]: {message}"  # noqa: E731
     check = "EXISTS(SELECT * FROM hash WHERE a='y' AND b=1)"
     expect(
         "ExecuteTransaction",
@@ -133,13 +139,21 @@ def transactions():
             (transaction(ONE, ClientRequestToken="x" * 37), broken(("x" * 37, "clientRequestToken", shorter(36)))),
             (
                 transaction(ONE, PUT),
-                "The entire transaction must consist of either read statements or write statements, you cannot mix both in one transaction",
+                "ExecuteTransaction API does not support both read and write operations in the same request.",
             ),
             (
                 transaction("SELECT * FROM hash"),
-                "Select statements within ExecuteTransaction must specify the primary key in the where clause.",
+                within(0, "Select statements within ExecuteTransaction must specify the primary key in the where clause."),
             ),
-            (transaction("x"), UNFORMED + "Expected data manipulation"),
+            (transaction(PUT, "x"), within(1, UNFORMED + "Expected data manipulation")),
+            (
+                transaction("DELETE FROM hash WHERE a='x' RETURNING ALL OLD *"),
+                within(0, "RETURNING clause is not supported in ExecuteTransaction."),
+            ),
+            (
+                transaction('SELECT * FROM "range"."local" WHERE a=\'x\''),
+                within(0, "Reads on indices are not supported within transactions."),
+            ),
             (
                 transaction(PUT, "UPDATE hash SET b=1 WHERE a='x'"),
                 "Transaction request cannot include multiple operations on one item",

@@ -83,7 +83,9 @@ impl BatchExecuteStatementInput {
             .map(|request| request.statement.is_select());
         let first = reads.next();
         if reads.any(|read| Some(read) != first) {
-            return Err(mixed("batch"));
+            return Err(ValidationError::new(
+                "Read and write requests together in the same batch is not supported.",
+            ));
         }
         Ok(BatchExecuteStatement {
             requests,
@@ -98,13 +100,6 @@ setters! { BatchExecuteStatementInput {
     /// Asks for the consumed capacity.
     return_consumed_capacity: ReturnConsumedCapacity,
 }}
-
-/// The error of statements of which some read and some write. AWS's own message is not known.
-pub(super) fn mixed(whole: &str) -> ValidationError {
-    ValidationError::new(format!(
-        "The entire {whole} must consist of either read statements or write statements, you cannot mix both in one {whole}"
-    ))
-}
 
 /// A BatchExecuteStatement whose statements were read.
 #[derive(Clone, Debug, PartialEq, Eq)]

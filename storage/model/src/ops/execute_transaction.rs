@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::error::{Constraints, ValidationError};
 use crate::map::Item;
-use crate::ops::batch_execute_statement::mixed;
 use crate::ops::execute_statement::{check_statement, request};
 use crate::ops::statement::statement;
 use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, setters};
@@ -100,15 +99,13 @@ impl ExecuteTransactionInput {
         let requests = self
             .transact_statements
             .into_iter()
-            .map(|one| {
+            .enumerate()
+            .map(|(number, one)| {
                 let old = one.return_values_on_condition_check_failure;
-                request(
-                    &one.statement,
-                    one.parameters.unwrap_or_default(),
-                    true,
-                    old,
-                    wanted,
-                )
+                let parameters = one.parameters.unwrap_or_default();
+                request(&one.statement, parameters, true, old, wanted)
+                    .and_then(of_transaction)
+                    .map_err(|error| in_statement(number, &error))
             })
             .collect::<Result<Vec<_>, _>>()?;
         let reads = requests
@@ -116,7 +113,9 @@ impl ExecuteTransactionInput {
             .filter(|request| request.statement.is_select())
             .count();
         if reads > 0 && reads < requests.len() {
-            return Err(mixed("transaction"));
+            return Err(ValidationError::new(
+                "ExecuteTransaction API does not support both read and write operations in the same request.",
+            ));
         }
         Ok(ExecuteTransaction {
             requests,
@@ -125,6 +124,29 @@ impl ExecuteTransactionInput {
             return_consumed_capacity: wanted,
         })
     }
+}
+
+/// Refuses what a statement may say only outside of a transaction.
+fn of_transaction(request: Request) -> Result<Request, ValidationError> {
+    let statement = &request.statement;
+    if statement.returns() {
+        return Err(ValidationError::new(
+            "RETURNING clause is not supported in ExecuteTransaction.",
+        ));
+    }
+    if statement.reads_index() {
+        return Err(ValidationError::new(
+            "Reads on indices are not supported within transactions.",
+        ));
+    }
+    Ok(request)
+}
+
+/// What is wrong with one statement of a transaction, by its number from 0.
+pub fn in_statement(number: usize, error: &ValidationError) -> ValidationError {
+    ValidationError::new(format!(
+        "Validation failed in TransactStatements[{number}]: {error}"
+    ))
 }
 
 setters! { ExecuteTransactionInput {

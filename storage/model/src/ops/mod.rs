@@ -81,7 +81,7 @@ pub use execute_statement::{
 };
 pub use execute_transaction::{
     ExecuteTransaction, ExecuteTransactionInput, ExecuteTransactionOutput, MAX_TRANSACT_STATEMENTS,
-    ParameterizedStatement,
+    ParameterizedStatement, in_statement,
 };
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
 pub use get_records::{

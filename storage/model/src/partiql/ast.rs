@@ -171,6 +171,14 @@ impl Statement {
             Statement::Delete(delete) => &delete.table,
         }
     }
+
+    pub(super) fn returning(&self) -> ReturnValue {
+        match self {
+            Statement::Update(update) => update.returning,
+            Statement::Delete(delete) => delete.returning,
+            Statement::Select(_) | Statement::Exists(_) | Statement::Insert(_) => ReturnValue::None,
+        }
+    }
 }
 
 impl fmt::Display for Statement {
@@ -205,12 +213,20 @@ fn write_end(
     if let Some(condition) = condition {
         write!(f, " WHERE {condition}")?;
     }
+    match returned(returning) {
+        None => Ok(()),
+        Some(returned) => write!(f, " RETURNING {returned} *"),
+    }
+}
+
+/// What a RETURNING clause says of its items; `None` if there is no such clause.
+pub(super) fn returned(returning: ReturnValue) -> Option<&'static str> {
     match returning {
-        ReturnValue::None => Ok(()),
-        ReturnValue::AllOld => f.write_str(" RETURNING ALL OLD *"),
-        ReturnValue::AllNew => f.write_str(" RETURNING ALL NEW *"),
-        ReturnValue::UpdatedOld => f.write_str(" RETURNING MODIFIED OLD *"),
-        ReturnValue::UpdatedNew => f.write_str(" RETURNING MODIFIED NEW *"),
+        ReturnValue::None => None,
+        ReturnValue::AllOld => Some("ALL OLD"),
+        ReturnValue::AllNew => Some("ALL NEW"),
+        ReturnValue::UpdatedOld => Some("MODIFIED OLD"),
+        ReturnValue::UpdatedNew => Some("MODIFIED NEW"),
     }
 }
 

@@ -196,7 +196,7 @@ impl Parser<'_> {
             "contains" => Condition::Contains,
             "exists" => {
                 return Err(ValidationError::new(
-                    "EXISTS is only supported as a statement of a transaction",
+                    "EXISTS can only be used in ExecuteTransaction write requests.",
                 ));
             }
             _ => {

@@ -66,6 +66,16 @@ impl Statement {
         matches!(self.tree, ast::Statement::Select(_))
     }
 
+    /// Whether it is a SELECT of an index.
+    pub fn reads_index(&self) -> bool {
+        matches!(&self.tree, ast::Statement::Select(select) if select.index.is_some())
+    }
+
+    /// Whether it has a RETURNING clause.
+    pub fn returns(&self) -> bool {
+        ast::returned(self.tree.returning()).is_some()
+    }
+
     /// How many `?` it has.
     pub fn parameters(&self) -> usize {
         self.parameters

@@ -246,8 +246,12 @@ impl Request {
     }
 
     fn delete(&self, delete: &ast::Delete, schema: &KeySchema) -> Result<Plan> {
-        if !matches!(delete.returning, ReturnValue::None | ReturnValue::AllOld) {
-            return Err(ValidationError::new("DELETE can only return ALL OLD *"));
+        if let Some(returned) = ast::returned(delete.returning)
+            && delete.returning != ReturnValue::AllOld
+        {
+            return Err(ValidationError::new(format!(
+                "Invalid returning clause: RETURNING {returned} *. Only RETURNING ALL OLD * is allowed in DELETE statements."
+            )));
         }
         let (key, rest) = self.key(delete.condition.as_ref(), schema)?;
         let rest = self.bound().tests(rest)?;
