@@ -96,9 +96,15 @@ pub const CLASSES: &[Class] = &[
                 "Two document paths",
                 "Primary key attribute: ",
                 "Cannot update attribute",
+                "ExpressionAttributeValues contains invalid value",
             ];
             kinds.iter().any(|kind| both(difference, kind))
         },
+    },
+    // A path is told as the list of its parts, here as where two paths overlap.
+    Class {
+        name: "how a path is shown",
+        is: |difference| both(difference, "first operand: "),
     },
     // An empty text has nothing to show after a colon.
     Class {
@@ -126,9 +132,13 @@ pub const CLASSES: &[Class] = &[
             let finds_none = ours
                 .message()
                 .ends_with("refers to an attribute that does not exist in the item");
+            let finds_key = theirs.body["CancellationReasons"]
+                .to_string()
+                .contains("Type mismatch for Index Key");
             difference.operation == "UpdateItem"
                 && theirs.status == 200
                 && (no_old && ours.status == 200 || finds_none)
+                || difference.operation == "TransactWriteItems" && finds_key
         },
     },
     // "If you query a local secondary index and ask for attributes that are not projected", they are fetched, and "the latency and the
