@@ -20,6 +20,7 @@ pub mod dynamodb;
 pub mod endpoint;
 pub mod files;
 pub mod gate;
+mod gathered;
 pub mod keys;
 pub mod listener;
 pub mod logging;

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::auth::Authenticator;
@@ -25,6 +26,7 @@ use crate::database;
 use crate::dynamodb::{self, DynamoDb};
 use crate::endpoint::Published;
 use crate::gate::Gate;
+use crate::gathered::Gathered;
 use crate::keys::{self, KeysError, Unlocked};
 use crate::listener::{self, Phase};
 use crate::metrics::Metrics;
@@ -363,7 +365,7 @@ async fn assemble(
     ));
     let mut draining = phases;
     let serving = tokio::spawn(router.serve_with_incoming_shutdown(
-        ReceiverStream::new(connections),
+        ReceiverStream::new(connections).map(|connection| connection.map(Gathered::new)),
         async move {
             let _ = draining.wait_for(|phase| *phase > Phase::Serving).await;
         },
