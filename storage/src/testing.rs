@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use sealdb_crypto::{
-    Aes256Gcm, Caller, DataKey, DatabaseId, DenyReason, EncryptionContext, EpochLimits, Generation,
-    KeyDescription, KeyId, KeyRecord, KeyRef, Kms, KmsError, KmsIdentity, ManualClock, Provider,
-    Purpose, Scope, Sealer, Sealing, SecretBytes32, TableId, TableKey, Wrapped,
+    Access, Aes256Gcm, Caller, DataKey, DatabaseId, DenyReason, EncryptionContext, EpochLimits,
+    Generation, KeyDescription, KeyId, KeyRecord, KeyRef, Kms, KmsError, KmsIdentity, ManualClock,
+    Provider, Purpose, Scope, Sealer, Sealing, SecretBytes32, TableId, TableKey, Wrapped,
 };
 use zeroize::Zeroizing;
 
@@ -197,6 +197,10 @@ impl Kms for TestKms {
 
     fn describe_key(&self, _: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         Err(KmsError::InvalidRequest(format!("not in tests: {key}")))
+    }
+
+    fn access(&self, _: &KeyRef) -> Result<Access, KmsError> {
+        Ok(Access::of_default_account())
     }
 }
 

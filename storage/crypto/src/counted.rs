@@ -9,6 +9,7 @@ use crate::administration::Administration;
 use crate::kms::{
     Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError, KmsIdentity, Wrapped,
 };
+use crate::policy::Access;
 
 const OPERATIONS: [&str; 5] = [
     "GenerateDataKey",
@@ -132,6 +133,10 @@ impl Kms for CountedKms {
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         let result = self.inner.describe_key(caller, key);
         self.count("DescribeKey", result)
+    }
+
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
+        self.inner.access(key)
     }
 
     fn administration(

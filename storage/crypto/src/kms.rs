@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::administration::Administration;
 use crate::ids::{DatabaseId, Generation, TableId};
+use crate::policy::{Access, Identity};
 use crate::secret::SecretBytes32;
 use crate::wire::{Put, Reader, WireError};
 
@@ -88,6 +89,13 @@ pub trait Kms: Send + Sync {
 
     /// What the provider tells about a key.
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError>;
+
+    /// Who may use and administer a key, as of now. A provider that knows no principals of ours, but the database as a whole, says
+    /// [`Access::of_default_account`]. There is no default, so that nobody who stands before another provider forgets to ask it.
+    ///
+    /// # Errors
+    /// As for any call.
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError>;
 
     /// Gives what was done to keys beside this trait, and is in no trail yet, to `record`, the oldest first. What it took is not
     /// given again, unless a crash comes in between. Providers with a trail of their own have nothing to give.
@@ -306,6 +314,9 @@ pub struct Caller {
     pub principal: String,
     /// The request on whose behalf the call is made.
     pub request_id: String,
+    /// As whom policies of keys know the principal; `None` for the database itself and for the program that embeds it: they hold the keys'
+    /// provider, and no policy binds them.
+    pub identity: Option<Arc<Identity>>,
     /// Where the request came from.
     pub origin: Origin,
 }
@@ -335,6 +346,7 @@ impl Caller {
         Self {
             principal: principal.into(),
             request_id: request_id.into(),
+            identity: None,
             origin: Origin::default(),
         }
     }
@@ -343,6 +355,15 @@ impl Caller {
     #[must_use]
     pub fn with_origin(self, origin: Origin) -> Self {
         Self { origin, ..self }
+    }
+
+    /// The same, bound by the policies of keys as this principal.
+    #[must_use]
+    pub fn with_identity(self, identity: Arc<Identity>) -> Self {
+        Self {
+            identity: Some(identity),
+            ..self
+        }
     }
 }
 

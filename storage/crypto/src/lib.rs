@@ -16,6 +16,7 @@ pub mod key_record;
 pub mod keyring;
 pub mod kms;
 pub mod lease;
+pub mod policy;
 pub mod provider;
 pub mod sealer;
 pub mod secret;
@@ -40,6 +41,7 @@ pub use kms::{
     KeyRef, KeyState, KeyUsage, Kms, KmsError, KmsIdentity, Origin, Wrapped,
 };
 pub use lease::{KeyLease, LeasePolicy, LeaseState, Moment};
+pub use policy::{Access, DEFAULT_ACCOUNT, Grant, Identity, KeyOperation, KeyPolicy, is_account};
 pub use provider::{Provider, ProviderError, Unauthentic};
 pub use sealer::{Aes256Gcm, KeyUses, Sealer, Sealing};
 pub use secret::{SecretBytes32, SecretString, TableKey, TableKeys};

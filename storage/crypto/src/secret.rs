@@ -14,6 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::arena::Place;
 use crate::ids::Generation;
+use crate::policy::Access;
 
 /// Thirty-two secret bytes: a table key, a data key, a root key.
 pub struct SecretBytes32(Place);
@@ -124,6 +125,7 @@ impl fmt::Debug for TableKey {
 pub struct TableKeys {
     first: Arc<TableKey>,
     next: OnceLock<Arc<TableKey>>,
+    access: Access,
 }
 
 impl TableKeys {
@@ -132,7 +134,19 @@ impl TableKeys {
         Self {
             first: key,
             next: OnceLock::new(),
+            access: Access::nobody(),
         }
+    }
+
+    /// With who may use what is under their KMS key.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
+    /// Who may use what is under their KMS key, as of when they were unwrapped.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// From now on a newer key seals, at every sealer of the set, and both open. False, and nothing has changed, if it is not newer, or

@@ -15,6 +15,7 @@ use crate::kms::{
     Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError,
     KmsIdentity, Wrapped,
 };
+use crate::policy::Access;
 use crate::provider::{Provider, ProviderError, aws_lc};
 
 /// A KMS in front of another: can be unreachable, for all keys or for single ones, can deny single keys, can be slow, and counts
@@ -210,6 +211,10 @@ impl Kms for ScriptedKms {
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         self.enter(&[key])?;
         self.inner.describe_key(caller, key)
+    }
+
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
+        self.inner.access(key)
     }
 
     fn administration(

@@ -25,8 +25,8 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeyMetadata, KeyState as AwsKeyState};
 use sealdb_crypto::kms::KeyUsage;
 use sealdb_crypto::{
-    Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyId, KeyRef, KeyState, Kms,
-    KmsError, KmsIdentity, SecretBytes32, Wrapped,
+    Access, Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyId, KeyRef,
+    KeyState, Kms, KmsError, KmsIdentity, SecretBytes32, Wrapped,
 };
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
@@ -267,6 +267,10 @@ impl Kms for Aws {
         let answer = answer.map_err(|error| self.failed(key, error))?;
         let metadata = answer.key_metadata.ok_or_else(|| self.incomplete())?;
         description(metadata).ok_or_else(|| self.incomplete())
+    }
+
+    fn access(&self, _: &KeyRef) -> Result<Access, KmsError> {
+        Ok(Access::of_default_account())
     }
 }
 

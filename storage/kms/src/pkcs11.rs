@@ -27,8 +27,8 @@ use cryptoki::types::AuthPin;
 use parking_lot::Mutex;
 use sealdb_crypto::kms::KeyUsage;
 use sealdb_crypto::{
-    Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyId, KeyRef, KeyState, Kms,
-    KmsError, KmsIdentity, Provider, Wrapped,
+    Access, Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyId, KeyRef,
+    KeyState, Kms, KmsError, KmsIdentity, Provider, Wrapped,
 };
 use zeroize::Zeroizing;
 
@@ -329,5 +329,9 @@ impl Kms for Pkcs11 {
             versions: 1,
             created_ms: 0,
         })
+    }
+
+    fn access(&self, _: &KeyRef) -> Result<Access, KmsError> {
+        Ok(Access::of_default_account())
     }
 }

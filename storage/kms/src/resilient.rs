@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sealdb_crypto::{
-    Caller, Clock, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError, KmsIdentity,
-    Provider, SystemClock, Wrapped,
+    Access, Caller, Clock, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError,
+    KmsIdentity, Provider, SystemClock, Wrapped,
 };
 use zeroize::Zeroizing;
 
@@ -257,6 +257,10 @@ impl Kms for Resilient {
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         let (caller, key) = (caller.clone(), key.clone());
         self.call(move |kms| kms.describe_key(&caller, &key))
+    }
+
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
+        self.inner.access(key)
     }
 }
 

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sealdb_crypto::{
-    Administration, Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, Kms,
-    KmsError, KmsIdentity, Wrapped,
+    Access, Administration, Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef,
+    Kms, KmsError, KmsIdentity, Wrapped,
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -180,6 +180,10 @@ impl Kms for Router {
 
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         self.provider(key)?.describe_key(caller, key)
+    }
+
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
+        self.provider(key)?.access(key)
     }
 
     /// The keyring's. The others have trails of their own.

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Condvar, Mutex};
 use sealdb_crypto::kms::{Alias, KeyUsage};
 use sealdb_crypto::{
-    Caller, DataKey, EncryptionContext, KeyDescription, KeyId, KeyRef, KeyState, Kms, KmsError,
-    KmsIdentity, Provider, SecretBytes32, Wrapped,
+    Access, Caller, DataKey, EncryptionContext, KeyDescription, KeyId, KeyRef, KeyState, Kms,
+    KmsError, KmsIdentity, Provider, SecretBytes32, Wrapped,
 };
 use zeroize::Zeroizing;
 
@@ -173,5 +173,9 @@ impl Kms for MemoryKms {
             versions: 1,
             created_ms: 0,
         })
+    }
+
+    fn access(&self, _: &KeyRef) -> Result<Access, KmsError> {
+        Ok(Access::of_default_account())
     }
 }

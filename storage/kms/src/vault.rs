@@ -26,8 +26,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sealdb_crypto::kms::KeyUsage;
 use sealdb_crypto::{
-    Caller, DataKey, EncryptionContext, KeyDescription, KeyId, KeyRef, KeyState, Kms, KmsError,
-    KmsIdentity, Provider, Wrapped,
+    Access, Caller, DataKey, EncryptionContext, KeyDescription, KeyId, KeyRef, KeyState, Kms,
+    KmsError, KmsIdentity, Provider, Wrapped,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -264,6 +264,10 @@ impl Kms for Vault {
             versions: described.latest_version,
             created_ms: described.created_ms(),
         })
+    }
+
+    fn access(&self, _: &KeyRef) -> Result<Access, KmsError> {
+        Ok(Access::of_default_account())
     }
 }
 

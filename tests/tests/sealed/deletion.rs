@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sealdb::crypto::{
-    Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError, KmsIdentity, Wrapped,
+    Access, Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError, KmsIdentity,
+    Wrapped,
 };
 use sealdb::model::ops::{
     BatchWriteItemInput, CreateTableInput, DeleteTableInput, PutItemInput, ScanInput, Select,
@@ -100,6 +101,10 @@ impl Kms for Noting {
 
     fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         self.inner.describe_key(caller, key)
+    }
+
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
+        self.inner.access(key)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::kms::{
     Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError, KmsIdentity, Wrapped,
 };
+use crate::policy::Access;
 
 /// Wraps a [`Kms`]: the event of a call is durable in the trail **before** the plaintext key, or anything else, is returned.
 ///
@@ -88,6 +89,10 @@ impl Kms for AuditedKms {
 
     fn provider_of(&self, key: &KeyRef) -> String {
         self.inner.provider_of(key)
+    }
+
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
+        self.inner.access(key)
     }
 
     fn generate_data_key(

@@ -51,10 +51,15 @@ pub struct UserIdentity {
     /// Of an access key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub access_key_id: Option<String>,
+    /// As policies of keys name the principal.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user_name: Option<String>,
 }
 
 impl UserIdentity {
-    fn of(principal: &str) -> Self {
+    fn of(caller: &Caller) -> Self {
+        let principal = caller.principal.as_str();
+        let identity = caller.identity.as_deref();
         let kind = match principal {
             "" => "Unknown",
             "sealdb" => "AWSService",
@@ -64,8 +69,9 @@ impl UserIdentity {
         Self {
             kind: kind.to_owned(),
             principal: principal.to_owned(),
-            account_id: ACCOUNT.to_owned(),
+            account_id: identity.map_or(ACCOUNT, |who| &who.account).to_owned(),
             access_key_id: (kind == "IAMUser").then(|| principal.to_owned()),
+            user_name: identity.map(|who| who.name.clone()),
         }
     }
 }
@@ -205,7 +211,7 @@ impl AuditEvent {
     pub fn new(clock: &dyn Clock, source: &str, name: &str, caller: &Caller) -> Self {
         Self {
             event_version: VERSION.to_owned(),
-            user_identity: UserIdentity::of(&caller.principal),
+            user_identity: UserIdentity::of(caller),
             event_time: rfc3339(clock.wall_ms()),
             event_source: source.to_owned(),
             event_name: name.to_owned(),
@@ -286,6 +292,16 @@ impl AuditEvent {
     pub fn refused(mut self, code: &str, message: Option<&str>) -> Self {
         self.error_code = Some(code.to_owned());
         self.error_message = message.map(cut);
+        self
+    }
+
+    /// Tells of as many before it that were not noted; see [`Allowance`](super::Allowance).
+    #[must_use]
+    pub fn after_others(mut self, left_out: u64) -> Self {
+        if left_out > 0 {
+            let data = &mut self.additional_event_data;
+            data.insert("refusalsLeftOut".to_owned(), left_out.into());
+        }
         self
     }
 

@@ -46,6 +46,7 @@
 //! because its system key was refused drops the trail too. Who holds the keyring, its root key and the files holds the signing key
 //! as well, and can write another trail from any point on: only checkpoints that are out of their reach show that.
 
+mod allowance;
 mod audited;
 mod chain;
 mod checkpoint;
@@ -60,6 +61,7 @@ mod tests;
 mod trail;
 mod verify;
 
+pub use allowance::Allowance;
 pub use audited::AuditedKms;
 pub use chain::AuditRecord;
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint, Verifier};

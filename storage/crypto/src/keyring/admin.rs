@@ -10,6 +10,7 @@ use super::format::{Body, Key, Origin, Rotation};
 use super::time::{self, DAY_MS};
 use super::{Keyring, KeyringError, describe, find_mut, journal, new_key};
 use crate::kms::{Alias, KeyDescription, KeyId, KeyRef, KeyState, KeyUsage};
+use crate::policy::KeyPolicy;
 
 /// Days that a deletion may wait, as in AWS KMS.
 pub const DELETION_DAYS: std::ops::RangeInclusive<u32> = 7..=30;
@@ -37,6 +38,8 @@ pub struct KeyDetails {
     pub next_rotation_ms: Option<u64>,
     /// The numbers of its versions and when they were made, the oldest first.
     pub versions: Vec<(u32, u64)>,
+    /// Who may administer and use it.
+    pub policy: KeyPolicy,
 }
 
 impl Keyring {
@@ -419,6 +422,7 @@ fn details(key: &Key) -> KeyDetails {
             .iter()
             .map(|version| (version.number, version.created_ms))
             .collect(),
+        policy: key.policy.clone(),
     }
 }
 

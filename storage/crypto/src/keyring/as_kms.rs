@@ -12,6 +12,7 @@ use crate::kms::{
     Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyRef, KeyState, Kms,
     KmsError, KmsIdentity, Wrapped,
 };
+use crate::policy::{Access, KeyOperation};
 use crate::provider::Provider;
 
 /// As key records and the root name it.
@@ -34,14 +35,14 @@ impl Kms for Keyring {
 
     fn generate_data_key(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         key: &KeyRef,
         context: &EncryptionContext,
     ) -> Result<DataKey, KmsError> {
         let plaintext = Provider::default_provider()
             .random_secret()
             .map_err(|error| self.away(error.into()))?;
-        let wrapped = self.wrap(key, context, plaintext.expose())?;
+        let wrapped = self.wrap(caller, key, context, plaintext.expose())?;
         Ok(DataKey {
             plaintext,
             wrapped: wrapped.ciphertext,
@@ -51,7 +52,7 @@ impl Kms for Keyring {
 
     fn encrypt(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         key: &KeyRef,
         plaintext: &[u8],
         context: &EncryptionContext,
@@ -61,34 +62,41 @@ impl Kms for Keyring {
                 "plaintext has 1 to {MAX_PLAINTEXT} bytes"
             )));
         }
-        self.wrap(key, context, plaintext)
+        self.wrap(caller, key, context, plaintext)
     }
 
     fn decrypt(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         key: &KeyRef,
         ciphertext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
-        self.unwrap(key, context, ciphertext)
+        self.unwrap(caller, key, context, ciphertext)
     }
 
     fn re_encrypt(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         ciphertext: &[u8],
         from: (&KeyRef, &EncryptionContext),
         to: (&KeyRef, &EncryptionContext),
     ) -> Result<Wrapped, KmsError> {
-        let plaintext = self.unwrap(from.0, from.1, ciphertext)?;
-        self.wrap(to.0, to.1, &plaintext)
+        let plaintext = self.unwrap(caller, from.0, from.1, ciphertext)?;
+        self.wrap(caller, to.0, to.1, &plaintext)
     }
 
     fn describe_key(&self, _caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
         let state = self.current().map_err(|error| self.away(error))?;
         find(&state.body.keys, key)
             .map(describe)
+            .ok_or_else(|| denied(key, DenyReason::NotFound))
+    }
+
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
+        let state = self.current().map_err(|error| self.away(error))?;
+        find(&state.body.keys, key)
+            .map(|found| Access::by(found.policy.clone()))
             .ok_or_else(|| denied(key, DenyReason::NotFound))
     }
 
@@ -103,11 +111,13 @@ impl Kms for Keyring {
 impl Keyring {
     fn wrap(
         &self,
+        caller: &Caller,
         key: &KeyRef,
         context: &EncryptionContext,
         plaintext: &[u8],
     ) -> Result<Wrapped, KmsError> {
-        self.with_key(key, context, |found, newest| {
+        let operation = KeyOperation::GenerateDataKey;
+        self.with_key((caller, operation), key, context, |found, newest| {
             let ciphertext = wrapping::wrap(found, newest, context, plaintext)
                 .map_err(|error| self.away(error.into()))?;
             Ok(Wrapped {
@@ -119,11 +129,13 @@ impl Keyring {
 
     fn unwrap(
         &self,
+        caller: &Caller,
         key: &KeyRef,
         context: &EncryptionContext,
         wrapped: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
-        self.with_key(key, context, |found, _| {
+        let operation = KeyOperation::Decrypt;
+        self.with_key((caller, operation), key, context, |found, _| {
             wrapping::unwrap(found, context, wrapped).ok_or_else(|| KmsError::InvalidCiphertext {
                 key: key.to_string(),
             })
@@ -133,12 +145,17 @@ impl Keyring {
     /// Finds a key that may be used for this context, in the newest state of the file.
     fn with_key<R>(
         &self,
+        (caller, operation): (&Caller, KeyOperation),
         key: &KeyRef,
         context: &EncryptionContext,
         work: impl FnOnce(&Key, &KeyVersion) -> Result<R, KmsError>,
     ) -> Result<R, KmsError> {
         let state = self.current().map_err(|error| self.away(error))?;
         let found = find(&state.body.keys, key).ok_or_else(|| denied(key, DenyReason::NotFound))?;
+        // Before its state is told: that is no business of who may not use it.
+        if !found.policy.allows_in(caller, operation, context) {
+            return Err(denied(key, DenyReason::AccessDenied));
+        }
         match found.state {
             KeyState::Enabled => {}
             KeyState::Disabled => return Err(denied(key, DenyReason::Disabled)),

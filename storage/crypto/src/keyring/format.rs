@@ -1,9 +1,10 @@
-//! The bytes of a keyring file, format 2.
+//! The bytes of a keyring file, format 3. Format 2 is read, too: it lacks what begins with *policy*, and its keys get the default policy; the
+//! next change writes format 3.
 //!
 //! | offset | bytes | field | |
 //! |---|---|---|---|
 //! | 0 | 8 | magic `SEALKEY\0` | clear |
-//! | 8 | 2 | format version, 2 | clear |
+//! | 8 | 2 | format version, 3 or 2 | clear |
 //! | 10 | 1 | suite, 1 = AES-256-GCM with HKDF-SHA256 | clear |
 //! | 11 | 1 | root key source: 1 file, 2 credential, 3 passphrase, 4 shares | clear |
 //! | 12 | 16 | keyring id (UUID) | clear |
@@ -37,6 +38,15 @@
 //! | 8 | when the days were last counted from; zero without rotation |
 //! | 1 | origin: 1 made here, 2 imported |
 //! | 32 | imported: fingerprint of the material, zeros before the first import; only for origin 2 |
+//! | 4 + n | policy: account |
+//! | 4, each 4 + n | policy: patterns of administrators |
+//! | 4, each 4 + n | policy: patterns of users |
+//! | 4, each 4 + n | policy: patterns of tables |
+//! | 4 | policy: count of grants |
+//! | per grant 16 | id (UUID) |
+//! | 4 + n, 4 + n | account, pattern of the grantee |
+//! | 1 | operations: 1 Decrypt, 2 GenerateDataKey, 3 both |
+//! | 4, each 4 + n | patterns of tables |
 //! | 4 | count of versions; zero exactly where there is no material (states 4 and 5, and 3 before an import) |
 //! | per version 4 + 8 + 32 | version number, created, key material |
 //!
@@ -57,15 +67,19 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::KeyringError;
+use super::policy_format;
 use super::source::{Argon2Costs, RootKeyKind, Stretching};
 use crate::kms::{Alias, KeyState, KeyUsage};
+use crate::policy::KeyPolicy;
 use crate::provider::Provider;
 use crate::secret::SecretBytes32;
 use crate::wire::{Put, Reader, WireError};
 
 const MAGIC: &[u8; 8] = b"SEALKEY\0";
-/// The format that this version reads and writes.
-pub(super) const FORMAT: u16 = 2;
+/// The format that this version writes.
+pub(super) const FORMAT: u16 = 3;
+/// The oldest that it reads: without policies.
+const OLDEST: u16 = 2;
 const SUITE: u8 = 1;
 const HEAD_LEN: usize = 64;
 /// Nobody needs more, and a damaged count must not reserve memory.
@@ -74,6 +88,8 @@ const MAX_KEYS: u32 = 100_000;
 /// The clear head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
+    /// As which it was read, or is to be written.
+    pub(super) format: u16,
     pub(super) kind: RootKeyKind,
     pub(super) id: Uuid,
     pub(super) counter: u64,
@@ -102,6 +118,7 @@ pub(super) struct Key {
     pub(super) overdue_ms: u64,
     pub(super) rotation: Rotation,
     pub(super) origin: Origin,
+    pub(super) policy: KeyPolicy,
     /// In ascending order of `number`.
     pub(super) versions: Vec<KeyVersion>,
 }
@@ -143,7 +160,7 @@ impl Head {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD_LEN);
         out.extend_from_slice(MAGIC);
-        out.put_u16(FORMAT);
+        out.put_u16(self.format);
         out.put_u8(SUITE);
         out.put_u8(self.kind.code());
         out.extend_from_slice(self.id.as_bytes());
@@ -173,11 +190,11 @@ impl Head {
             });
         }
         let short = |_: WireError| damaged("it is too short");
-        let found = reader.u16().map_err(short)?;
-        if found != FORMAT {
+        let format = reader.u16().map_err(short)?;
+        if !(OLDEST..=FORMAT).contains(&format) {
             return Err(KeyringError::Format {
                 path: path.to_owned(),
-                found,
+                found: format,
                 supported: FORMAT,
             });
         }
@@ -208,6 +225,7 @@ impl Head {
             .ok_or_else(|| damaged("it is too short"))?;
         Ok((
             Self {
+                format,
                 kind,
                 id,
                 counter,
@@ -249,7 +267,7 @@ pub(super) fn open(
     let body = Provider::default_provider()
         .open_blob(body_key, &head.encode(), sealed)
         .ok()?;
-    Some(Body::decode(&body))
+    Some(Body::decode(&body, head.format))
 }
 
 impl Body {
@@ -270,14 +288,14 @@ impl Body {
         out
     }
 
-    fn decode(body: &[u8]) -> Result<Self, WireError> {
+    fn decode(body: &[u8], format: u16) -> Result<Self, WireError> {
         let mut reader = Reader::new(body);
         let count = reader.u32()?;
         if count > MAX_KEYS {
             return Err(WireError("too many keys"));
         }
         let keys = (0..count)
-            .map(|_| Key::decode(&mut reader))
+            .map(|_| Key::decode(&mut reader, format))
             .collect::<Result<Vec<_>, _>>()?;
         let journal = (0..reader.u32()?)
             .map(|_| Entry::decode(&mut reader))
@@ -321,7 +339,9 @@ impl Key {
             Origin::Imported(_) => 33,
         };
         let fixed = 16 + 4 + 4 + 1 + 1 + 8 + 8 + 8 + 8 + 4 + 8 + 4;
-        fixed + aliases.sum::<usize>() + self.description.len() + origin + 44 * self.versions.len()
+        let policy = policy_format::len(&self.policy);
+        let texts = aliases.sum::<usize>() + self.description.len();
+        fixed + policy + texts + origin + 44 * self.versions.len()
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -355,6 +375,7 @@ impl Key {
                 out.extend_from_slice(fingerprint);
             }
         }
+        policy_format::put(out, &self.policy);
         out.put_u32(u32::try_from(self.versions.len()).expect("versions are counted in 32 bits"));
         for version in &self.versions {
             out.put_u32(version.number);
@@ -363,7 +384,7 @@ impl Key {
         }
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    fn decode(reader: &mut Reader<'_>, format: u16) -> Result<Self, WireError> {
         let id = Uuid::from_bytes(reader.array()?);
         let aliases = (0..reader.u32()?)
             .map(|_| Alias::new(reader.string()?).map_err(|_| WireError("not an alias")))
@@ -400,6 +421,10 @@ impl Key {
                 1 => Origin::Made,
                 2 => Origin::Imported(reader.array()?),
                 _ => return Err(WireError("unknown origin of key material")),
+            },
+            policy: match format {
+                OLDEST => KeyPolicy::default(),
+                _ => policy_format::read(reader)?,
             },
             versions: decode_versions(reader)?,
         };
@@ -454,11 +479,12 @@ pub(crate) fn fuzz(key: &SecretBytes32, bytes: &[u8]) {
             "nobody else holds the key"
         );
     }
-    let Ok(body) = Body::decode(bytes) else {
+    let Ok(body) = Body::decode(bytes, FORMAT) else {
         return;
     };
     assert_eq!(body.encode().as_slice(), bytes, "another body");
     let head = Head {
+        format: FORMAT,
         kind: RootKeyKind::File,
         id: Uuid::from_bytes([4; 16]),
         counter: 1,
@@ -477,6 +503,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::{Grant, KeyOperation};
 
     impl std::fmt::Debug for Key {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -541,6 +568,18 @@ mod tests {
                         since_ms: times[4],
                     },
                     origin,
+                    policy: KeyPolicy {
+                        administrators: vec![format!("a{days}")],
+                        users: vec![format!("p{days}"), "*".to_owned()],
+                        grants: vec![Grant {
+                            id: Uuid::from_bytes(id),
+                            account: days.to_string(),
+                            grantee: "g".to_owned(),
+                            operations: KeyOperation::GRANTABLE.to_vec(),
+                            tables: vec!["t*".to_owned()],
+                        }],
+                        ..KeyPolicy::default()
+                    },
                     versions: match state {
                         KeyState::PendingImport | KeyState::Destroyed => Vec::new(),
                         _ => versions
@@ -587,6 +626,7 @@ mod tests {
             RootKeyKind::File | RootKeyKind::Credential | RootKeyKind::Shares => Stretching::NONE,
         };
         Head {
+            format: FORMAT,
             kind,
             id: Uuid::from_bytes(id),
             counter,
@@ -614,6 +654,7 @@ mod tests {
             prop_assert_eq!(opened.keys.len(), body.keys.len());
             for (read, written) in opened.keys.iter().zip(&body.keys) {
                 prop_assert_eq!(&read.aliases, &written.aliases);
+                prop_assert_eq!(&read.policy, &written.policy);
                 prop_assert_eq!((read.state, read.usage, read.origin), (written.state, written.usage, written.origin));
                 prop_assert_eq!((read.ends_ms, read.expires_ms), (written.ends_ms, written.expires_ms));
                 prop_assert_eq!((read.overdue_ms, read.rotation), (written.overdue_ms, written.rotation));
@@ -624,7 +665,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_body_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(body) = Body::decode(&bytes) {
+            if let Ok(body) = Body::decode(&bytes, FORMAT) {
                 let again = body.encode();
                 prop_assert_eq!(again.as_slice(), bytes);
             }

@@ -38,6 +38,10 @@ mod imported;
 mod journal;
 #[cfg(test)]
 mod life_tests;
+mod policies;
+mod policy_format;
+#[cfg(test)]
+mod policy_tests;
 mod separate;
 mod shares;
 mod source;
@@ -65,6 +69,7 @@ use crate::clock::Clock;
 use crate::kms::{
     ALIAS_DEFAULT, ALIAS_SYSTEM, Alias, KeyDescription, KeyId, KeyRef, KeyState, KeyUsage,
 };
+use crate::policy::KeyPolicy;
 use crate::provider::Provider;
 use crate::secret::SecretBytes32;
 use files::{Lock, Stamp};
@@ -145,6 +150,7 @@ impl Keyring {
         let id = uuid::Builder::from_random_bytes(id).into_uuid();
         let root = source.root_key(id, &stretching)?;
         let head = Head {
+            format: format::FORMAT,
             kind: source.kind(),
             id,
             counter: 1,
@@ -411,7 +417,11 @@ impl Keyring {
         let counter = state.head.counter.checked_add(1);
         let counter = counter
             .ok_or_else(|| KeyringError::Refused("the change counter has run out".to_owned()))?;
-        let head = Head { counter, ..head };
+        let head = Head {
+            format: format::FORMAT,
+            counter,
+            ..head
+        };
         // Whatever fails from here on, the memory may differ from the file: read it anew at the next use.
         state.stamp = None;
         let file = format::seal(
@@ -554,6 +564,7 @@ fn new_key(
         overdue_ms: 0,
         rotation: Rotation::default(),
         origin: Origin::Made,
+        policy: KeyPolicy::default(),
         versions: vec![KeyVersion {
             number: 1,
             created_ms: now,

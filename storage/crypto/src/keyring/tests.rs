@@ -38,7 +38,7 @@ impl Place {
         Keyring::create(self.keyring_path(), source, clock()).unwrap()
     }
 
-    fn open(&self) -> Result<Keyring, KeyringError> {
+    pub(super) fn open(&self) -> Result<Keyring, KeyringError> {
         Keyring::open(self.keyring_path(), self.source(), clock())
     }
 }
@@ -384,7 +384,7 @@ fn other_formats_and_foreign_files_are_refused_by_name() {
     let place = Place::new();
     drop(place.create());
     let bytes = fs::read(place.keyring_path()).unwrap();
-    for version in [0u16, 1, 3, 700] {
+    for version in [0u16, 1, 4, 700] {
         let mut changed = bytes.clone();
         changed[8..10].copy_from_slice(&version.to_be_bytes());
         fs::write(place.keyring_path(), &changed).unwrap();
