@@ -10,20 +10,45 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sealdb::ErrorCode;
+use sealdb::crypto::{Caller, Identity};
 use subtle::ConstantTimeEq;
 
 use crate::credentials::Credential;
 use crate::dynamodb::SigningKeys;
+use crate::refusals::Peer;
 use crate::tls::sha256;
 
 /// A caller that proved who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal(Arc<str>);
+pub struct Principal(Arc<Named>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Named {
+    access_key_id: Box<str>,
+    identity: Arc<Identity>,
+}
 
 impl Principal {
+    fn of(credential: &Credential) -> Self {
+        Self(Arc::new(Named {
+            access_key_id: credential.access_key_id.as_str().into(),
+            identity: Arc::new(Identity {
+                account: credential.account().to_owned(),
+                name: credential.name().to_owned(),
+            }),
+        }))
+    }
+
     /// The access key id.
     pub fn access_key_id(&self) -> &str {
-        &self.0
+        &self.0.access_key_id
+    }
+
+    /// The caller that the database sees: bound by the policies of keys.
+    pub(crate) fn caller(&self, request_id: &str, peer: &Peer) -> Caller {
+        Caller::with_request(self.access_key_id(), request_id)
+            .with_origin(peer.origin())
+            .with_identity(self.0.identity.clone())
     }
 }
 
@@ -63,6 +88,7 @@ pub(crate) fn claimed_id(authorization: Option<&[u8]>) -> Option<&str> {
 
 /// What is known of an accepted credential.
 struct Known {
+    principal: Principal,
     secret_hash: [u8; 32],
     signing: SigningKeys,
 }
@@ -83,6 +109,7 @@ impl Authenticator {
                 (
                     credential.access_key_id.as_str().into(),
                     Known {
+                        principal: Principal::of(credential),
                         secret_hash: sha256(credential.secret.as_bytes()),
                         signing: SigningKeys::new(&credential.secret),
                     },
@@ -108,8 +135,8 @@ impl Authenticator {
         verify: impl FnOnce(&SigningKeys) -> Result<(), E>,
     ) -> Option<Result<Principal, E>> {
         let accepted = self.accepted();
-        let (name, known) = accepted.0.get_key_value(access_key_id)?;
-        Some(verify(&known.signing).map(|()| Principal(Arc::clone(name))))
+        let known = accepted.0.get(access_key_id)?;
+        Some(verify(&known.signing).map(|()| known.principal.clone()))
     }
 
     /// Checks the content of `authorization`.
@@ -124,13 +151,13 @@ impl Authenticator {
         let accepted = self.accepted();
         let offered = sha256(secret.as_bytes());
         // An unknown id is compared with something too, so that it takes as long.
-        let (known, expected) = match accepted.0.get_key_value(id) {
-            Some((name, known)) => (Some(name), &known.secret_hash),
+        let (known, expected) = match accepted.0.get(id) {
+            Some(known) => (Some(known), &known.secret_hash),
             None => (None, &[0; 32]),
         };
         let same = bool::from(offered.ct_eq(expected));
         match known {
-            Some(name) if same => Ok(Principal(Arc::clone(name))),
+            Some(known) if same => Ok(known.principal.clone()),
             _ => Err(Denied::Wrong),
         }
     }

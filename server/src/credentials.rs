@@ -27,7 +27,9 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::fs::{FlockOperation, flock};
-use sealdb::crypto::{Caller, Clock, EncryptionContext, KeyRef, Kms, KmsError, SystemClock};
+use sealdb::crypto::{
+    Caller, Clock, DEFAULT_ACCOUNT, EncryptionContext, KeyRef, Kms, KmsError, SystemClock,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -60,6 +62,12 @@ pub struct Credential {
     pub created_ms: u64,
     /// The one that the server puts into its endpoint file.
     pub local: bool,
+    /// Whose it is, as policies of keys name principals; without a name it is the access key id.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The account, 12 digits; the default account if none is named.
+    #[serde(default)]
+    pub account: Option<String>,
 }
 
 impl std::fmt::Debug for Credential {
@@ -96,7 +104,19 @@ impl Credential {
             description: description.to_owned(),
             created_ms: now_ms,
             local,
+            user: None,
+            account: None,
         })
+    }
+
+    /// As policies of keys name the principal.
+    pub fn name(&self) -> &str {
+        self.user.as_deref().unwrap_or(&self.access_key_id)
+    }
+
+    /// The principal's account.
+    pub fn account(&self) -> &str {
+        self.account.as_deref().unwrap_or(DEFAULT_ACCOUNT)
     }
 }
 
@@ -174,10 +194,21 @@ impl Store {
         Ok(self.read()?.credentials)
     }
 
-    /// Makes a credential and keeps it.
+    /// Makes a credential of nobody in particular and keeps it.
     pub fn create(&self, description: &str) -> Result<Credential, CredentialError> {
+        self.create_for(description, None, None)
+    }
+
+    /// Makes a credential of a user and an account, and keeps it.
+    pub fn create_for(
+        &self,
+        description: &str,
+        user: Option<String>,
+        account: Option<String>,
+    ) -> Result<Credential, CredentialError> {
         self.change(|content| {
-            let made = Credential::generate(description, false, SystemClock.wall_ms())?;
+            let mut made = Credential::generate(description, false, SystemClock.wall_ms())?;
+            (made.user, made.account) = (user, account);
             content.credentials.push(made.clone());
             Ok(made)
         })
@@ -212,6 +243,8 @@ impl Store {
                 description: ADOPTED.to_owned(),
                 created_ms: SystemClock.wall_ms(),
                 local: was_local || !others_local,
+                user: None,
+                account: None,
             });
             Ok(())
         })

@@ -48,8 +48,7 @@ pub struct Call {
 impl Call {
     /// The caller, as the database and its audit trail name it.
     pub(crate) fn caller(&self) -> Caller {
-        Caller::with_request(self.principal.access_key_id(), &*self.request_id)
-            .with_origin(self.peer.origin())
+        self.principal.caller(&self.request_id, &self.peer)
     }
 
     /// Notes that the request was understood and is counted by the service.

@@ -64,8 +64,10 @@ impl Begun {
 
     /// The caller, as the database and its audit trail name it.
     pub(crate) fn caller(&self) -> Caller {
-        Caller::with_request(self.principal(), self.request_id())
-            .with_origin(self.who.peer.origin())
+        match &self.who.principal {
+            Some(principal) => principal.caller(self.request_id(), &self.who.peer),
+            None => Caller::with_request("", self.request_id()),
+        }
     }
 
     /// What its events lie in.

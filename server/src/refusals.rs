@@ -1,22 +1,15 @@
 //! Refusals in the audit trail: who was turned away, from where, and why.
 //!
 //! Whoever is turned away has proved nothing, and must not be able to fill the disk or to slow others: a refusal is noted, not waited
-//! for, and only [`BURST`] at once, then one in [`EVERY`]. Of those beyond, the next one that is noted tells the number. All are counted in
-//! `sealdb_calls_rejected_total`.
+//! for, and only as an [`Allowance`] lets it. All are counted in `sealdb_calls_rejected_total`.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use sealdb::ErrorCode;
-use sealdb::crypto::audit::TABLE_EVENTS;
+use sealdb::crypto::audit::{Allowance, TABLE_EVENTS};
 use sealdb::crypto::{AuditEvent, AuditTrail, Caller, Clock, Origin};
 use tonic::codegen::http::HeaderValue;
-
-/// Refusals that are noted at once.
-const BURST: u64 = 100;
-/// Then one in this time: at most some ten megabytes a day.
-const EVERY: Duration = Duration::from_secs(10);
 
 /// The other end of a call.
 #[derive(Clone, Debug, Default)]
@@ -56,37 +49,10 @@ struct Inner {
     allowance: Mutex<Allowance>,
 }
 
-/// How many may still be noted.
-struct Allowance {
-    left: u64,
-    /// Up to when time was turned into allowance.
-    since: Duration,
-    left_out: u64,
-}
-
-impl Allowance {
-    /// Whether one more may be noted now; and the number of those that were not, since the last one that was.
-    fn take(&mut self, now: Duration) -> Option<u64> {
-        let earned = now.saturating_sub(self.since).as_secs() / EVERY.as_secs();
-        self.since += Duration::from_secs(earned.saturating_mul(EVERY.as_secs()));
-        self.left = self.left.saturating_add(earned).min(BURST);
-        if self.left == 0 {
-            self.left_out += 1;
-            return None;
-        }
-        self.left -= 1;
-        Some(std::mem::take(&mut self.left_out))
-    }
-}
-
 impl Refusals {
     /// Notes them in this trail.
     pub(crate) fn new(trail: Option<Arc<AuditTrail>>, clock: Arc<dyn Clock>) -> Refusals {
-        let allowance = Mutex::new(Allowance {
-            left: BURST,
-            since: clock.boot(),
-            left_out: 0,
-        });
+        let allowance = Mutex::new(Allowance::default());
         Refusals(Arc::new(Inner {
             trail,
             clock,
@@ -112,15 +78,12 @@ impl Refusals {
         let caller =
             Caller::with_request("", refusal.request_id).with_origin(refusal.peer.origin());
         let mut event = AuditEvent::new(&**clock, TABLE_EVENTS, refusal.operation, &caller)
-            .refused(refusal.code.name(), None);
+            .refused(refusal.code.name(), None)
+            .after_others(left_out);
         event.user_identity.access_key_id = refusal
             .access_key_id
             .filter(|id| is_key_id(id))
             .map(str::to_owned);
-        if left_out > 0 {
-            let data = &mut event.additional_event_data;
-            data.insert("refusalsLeftOut".to_owned(), left_out.into());
-        }
         trail.note(&event);
     }
 }
@@ -136,30 +99,6 @@ fn is_key_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_burst_is_noted_and_then_one_in_a_while_with_the_number_of_the_others() {
-        let mut allowance = Allowance {
-            left: BURST,
-            since: Duration::ZERO,
-            left_out: 0,
-        };
-        let at = Duration::from_secs;
-        for _ in 0..BURST {
-            assert_eq!(allowance.take(at(9)), Some(0));
-        }
-        for _ in 0..1000 {
-            assert_eq!(allowance.take(at(9)), None);
-        }
-        assert_eq!(allowance.take(at(10)), Some(1000));
-        assert_eq!(allowance.take(at(19)), None);
-        assert_eq!(allowance.take(at(20)), Some(1));
-        // A quiet day gives no more than a burst.
-        for _ in 0..BURST {
-            assert_eq!(allowance.take(at(86_400)), Some(0));
-        }
-        assert_eq!(allowance.take(at(86_400)), None);
-    }
 
     #[test]
     fn a_secret_in_the_wrong_place_is_no_key_id() {

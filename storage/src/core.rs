@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use sealdb_crypto::Caller;
+use sealdb_crypto::{Caller, KeyOperation};
 use sealdb_engine::Engine;
 
 use crate::catalog::definition::Definition;
@@ -228,6 +228,8 @@ impl Core {
     ) -> Result<Arc<Table>, Error> {
         let wrapping = key.map(|(key, caller)| {
             let table = self.any_table(name)?;
+            self.shared
+                .check_keys_of(&caller, KeyOperation::Administer, &table)?;
             self.shared.new_wrapping(&table, &key, &caller)
         });
         self.shared

@@ -30,6 +30,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::ops::{self, Via};
 use crate::options::{EngineKind, Options};
+use crate::session::Session;
 use crate::shared::Parts;
 use crate::stats::Stats;
 use crate::tools::{CheckReport, check_parts};
@@ -63,8 +64,7 @@ pub(crate) const TRAIL_FILES: &str = "audit";
 /// thread must not wait.
 #[derive(Clone)]
 pub struct Database {
-    pub(crate) core: Arc<Core>,
-    caller: Caller,
+    pub(crate) core: Session,
     /// The KMS as it was handed in, counted.
     counted: Arc<CountedKms>,
 }
@@ -169,8 +169,7 @@ impl Builder {
         parts.kms = counted.clone();
         Ok(Database {
             counted,
-            core: Arc::new(Core::open(parts)?),
-            caller: Caller::new(principal()),
+            core: Session::new(Arc::new(Core::open(parts)?), Caller::new(principal())),
         })
     }
 
@@ -281,28 +280,22 @@ impl Database {
         }
     }
 
-    /// The same database for another caller: the name that the audit trail gives for what this handle does.
+    /// The same database for another caller: the name that the audit trail gives for what this handle does, and, if the caller has an identity,
+    /// bound by the policies of keys.
     #[must_use]
     pub fn for_caller(&self, caller: Caller) -> Self {
         Self {
-            core: self.core.clone(),
-            caller,
+            core: self.core.of(caller),
             counted: self.counted.clone(),
         }
     }
 
     pub(crate) fn caller(&self) -> Caller {
-        self.caller.clone()
+        self.core.caller().clone()
     }
 
     pub(crate) fn caller_ref(&self) -> &Caller {
-        &self.caller
-    }
-
-    /// Whether accesses to items are recorded, so that it matters who makes them.
-    pub fn records_access(&self) -> bool {
-        let asked = &self.core.shared().options.audit_data;
-        asked.reads || asked.writes
+        self.core.caller()
     }
 
     /// Closes the database for all its handles: what was sent is committed, a checkpoint is made. The directory may be opened

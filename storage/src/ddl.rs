@@ -66,6 +66,7 @@ impl Shared {
         }
         let context = table_context(self.database, id, new.name.as_str(), Generation::FIRST);
         let key_ref = new.key.clone().unwrap_or_else(KeyRef::default_key);
+        self.check_wrapping(caller, &key_ref, &new.name)?;
         let asked = Moment::now(&*self.clock);
         let (record, key) = KeyRecord::create(
             &*self.kms,
@@ -75,6 +76,7 @@ impl Shared {
             Generation::FIRST,
             self.sealing.suite(),
         )?;
+        let access = self.access(&KeyRef::Id(record.key_id.clone()))?;
         // Names are unique because tables are made one after the other. The KMS was asked before: it may take its time, and nobody
         // who closes or deletes a table waits for it.
         let _ddl = self.ddl.lock();
@@ -124,7 +126,7 @@ impl Shared {
             items: empty,
             derived,
         };
-        let sealers = self.table_sealers(id, TableKeys::new(Arc::new(key)));
+        let sealers = self.table_sealers(id, TableKeys::new(Arc::new(key)).with_access(access));
         let trees = sealers.trees(&record);
         let table = Table::closed(
             record,
@@ -232,15 +234,18 @@ impl Shared {
         change: impl FnOnce(&Table, Definition) -> Result<Definition, Error>,
         wrapping: Option<NewWrapping>,
     ) -> Result<Arc<Table>, Error> {
-        let asked = wrapping.as_ref().map(NewWrapping::asked);
+        let rewrapped = wrapping
+            .as_ref()
+            .map(|new| (new.asked(), new.access().clone()));
         let settled = |table: &Table, definition: Definition| {
             table.check_settled(self.clock.wall_ms())?;
             change(table, definition)
         };
         let table = self.redefine(name, settled, wrapping)?;
         self.set_updating(&table);
-        if asked.is_some() {
-            self.keys_replaced(&table, asked);
+        if let Some((asked, access)) = rewrapped {
+            self.keys_replaced(&table, Some(asked));
+            table.set_access(access);
         }
         Ok(table)
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealdb_crypto::kms::IdentityMismatch;
-use sealdb_crypto::{AuditError, KeyRecordError, KeyringError, TableId};
+use sealdb_crypto::{AuditError, Identity, KeyOperation, KeyRecordError, KeyringError, TableId};
 use sealdb_engine::EngineError;
 use sealdb_model::ops::{CONDITION_FAILED, CancellationReason, StreamArn};
 use sealdb_model::{ErrorCode, Item, TableName, ValidationError};
@@ -98,6 +98,19 @@ pub enum Error {
     TransactionInProgress,
 
     // ---- the table's key
+    /// The policy of a KMS key does not let this principal do that with it.
+    #[error(
+        "User: arn:aws:iam::{}:user/{} is not authorized to perform: kms:{} on resource: {key} because no resource-based policy allows \
+         the kms:{} action", .who.account, .who.name, .operation.name(), .operation.name()
+    )]
+    AccessDenied {
+        /// Who.
+        who: Arc<Identity>,
+        /// What.
+        operation: KeyOperation,
+        /// The ARN of the key.
+        key: String,
+    },
     /// The table's key is not at hand: its KMS says no, or has been away for too long. Other tables go on.
     #[error("table {table} is closed: {reason}")]
     TableInaccessible {
@@ -236,6 +249,7 @@ impl Error {
             Error::TrimmedDataAccess => ErrorCode::TrimmedDataAccessException,
             Error::ExpiredIterator => ErrorCode::ExpiredIteratorException,
             Error::TooManyIndexChanges => ErrorCode::LimitExceededException,
+            Error::AccessDenied { .. } => ErrorCode::AccessDeniedException,
             Error::Protected => ErrorCode::ValidationException,
             Error::TableInaccessible {
                 reason: ClosedReason::Damaged(_),

@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sealdb_crypto::audit::Allowance;
 use sealdb_crypto::{
     EncryptionContext, KeyLease, KeyRecordError, LeasePolicy, Moment, TableId, TableKeys,
 };
@@ -43,6 +44,8 @@ pub(crate) struct Keeper {
     /// One look at a time.
     turn: Mutex<()>,
     policy: LeasePolicy,
+    /// How many callers who may not use a key may still be noted.
+    pub(crate) refused: Mutex<Allowance>,
 }
 
 struct Lease {
@@ -64,6 +67,7 @@ impl Keeper {
             calls: Arc::default(),
             turn: Mutex::new(()),
             policy: LeasePolicy::new(options.key_max_age, options.key_coast),
+            refused: Mutex::default(),
         }
     }
 
@@ -244,7 +248,10 @@ impl Shared {
         let mut leases = self.keeper.leases.lock();
         let held = leases.get_mut(&id)?;
         match unwrapped {
-            Ok(_) => {
+            Ok(keys) => {
+                if let Some(table) = self.tables().values().find(|table| table.id == id) {
+                    table.set_access(keys.access().clone());
+                }
                 held.lease.renew(asked);
                 held.failure = None;
                 None

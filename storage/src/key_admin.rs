@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealdb_crypto::{KeyId, KeyRef};
+use sealdb_crypto::{KeyId, KeyOperation, KeyRef};
 
 use crate::blocking as sync;
 use crate::database::Database;
 use crate::error::Error;
 use crate::rekey::{RekeyStatus, SignedProof};
 use crate::rewrap::{NewKey, Rewrapped};
+use crate::session::Asked;
 use crate::table::Table;
 
 /// Which tables are meant.
@@ -159,7 +160,8 @@ impl Database {
         let to = key.map_or(NewKey::Same, NewKey::Named);
         let mut all = self.for_each(&scope, |table| shared.rewrap_table(table, &to, &caller))?;
         if scope == KeyScope::All && to == NewKey::Same {
-            all.add(None, shared.rewrap_system(&caller));
+            let checked = self.check_administrator(&KeyRef::system());
+            all.add(None, checked.and_then(|()| shared.rewrap_system(&caller)));
         }
         Ok(all)
     }
@@ -184,7 +186,8 @@ impl Database {
         })
     }
 
-    /// Does something to each table that is meant. The refusal of one that is named is the refusal of all.
+    /// Does something to each table that is meant and of whose KMS key the caller is an administrator. The refusal of one that is named is the
+    /// refusal of all.
     fn for_each<T>(
         &self,
         scope: &KeyScope,
@@ -194,8 +197,12 @@ impl Database {
             done: Vec::new(),
             refused: Vec::new(),
         };
+        if let KeyScope::Key(key) = scope {
+            self.check_administrator(key)?;
+        }
         for table in self.tables_of(scope)? {
-            match (work(&table), scope) {
+            let checked = self.check_administrator_of(&table);
+            match (checked.and_then(|()| work(&table)), scope) {
                 (Err(error), KeyScope::Table(_)) => return Err(error),
                 (outcome, _) => all.add(Some(table), outcome),
             }
@@ -206,29 +213,61 @@ impl Database {
     fn rekeys_blocking(&self) -> Result<Vec<RekeyStatus>, Error> {
         let tables = self.core.tables()?;
         let in_order: BTreeMap<_, _> = tables.iter().collect();
-        let statuses = in_order.values();
-        Ok(statuses
-            .filter_map(|table| self.core.shared().rekey_status(table))
-            .collect())
+        let (shared, caller) = (self.core.shared(), self.caller_ref());
+        let administers = |table: &Table| {
+            let key = KeyRef::Id(table.record.lock().record.keys.active.key_id.clone());
+            let access = shared.access(&key);
+            access.is_ok_and(|access| {
+                access.allows(caller, KeyOperation::Administer, table.name.as_str())
+            })
+        };
+        let statuses = in_order.into_values().filter_map(|table| {
+            let status = shared.rekey_status(table)?;
+            administers(table).then_some(status)
+        });
+        Ok(statuses.collect())
     }
 
     fn pause_blocking(&self, table: String) -> Result<RekeyStatus, Error> {
         let shared = self.core.shared();
+        self.check_administrator_of(&table)?;
         shared.change_rekey(&table, |rekey| rekey.paused = true)
     }
 
     fn resume_blocking(&self, table: String, pace: Option<u64>) -> Result<RekeyStatus, Error> {
         let shared = self.core.shared();
+        self.check_administrator_of(&table)?;
         shared.change_rekey(&table, |rekey| rekey.resume(pace))
     }
 
     fn proof_blocking(&self, table: String) -> Result<Option<SignedProof>, Error> {
+        self.check_administrator_of(&table)?;
         self.core.shared().rekey_proof(&table)
     }
 
     fn impact_blocking(&self, key: KeyRef) -> Result<Vec<TableImpact>, Error> {
+        self.check_administrator(&key)?;
         let tables = self.tables_under(&key)?;
         Ok(tables.iter().map(|table| impact(table)).collect())
+    }
+
+    /// Refuses who may not administer a KMS key.
+    fn check_administrator(&self, key: &KeyRef) -> Result<(), Error> {
+        let asked = Asked {
+            operation: KeyOperation::Administer,
+            key,
+            table: None,
+        };
+        self.core.shared().check_key(self.caller_ref(), &asked)
+    }
+
+    /// Refuses who may not administer the KMS key of a table.
+    fn check_administrator_of(&self, table: &str) -> Result<(), Error> {
+        let table = self.core.any_table(table)?;
+        let operation = KeyOperation::Administer;
+        self.core
+            .shared()
+            .check_keys_of(self.caller_ref(), operation, &table)
     }
 
     /// The names of the tables that are meant, in order.

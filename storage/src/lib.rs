@@ -62,6 +62,7 @@ mod rekey;
 mod replay;
 mod rewrap;
 mod root;
+mod session;
 mod shared;
 mod stats;
 mod stream;

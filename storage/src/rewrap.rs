@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use sealdb_crypto::{Caller, EncryptionContext, KeyId, KeyRecord, KeyRef, Moment};
+use sealdb_crypto::{Access, Caller, EncryptionContext, KeyId, KeyRecord, KeyRef, Moment};
 
 use crate::catalog::keys::{KeyRecords, Rekey};
 use crate::error::Error;
@@ -49,17 +49,34 @@ pub(crate) enum NewKey {
     Named(KeyRef),
 }
 
+impl NewKey {
+    /// The KMS key that it is for a table that is under this one.
+    pub(crate) fn instead_of(&self, current: &KeyId) -> KeyRef {
+        match self {
+            NewKey::Same => KeyRef::Id(current.clone()),
+            NewKey::Default => KeyRef::default_key(),
+            NewKey::Named(key) => key.clone(),
+        }
+    }
+}
+
 /// A table's key records as they are to be; on no disk yet.
 pub(crate) struct NewWrapping {
     before: KeyRecords,
     after: KeyRecords,
     /// Read before the KMS was asked.
     asked: Moment,
+    /// Who may use the KMS key.
+    access: Access,
 }
 
 impl NewWrapping {
     pub(crate) fn asked(&self) -> Moment {
         self.asked
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The table's key records with the new wrapping.
@@ -78,7 +95,7 @@ impl Shared {
     /// Has the KMS wrap a table's keys again, the one that is retiring included. Blocks; nothing has changed yet.
     ///
     /// # Errors
-    /// [`Error::Key`].
+    /// [`Error::AccessDenied`], [`Error::Key`].
     pub(crate) fn new_wrapping(
         &self,
         table: &Table,
@@ -88,12 +105,9 @@ impl Shared {
         let before = table.record.lock().record.keys.clone();
         let asked = Moment::now(&*self.clock);
         let rewrapped = |record: &KeyRecord| {
-            let to = match to {
-                NewKey::Same => KeyRef::Id(record.key_id.clone()),
-                NewKey::Default => KeyRef::default_key(),
-                NewKey::Named(key) => key.clone(),
-            };
-            record.rewrapped(&*self.kms, caller, &to)
+            let to = to.instead_of(&record.key_id);
+            self.check_wrapping(caller, &to, &table.name)?;
+            Ok::<_, Error>(record.rewrapped(&*self.kms, caller, &to)?)
         };
         let rekey = before.rekey.as_ref().map(|rekey| {
             Ok::<_, Error>(Rekey {
@@ -111,10 +125,12 @@ impl Shared {
             rekey: rekey.transpose()?,
             proof: before.proof.clone(),
         };
+        let access = self.access(&KeyRef::Id(after.active.key_id.clone()))?;
         Ok(NewWrapping {
             before,
             after,
             asked,
+            access,
         })
     }
 
@@ -138,7 +154,7 @@ impl Shared {
             wrapping.before.active.key_id.clone(),
             wrapping.after.active.key_id.clone(),
         );
-        let asked = wrapping.asked;
+        let (asked, access) = (wrapping.asked, wrapping.access.clone());
         {
             let _ddl = self.ddl.lock();
             self.still_there(&table)?;
@@ -146,6 +162,7 @@ impl Shared {
             self.commit_keys(&table, records, KeyStep::None)?;
         }
         self.keys_replaced(&table, Some(asked));
+        table.set_access(access);
         self.trail
             .keys_changed(&*self.clock, caller, "RewrapTableKey", (&table.name, &to));
         // A failure stays with the checkpoint: the new wrapping is durable.

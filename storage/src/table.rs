@@ -12,9 +12,9 @@ mod snapshot;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
-use sealdb_crypto::{TableId, TableKey, TreeId};
+use sealdb_crypto::{Access, TableId, TableKey, TreeId};
 use sealdb_engine::SpaceId;
 use sealdb_model::expr::UpdateExpression;
 use sealdb_model::{
@@ -53,6 +53,8 @@ pub(crate) struct Table {
     closed_since: AtomicU64,
     /// The group that last changed its key records.
     keys_changed: AtomicU64,
+    /// Who may use its items, as of when its keys were last unwrapped.
+    access: ArcSwap<Access>,
     view: ArcSwap<View>,
     /// Told when readers see something else.
     changed: Notify,
@@ -188,6 +190,7 @@ impl Table {
             closed_since: AtomicU64::new(0),
             keys_changed: AtomicU64::new(0),
             hash_key: record.hash_key,
+            access: ArcSwap::from_pointee(Access::nobody()),
             view: ArcSwap::from_pointee(View::Closed(ClosedView {
                 reason: reason.clone(),
                 counters,
@@ -206,6 +209,7 @@ impl Table {
 
     /// Opens the table with this state. Only while nobody writes to it: at recovery, or in the seat.
     pub(crate) fn set_open(&self, sealers: TableSealers, trees: Trees, sequence: u64) {
+        self.set_access(sealers.keys().access().clone());
         let mut working = self.working.lock();
         let view = OpenView {
             trees: trees.clone(),
@@ -218,6 +222,17 @@ impl Table {
         };
         self.show(View::Open(view));
         self.closed_since.store(0, Ordering::Relaxed);
+    }
+
+    /// Who may use its items from now on.
+    pub(crate) fn set_access(&self, access: Access) {
+        self.access.store(Arc::new(access));
+    }
+
+    /// Who may use its items.
+    #[inline]
+    pub(crate) fn access(&self) -> Guard<Arc<Access>> {
+        self.access.load()
     }
 
     /// Its KMS key cannot be used, as of this time if that is new.

@@ -16,7 +16,7 @@ pub(crate) use audit::{AuditCommand, FilterArgs, VerifyArgs};
 pub(crate) use directories::{
     ClosedArgs, CopyArgs, CredentialArgs, CredentialCommand, DatabaseArgs, KeyringArgs, RootArgs,
 };
-pub(crate) use key::{AliasCommand, KeyCommand, NewRootArgs, OneKey};
+pub(crate) use key::{AliasCommand, GrantCommand, KeyCommand, NewRootArgs, OneKey};
 pub(crate) use rekey::{ScopeArgs, TableKeyCommand};
 pub(crate) use stream::{StreamCommand, StreamSetting, TailArgs, View};
 pub(crate) use table::{Class, IndexArgs, SettingArgs, TableCommand, TagArgs};

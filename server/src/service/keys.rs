@@ -7,8 +7,7 @@ use sealdb_proto::v1;
 use sealdb_proto::v1::key_admin_server::{KeyAdmin, KeyAdminServer};
 use tonic::{Request, Response, Status};
 
-use super::{Service, call, caller};
-use crate::gate::Call;
+use super::{Service, call};
 
 /// The administration of an open database's keys.
 #[derive(Clone)]
@@ -23,8 +22,7 @@ impl KeyService {
 
     /// The database, in the name of whoever calls.
     fn database<T>(&self, request: &Request<T>) -> Database {
-        let call = request.extensions().get::<Call>();
-        self.0.database.for_caller(caller(call))
+        self.0.named(request.extensions())
     }
 }
 

@@ -71,14 +71,13 @@ impl Service {
 }
 
 impl Service {
-    /// The database in the caller's name, where that matters to more than administration.
-    fn named(&self, extensions: &Extensions) -> Option<Database> {
-        let named = self.database.records_access();
-        named.then(|| self.database.for_caller(caller(extensions.get::<Call>())))
+    /// The database in the name of whoever calls, bound by what that one may do.
+    fn named(&self, extensions: &Extensions) -> Database {
+        self.database.for_caller(caller(extensions.get::<Call>()))
     }
 }
 
-/// In whose name the database asks the KMS and is administered, for the audit trail.
+/// In whose name the database works.
 fn caller(call: Option<&Call>) -> Caller {
     match call {
         Some(call) => call.caller(),
@@ -89,26 +88,14 @@ fn caller(call: Option<&Call>) -> Caller {
 /// One method per line: name of the method, of the operation, of the messages; of streams also the input's and the stream's.
 macro_rules! operations {
     (
-        administration { $($admin:ident, $administered:literal, $administers:ident, $told:ident;)* }
         calls { $($method:ident, $operation:literal, $request:ident, $response:ident;)* }
         streams { $($stream:ident, $streamed:literal, $input:ident, $asked:ident, $page:ident, $pages:ident;)* }
     ) => {
         #[tonic::async_trait]
         impl SealDb for Service {
             $(
-                async fn $admin(&self, request: Request<$administers>) -> Result<Response<$told>, Status> {
-                    let database = self.database.for_caller(caller(request.extensions().get::<Call>()));
-                    call::run(self, $administered, request, |input| async move {
-                        database.$admin(input).await
-                    })
-                    .await
-                }
-            )*
-
-            $(
                 async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
-                    let named = self.named(request.extensions());
-                    let database = named.as_ref().unwrap_or(&self.database);
+                    let database = self.named(request.extensions());
                     call::run(self, $operation, request, |input| database.$method(input)).await
                 }
             )*
@@ -125,15 +112,13 @@ macro_rules! operations {
 }
 
 operations! {
-    administration {
+    calls {
         create_table, "CreateTable", CreateTableRequest, CreateTableResponse;
         delete_table, "DeleteTable", DeleteTableRequest, DeleteTableResponse;
         update_table, "UpdateTable", UpdateTableRequest, UpdateTableResponse;
         update_time_to_live, "UpdateTimeToLive", UpdateTimeToLiveRequest, UpdateTimeToLiveResponse;
         tag_resource, "TagResource", TagResourceRequest, TagResourceResponse;
         untag_resource, "UntagResource", UntagResourceRequest, UntagResourceResponse;
-    }
-    calls {
         describe_table, "DescribeTable", DescribeTableRequest, DescribeTableResponse;
         list_tables, "ListTables", ListTablesRequest, ListTablesResponse;
         describe_time_to_live, "DescribeTimeToLive", DescribeTimeToLiveRequest, DescribeTimeToLiveResponse;

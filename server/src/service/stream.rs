@@ -125,9 +125,7 @@ where
     Input: Paged + TryFrom<Req, Error = WireError>,
 {
     let mut service = service.clone();
-    if let Some(named) = service.named(request.extensions()) {
-        service.database = named;
-    }
+    service.database = service.named(request.extensions());
     let (begun, message) = begin(operation, request);
     let input = match Input::try_from(message) {
         Ok(input) => input,

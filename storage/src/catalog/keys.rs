@@ -14,8 +14,8 @@
 use std::sync::Arc;
 
 use sealdb_crypto::{
-    Caller, DatabaseId, EncryptionContext, Generation, KeyRecord, KeyRecordError, Kms, TableId,
-    TableKey, TableKeys,
+    Caller, DatabaseId, EncryptionContext, Generation, KeyRecord, KeyRecordError, KeyRef, Kms,
+    TableId, TableKey, TableKeys,
 };
 
 use super::definition::flag;
@@ -167,6 +167,9 @@ impl BoundKeys {
                 Some(_) => return Err(KeyRecordError::OtherContext),
             }
         }
-        keys.ok_or(KeyRecordError::OtherContext)
+        let (newest, _) = self.0.last().ok_or(KeyRecordError::OtherContext)?;
+        let access = kms.access(&KeyRef::Id(newest.key_id.clone()));
+        let keys = keys.ok_or(KeyRecordError::OtherContext)?;
+        Ok(keys.with_access(access.map_err(KeyRecordError::Kms)?))
     }
 }

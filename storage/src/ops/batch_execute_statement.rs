@@ -12,11 +12,11 @@ use sealdb_model::{Item, ValidationError};
 
 use super::execute_statement::{plan, write};
 use super::{Via, query};
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 
 pub(crate) async fn batch_execute_statement(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: BatchExecuteStatementInput,
 ) -> Result<BatchExecuteStatementOutput, Error> {
@@ -54,7 +54,7 @@ pub(crate) async fn batch_execute_statement(
 }
 
 /// The item that a plan is about: its table, and its stored key there. `None` if it is about more than one, or none.
-fn target(core: &Core, plan: &Plan) -> Option<(TableId, Vec<u8>)> {
+fn target(core: &Session, plan: &Plan) -> Option<(TableId, Vec<u8>)> {
     let (table, key) = match plan {
         Plan::Insert(put) => (&put.table, &put.item),
         Plan::Update(update) => (&update.table, &update.key),
@@ -72,7 +72,7 @@ fn target(core: &Core, plan: &Plan) -> Option<(TableId, Vec<u8>)> {
 }
 
 async fn one(
-    core: &Core,
+    core: &Session,
     via: Via,
     plan: Plan,
 ) -> Result<(Option<Item>, Option<ConsumedCapacity>), Error> {

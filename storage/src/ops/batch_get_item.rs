@@ -10,12 +10,12 @@ use sealdb_model::ops::{
 use sealdb_model::{Item, Map};
 
 use super::{Via, decode, stored_size, told};
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 use crate::table::Table;
 
 pub(crate) async fn batch_get_item(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: BatchGetItemInput,
 ) -> Result<BatchGetItemOutput, Error> {

@@ -15,8 +15,8 @@ use sealdb_model::ops::{
 use super::told::{Collections, Consumed};
 use super::{Via, decode, encode};
 use crate::commit::txn::Entry;
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 use crate::table::Table;
 
 /// Most bytes of items in one commit of a batch; one item may be larger.
@@ -38,7 +38,7 @@ impl Write {
 }
 
 pub(crate) async fn batch_write_item(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: BatchWriteItemInput,
 ) -> Result<BatchWriteItemOutput, Error> {
@@ -79,7 +79,7 @@ pub(crate) async fn batch_write_item(
     Ok(output)
 }
 
-fn prepare(core: &Core, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
+fn prepare(core: &Session, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
     let mut writes = Vec::new();
     let tables = batch.tables.iter();
     let tables: Vec<_> = tables
@@ -125,7 +125,7 @@ fn pieces(writes: Vec<Write>) -> Vec<Vec<Write>> {
 
 /// Writes a piece; gives what that consumed.
 async fn commit(
-    core: &Core,
+    core: &Session,
     via: Via,
     piece: &[Write],
     wanted: ReturnConsumedCapacity,

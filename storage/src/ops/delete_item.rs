@@ -4,11 +4,11 @@ use sealdb_model::ops::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 
 use super::{Via, Write, told};
 use crate::commit::txn::Entry;
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 
 pub(crate) async fn delete_item(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: DeleteItemInput,
 ) -> Result<DeleteItemOutput, Error> {
@@ -17,7 +17,7 @@ pub(crate) async fn delete_item(
 
 /// Carries out a request that was checked.
 pub(super) async fn run(
-    core: &Core,
+    core: &Session,
     via: Via,
     delete: DeleteItem,
 ) -> Result<DeleteItemOutput, Error> {

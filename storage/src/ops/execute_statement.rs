@@ -8,11 +8,11 @@ use sealdb_model::{Item, Map, ValidationError, item_size};
 
 use super::page::PAGE_BYTES;
 use super::{Via, delete_item, put_item, query, scan, update_item};
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 
 pub(crate) async fn execute_statement(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: ExecuteStatementInput,
 ) -> Result<ExecuteStatementOutput, Error> {
@@ -29,14 +29,14 @@ pub(crate) async fn execute_statement(
 }
 
 /// What a statement means for its table.
-pub(super) fn plan(core: &Core, request: &Request) -> Result<Plan, Error> {
+pub(super) fn plan(core: &Session, request: &Request) -> Result<Plan, Error> {
     let table = core.table(request.statement.table().as_str())?;
     Ok(request.plan(&table.table_schema())?)
 }
 
 /// Carries out a statement that writes; gives the item that it returns.
 pub(super) async fn write(
-    core: &Core,
+    core: &Session,
     via: Via,
     plan: Plan,
 ) -> Result<(Option<Item>, Option<ConsumedCapacity>), Error> {
@@ -83,7 +83,7 @@ impl Page {
 }
 
 async fn read(
-    core: &Core,
+    core: &Session,
     via: Via,
     statement: ExecuteStatement,
     select: Select,
@@ -125,7 +125,7 @@ fn place(read: u32, after: Map) -> NextToken {
 
 /// Reads one partition after the other until a page is full; says where the next one begins.
 async fn partitions(
-    core: &Core,
+    core: &Session,
     via: Via,
     queries: Vec<Query>,
     (start, mut limit): (NextToken, Option<usize>),

@@ -10,11 +10,11 @@ use sealdb_model::partiql::{Plan, Reads, Select};
 
 use super::execute_statement::plan;
 use super::{Via, transact_get_items, transact_write_items};
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 
 pub(crate) async fn execute_transaction(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: ExecuteTransactionInput,
 ) -> Result<ExecuteTransactionOutput, Error> {
@@ -33,7 +33,7 @@ pub(crate) async fn execute_transaction(
 }
 
 async fn read(
-    core: &Core,
+    core: &Session,
     via: Via,
     transaction: &ExecuteTransaction,
     plans: Vec<Plan>,
@@ -81,7 +81,7 @@ async fn read(
 }
 
 async fn write(
-    core: &Core,
+    core: &Session,
     via: Via,
     transaction: ExecuteTransaction,
     identity: Vec<u8>,

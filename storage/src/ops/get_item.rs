@@ -6,11 +6,12 @@ use sealdb_model::ops::{
 };
 
 use super::{decode, stored_size};
-use crate::core::{Core, not_found};
+use crate::core::not_found;
 use crate::error::Error;
+use crate::session::Session;
 use crate::table::Table;
 
-pub(crate) async fn get_item(core: &Core, input: GetItemInput) -> Result<GetItemOutput, Error> {
+pub(crate) async fn get_item(core: &Session, input: GetItemInput) -> Result<GetItemOutput, Error> {
     let get = input.validate()?;
     if let Some(output) = get_cached(core, &get)? {
         return Ok(output);
@@ -21,7 +22,10 @@ pub(crate) async fn get_item(core: &Core, input: GetItemInput) -> Result<GetItem
 }
 
 /// The same for a thread that may block. No future: moving one about would take a tenth of the time of a read from memory.
-pub(crate) fn get_item_blocking(core: &Core, input: GetItemInput) -> Result<GetItemOutput, Error> {
+pub(crate) fn get_item_blocking(
+    core: &Session,
+    input: GetItemInput,
+) -> Result<GetItemOutput, Error> {
     let get = input.validate()?;
     if let Some(output) = get_cached(core, &get)? {
         return Ok(output);
@@ -34,11 +38,12 @@ pub(crate) fn get_item_blocking(core: &Core, input: GetItemInput) -> Result<GetI
 /// The answer, if all pages that lead to it are in memory. Counts no reference, so that readers on many cores share no memory that
 /// is written to: this is what most reads are.
 #[inline]
-fn get_cached(core: &Core, get: &GetItem) -> Result<Option<GetItemOutput>, Error> {
+fn get_cached(core: &Session, get: &GetItem) -> Result<Option<GetItemOutput>, Error> {
     let tables = core.tables_now()?;
     let name = get.table.as_str();
     let table = tables.get(name).ok_or_else(|| not_found(name))?;
     table.check_serving()?;
+    core.check(table)?;
     let key = key(table, get)?;
     let Some(value) = table.get_cached(&key)? else {
         return Ok(None);

@@ -4,11 +4,11 @@ use sealdb_model::ops::{PutItem, PutItemInput, PutItemOutput};
 
 use super::{Via, Write, encode, told};
 use crate::commit::txn::Entry;
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 
 pub(crate) async fn put_item(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: PutItemInput,
 ) -> Result<PutItemOutput, Error> {
@@ -16,7 +16,7 @@ pub(crate) async fn put_item(
 }
 
 /// Carries out a request that was checked.
-pub(super) async fn run(core: &Core, via: Via, put: PutItem) -> Result<PutItemOutput, Error> {
+pub(super) async fn run(core: &Session, via: Via, put: PutItem) -> Result<PutItemOutput, Error> {
     let table = core.table(put.table.as_str())?;
     let key = table.schema.key_of_item(&put.item)?;
     table.check_index_keys(&put.item)?;

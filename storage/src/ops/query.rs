@@ -7,16 +7,20 @@ use sealdb_model::ops::{Query, QueryInput, QueryOutput, ReadConsistency, Select}
 
 use super::Via;
 use super::page::Request;
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 use crate::table::Table;
 
-pub(crate) async fn query(core: &Core, via: Via, input: QueryInput) -> Result<QueryOutput, Error> {
+pub(crate) async fn query(
+    core: &Session,
+    via: Via,
+    input: QueryInput,
+) -> Result<QueryOutput, Error> {
     run(core, via, input.validate()?).await
 }
 
 /// Carries out a request that was checked.
-pub(super) async fn run(core: &Core, via: Via, query: Query) -> Result<QueryOutput, Error> {
+pub(super) async fn run(core: &Session, via: Via, query: Query) -> Result<QueryOutput, Error> {
     let table = core.table(query.table.as_str())?;
     let (named, wanted) = (query.table.clone(), query.return_consumed_capacity);
     let request = request(&table, query)?;

@@ -6,15 +6,15 @@ use sealdb_model::ops::{ReadConsistency, Scan, ScanInput, ScanOutput, ScanSegmen
 
 use super::Via;
 use super::page::Request;
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 
-pub(crate) async fn scan(core: &Core, via: Via, input: ScanInput) -> Result<ScanOutput, Error> {
+pub(crate) async fn scan(core: &Session, via: Via, input: ScanInput) -> Result<ScanOutput, Error> {
     run(core, via, input.validate()?).await
 }
 
 /// Carries out a request that was checked.
-pub(super) async fn run(core: &Core, via: Via, scan: Scan) -> Result<ScanOutput, Error> {
+pub(super) async fn run(core: &Session, via: Via, scan: Scan) -> Result<ScanOutput, Error> {
     let table = core.table(scan.table.as_str())?;
     scan.fits(&table.schema)?;
     let (lower, upper) = segment(scan.segment);

@@ -15,14 +15,14 @@ use sealdb_model::ops::{
 use super::Via;
 use super::page::PAGE_BYTES;
 use super::tables::describe;
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 use crate::stream::{StoredRecord, StreamDef, record_key, record_number};
 use crate::table::{Snapshot, SnapshotCursor, Table};
 use crate::trees::Branch;
 
 pub(crate) fn list_streams(
-    core: &Core,
+    core: &Session,
     input: ListStreamsInput,
 ) -> Result<ListStreamsOutput, Error> {
     let list = input.validate()?;
@@ -64,12 +64,14 @@ struct Found {
     stream: StreamDef,
 }
 
-fn find(core: &Core, arn: &StreamArn) -> Result<Found, Error> {
+fn find(core: &Session, arn: &StreamArn) -> Result<Found, Error> {
     let not_found = || Error::StreamNotFound(arn.clone());
     let table = match core.any_table(arn.table.as_str()) {
         Err(Error::TableNotFound(_)) => return Err(not_found()),
         table => table?,
     };
+    // The records of its stream show items.
+    core.check(&table)?;
     let now = core.shared().clock.wall_ms();
     let definition = table.definition();
     let found = definition.derived.iter().find_map(|tree| {
@@ -163,7 +165,7 @@ macro_rules! with_snapshot {
 }
 
 pub(crate) async fn describe_stream(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: DescribeStreamInput,
 ) -> Result<DescribeStreamOutput, Error> {
@@ -209,7 +211,7 @@ async fn range(
 }
 
 pub(crate) async fn get_shard_iterator(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: GetShardIteratorInput,
 ) -> Result<GetShardIteratorOutput, Error> {
@@ -229,7 +231,7 @@ pub(crate) async fn get_shard_iterator(
 
 /// The number from which an iterator reads.
 async fn place(
-    core: &Core,
+    core: &Session,
     found: &Found,
     asked: &GetShardIterator,
     via: Via,
@@ -265,7 +267,7 @@ fn refuse_trimmed(from: SequenceNumber, trimmed: Option<SequenceNumber>) -> Resu
 }
 
 pub(crate) async fn get_records(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: GetRecordsInput,
 ) -> Result<GetRecordsOutput, Error> {
@@ -276,7 +278,7 @@ pub(crate) async fn get_records(
 
 /// As [`get_records`], but waits until there is a record, or the stream takes no more of them.
 pub(crate) async fn next_records(
-    core: &Core,
+    core: &Session,
     input: GetRecordsInput,
 ) -> Result<GetRecordsOutput, Error> {
     let asked = unexpired(core, input)?;
@@ -293,7 +295,7 @@ pub(crate) async fn next_records(
     }
 }
 
-fn unexpired(core: &Core, input: GetRecordsInput) -> Result<GetRecords, Error> {
+fn unexpired(core: &Session, input: GetRecordsInput) -> Result<GetRecords, Error> {
     let asked = input.validate()?;
     match asked.iterator.is_expired(core.shared().clock.wall_ms()) {
         true => Err(Error::ExpiredIterator),
@@ -302,7 +304,7 @@ fn unexpired(core: &Core, input: GetRecordsInput) -> Result<GetRecords, Error> {
 }
 
 async fn page(
-    core: &Core,
+    core: &Session,
     found: &Found,
     asked: &GetRecords,
     via: Via,

@@ -16,11 +16,12 @@ use crate::catalog::definition::Definition;
 use crate::core::Core;
 use crate::ddl::NewTable;
 use crate::error::Error;
+use crate::session::Session;
 use crate::table::Table;
 use crate::trees::TreeDef;
 
 pub(crate) async fn create_table(
-    core: &Core,
+    core: &Session,
     via: Via,
     caller: Caller,
     input: CreateTableInput,
@@ -33,7 +34,7 @@ pub(crate) async fn create_table(
 }
 
 async fn create(
-    core: &Core,
+    core: &Session,
     via: Via,
     caller: Caller,
     input: CreateTableInput,
@@ -89,7 +90,7 @@ pub(crate) fn list_tables(core: &Core, input: ListTablesInput) -> Result<ListTab
 }
 
 pub(crate) async fn delete_table(
-    core: &Core,
+    core: &Session,
     via: Via,
     caller: Caller,
     input: DeleteTableInput,
@@ -98,11 +99,13 @@ pub(crate) async fn delete_table(
 }
 
 async fn delete(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: DeleteTableInput,
 ) -> Result<DeleteTableOutput, Error> {
-    let name = input.validate()?.table.into_string();
+    let name = input.validate()?.table;
+    core.check_change(via, &name).await?;
+    let name = name.into_string();
     let table = match via {
         Via::Async => core.delete_table(name).await?,
         Via::Blocking => core.delete_table_blocking(&name)?,

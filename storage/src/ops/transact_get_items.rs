@@ -16,8 +16,8 @@ use sealdb_model::ops::{
 
 use super::transact_write_items::{invalid, unless_canceled};
 use super::{Via, decode, stored_size, told};
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 use crate::table::{Snapshot, Table};
 
 /// An item that is to be read: its table, and its stored key there.
@@ -26,7 +26,7 @@ type Place = (Arc<Table>, Vec<u8>);
 type Read = (Vec<Option<Item>>, BTreeMap<String, CapacityUnits>);
 
 pub(crate) async fn transact_get_items(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: TransactGetItemsInput,
 ) -> Result<TransactGetItemsOutput, Error> {
@@ -35,7 +35,7 @@ pub(crate) async fn transact_get_items(
 
 /// Carries out reads that were checked.
 pub(super) async fn run(
-    core: &Core,
+    core: &Session,
     via: Via,
     transaction: TransactGetItems,
 ) -> Result<TransactGetItemsOutput, Error> {
@@ -54,7 +54,7 @@ pub(super) async fn run(
 }
 
 /// Finds the tables and the stored keys. What is wrong with the keys is told of all reads together.
-fn prepare(core: &Core, transaction: &TransactGetItems) -> Result<Vec<Place>, Error> {
+fn prepare(core: &Session, transaction: &TransactGetItems) -> Result<Vec<Place>, Error> {
     let mut tables = Vec::with_capacity(transaction.gets.len());
     let mut reasons = Vec::with_capacity(transaction.gets.len());
     for get in &transaction.gets {
@@ -80,7 +80,7 @@ fn prepare(core: &Core, transaction: &TransactGetItems) -> Result<Vec<Place>, Er
 }
 
 async fn read(
-    core: &Core,
+    core: &Session,
     via: Via,
     transaction: &TransactGetItems,
     tables: &[Place],

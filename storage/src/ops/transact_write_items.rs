@@ -18,8 +18,8 @@ use sealdb_model::{Map, TableRef, ValidationError, item_size};
 use super::told::{Collections, Consumed};
 use super::{Via, decode, encode, item_before, stored_size, write_update};
 use crate::commit::txn::{Entry, Txn, TxnError};
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 use crate::table::Table;
 use crate::tokens::{Token, Tokens};
 
@@ -42,7 +42,7 @@ enum Change {
 }
 
 pub(crate) async fn transact_write_items(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: TransactWriteItemsInput,
 ) -> Result<TransactWriteItemsOutput, Error> {
@@ -64,7 +64,7 @@ pub(crate) async fn transact_write_items(
 
 /// The item collections that the actions change.
 fn collections(
-    core: &Core,
+    core: &Session,
     actions: &[TransactAction],
     wanted: ReturnItemCollectionMetrics,
 ) -> Result<Collections, Error> {
@@ -86,7 +86,7 @@ fn collections(
 
 /// Carries out actions that were checked; gives what was consumed of each table, if that is wanted.
 pub(super) async fn run_all(
-    core: &Core,
+    core: &Session,
     via: Via,
     actions: Vec<TransactAction>,
     token: Option<Token>,
@@ -120,7 +120,7 @@ fn came_before(tokens: &Tokens, token: &Token) -> Result<bool, Error> {
 }
 
 /// Finds the tables and binds each action to its own.
-fn prepare(core: &Core, actions: Vec<TransactAction>) -> Result<Vec<Action>, Error> {
+fn prepare(core: &Session, actions: Vec<TransactAction>) -> Result<Vec<Action>, Error> {
     let mut prepared = Vec::with_capacity(actions.len());
     let mut reasons = Vec::with_capacity(actions.len());
     for action in actions {

@@ -3,11 +3,11 @@
 use sealdb_model::ops::{UpdateItem, UpdateItemInput, UpdateItemOutput};
 
 use super::{Via, item_before, told, write_update};
-use crate::core::Core;
 use crate::error::Error;
+use crate::session::Session;
 
 pub(crate) async fn update_item(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: UpdateItemInput,
 ) -> Result<UpdateItemOutput, Error> {
@@ -16,7 +16,7 @@ pub(crate) async fn update_item(
 
 /// Carries out a request that was checked.
 pub(super) async fn run(
-    core: &Core,
+    core: &Session,
     via: Via,
     update: UpdateItem,
 ) -> Result<UpdateItemOutput, Error> {

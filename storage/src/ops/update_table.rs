@@ -18,16 +18,23 @@ use crate::catalog::definition::Definition;
 use crate::core::Core;
 use crate::error::Error;
 use crate::rewrap::NewKey;
+use crate::session::Session;
 use crate::shared::Shared;
 use crate::table::Table;
 use crate::trees::{Filled, Role, TreeDef};
 
 impl Via {
     /// Gives a table the definition that `change` makes of its own.
-    async fn alter<F>(self, core: &Core, table: &TableName, change: F) -> Result<Arc<Table>, Error>
+    async fn alter<F>(
+        self,
+        core: &Session,
+        table: &TableName,
+        change: F,
+    ) -> Result<Arc<Table>, Error>
     where
         F: FnOnce(&Table, Definition) -> Result<Definition, Error> + Send + 'static,
     {
+        core.check_change(self, table).await?;
         match self {
             Via::Async => core.alter_table(table.to_string(), change).await,
             Via::Blocking => core.alter_table_blocking(table.as_str(), change),
@@ -36,7 +43,7 @@ impl Via {
 }
 
 pub(crate) async fn update_table(
-    core: &Arc<Core>,
+    core: &Session,
     via: Via,
     caller: Caller,
     input: UpdateTableInput,
@@ -47,12 +54,13 @@ pub(crate) async fn update_table(
 }
 
 async fn update(
-    core: &Arc<Core>,
+    core: &Session,
     via: Via,
     caller: Caller,
     input: UpdateTableInput,
 ) -> Result<UpdateTableOutput, Error> {
     let update = input.validate()?;
+    core.check_change(via, &update.table).await?;
     let (name, shared) = (update.table.clone(), core.shared().clone());
     // What is wrong with it, if something is, is told below, when it is its turn.
     let there = shared.table(name.as_str());
@@ -186,7 +194,7 @@ fn of_resource(error: Error, arn: Option<String>) -> Error {
 }
 
 pub(crate) async fn tag_resource(
-    core: &Core,
+    core: &Session,
     via: Via,
     caller: Caller,
     input: TagResourceInput,
@@ -194,7 +202,7 @@ pub(crate) async fn tag_resource(
     administer(core, via, &caller, input, |input| tag(core, via, input)).await
 }
 
-async fn tag(core: &Core, via: Via, input: TagResourceInput) -> Result<(), Error> {
+async fn tag(core: &Session, via: Via, input: TagResourceInput) -> Result<(), Error> {
     let (Resource { table, arn }, tags) = input.validate()?;
     let change = move |_: &Table, mut definition: Definition| {
         definition.tags.extend(tags);
@@ -206,7 +214,7 @@ async fn tag(core: &Core, via: Via, input: TagResourceInput) -> Result<(), Error
 }
 
 pub(crate) async fn untag_resource(
-    core: &Core,
+    core: &Session,
     via: Via,
     caller: Caller,
     input: UntagResourceInput,
@@ -214,7 +222,7 @@ pub(crate) async fn untag_resource(
     administer(core, via, &caller, input, |input| untag(core, via, input)).await
 }
 
-async fn untag(core: &Core, via: Via, input: UntagResourceInput) -> Result<(), Error> {
+async fn untag(core: &Session, via: Via, input: UntagResourceInput) -> Result<(), Error> {
     let (Resource { table, arn }, keys) = input.validate()?;
     let change = move |_: &Table, mut definition: Definition| {
         definition.tags.retain(|key, _| !keys.contains(key));
@@ -246,7 +254,7 @@ fn expiry(definition: &Definition) -> Option<(&AttributeName, &Arc<TreeDef>)> {
 }
 
 pub(crate) async fn update_time_to_live(
-    core: &Core,
+    core: &Session,
     via: Via,
     caller: Caller,
     input: UpdateTimeToLiveInput,
@@ -258,7 +266,7 @@ pub(crate) async fn update_time_to_live(
 }
 
 async fn set_time_to_live(
-    core: &Core,
+    core: &Session,
     via: Via,
     input: UpdateTimeToLiveInput,
 ) -> Result<UpdateTimeToLiveOutput, Error> {

@@ -188,6 +188,7 @@ impl Shared {
         let asked = Moment::now(&*self.clock);
         let (record, next) = self.next_key(&table, &before, key, caller)?;
         let kms_key = record.key_id.clone();
+        let access = self.access(&KeyRef::Id(kms_key.clone()))?;
         let mut retiring = before.active.clone();
         retiring.state = KeyRecordState::Retiring;
         let after = KeyRecords {
@@ -215,6 +216,7 @@ impl Shared {
             self.commit_keys(&table, after, KeyStep::Succeed(Arc::new(next)))?;
         }
         self.keeper.replaced(table.id, Some(asked));
+        table.set_access(access);
         self.trail
             .keys_changed(&*self.clock, caller, "RekeyTable", (&table.name, &kms_key));
         tracing::info!(table = %table.name, "table gets a new key");
@@ -236,11 +238,8 @@ impl Shared {
         let generation = old.generation.next();
         let generation =
             generation.ok_or_else(|| Error::System("the table has had all its keys".into()))?;
-        let key = match key {
-            NewKey::Same => KeyRef::Id(old.key_id.clone()),
-            NewKey::Default => KeyRef::default_key(),
-            NewKey::Named(key) => key.clone(),
-        };
+        let key = key.instead_of(&old.key_id);
+        self.check_wrapping(caller, &key, &table.name)?;
         let context = table_context(self.database, table.id, table.name.as_str(), generation);
         let suite = self.sealing.suite();
         let kms = &*self.kms;

@@ -161,7 +161,7 @@ async fn a_secret_is_shown_once_and_stands_in_no_log() {
     let keys = value["AccessKeys"].as_array().unwrap();
     assert_eq!(keys.len(), 2, "the endpoint file's and ours: {value}");
     assert_eq!(keys[1]["AccessKeyId"], made.id);
-    assert_eq!(keys[1].as_object().unwrap().len(), 3, "{value}");
+    assert_eq!(keys[1].as_object().unwrap().len(), 5, "{value}");
     assert!(
         keys[1]["CreateDate"].as_str().unwrap().ends_with('Z'),
         "{value}"

@@ -398,3 +398,92 @@ fn a_root_key_in_shares_opens_the_keyring_for_a_server() {
     let said = list(&foreign).refused(1);
     assert!(said.contains("share 5 belongs to the keyring"), "{said}");
 }
+
+#[test]
+fn who_may_use_a_key_is_said_shown_and_taken_back() {
+    let home = Home::new();
+    let _server = home.start();
+    let keyring = home.keyring_dir();
+    let keyring = keyring.to_str().unwrap();
+    let key = |args: &[&str]| {
+        let mut all = vec!["key"];
+        all.extend(args);
+        all.extend(["--keyring", keyring]);
+        home.sealdb(&all)
+    };
+    let policy = || key(&["describe", "alias/orders", "--json"]).json()["Policy"].clone();
+    key(&["create", "--alias", "alias/orders"]).ok();
+    assert_eq!(policy()["Account"], "000000000000");
+    assert_eq!(policy()["Users"], serde_json::json!([]));
+    key(&[
+        "policy",
+        "alias/orders",
+        "--administrators",
+        "ann",
+        "--users",
+        "ann,app-*",
+        "--tables",
+        "orders",
+    ])
+    .ok();
+    let granted = key(&[
+        "grant",
+        "create",
+        "alias/orders",
+        "--account",
+        "111111111111",
+        "--grantee",
+        "bob",
+        "--json",
+    ])
+    .json();
+    let grant = granted["GrantId"].as_str().unwrap();
+    let told = policy();
+    assert_eq!(told["Administrators"], serde_json::json!(["ann"]));
+    assert_eq!(told["Users"], serde_json::json!(["ann", "app-*"]));
+    assert_eq!(told["Tables"], serde_json::json!(["orders"]));
+    assert_eq!(told["Grants"][0]["GrantId"], grant);
+    assert_eq!(
+        told["Grants"][0]["Operations"],
+        serde_json::json!(["Decrypt"])
+    );
+    let shown = key(&["describe", "alias/orders"]).ok();
+    for part in ["ann, app-*", "bob of 111111111111: Decrypt"] {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
+    key(&["grant", "revoke", "alias/orders", "--grant", grant]).ok();
+    assert_eq!(policy()["Grants"], serde_json::json!([]));
+    let said = key(&["grant", "revoke", "alias/orders", "--grant", grant]).refused(1);
+    assert!(said.contains(grant), "{said}");
+
+    // Whoever is meant by these would be locked out.
+    for (option, wrong) in [
+        ("--users", ""),
+        ("--tables", "a b"),
+        ("--administrators", " "),
+    ] {
+        let said = key(&["policy", "alias/orders", option, wrong]).refused(1);
+        assert!(said.contains("never"), "{said}");
+    }
+    let said = key(&["policy", "alias/orders", "--account", "1234"]).refused(2);
+    assert!(said.contains("12 digits"), "{said}");
+    let said = key(&["policy", "alias/sealdb/system", "--users", "ann"]).refused(1);
+    assert!(said.contains("only the database itself"), "{said}");
+
+    let made = home.sealdb(&[
+        "credential",
+        "create",
+        "--data-dir",
+        "data",
+        "--user",
+        "bob",
+        "--account",
+        "111111111111",
+    ]);
+    made.ok();
+    let listed = home.sealdb(&["credential", "list", "--data-dir", "data", "--json"]);
+    let listed = listed.json();
+    let listed = listed["AccessKeys"].as_array().unwrap();
+    let bob = listed.iter().find(|key| key["UserName"] == "bob").unwrap();
+    assert_eq!(bob["Account"], "111111111111");
+}

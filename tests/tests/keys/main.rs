@@ -4,5 +4,6 @@
 
 mod caching;
 mod leases;
+mod policies;
 mod trail;
 mod world;

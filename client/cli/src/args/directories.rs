@@ -62,6 +62,12 @@ pub(crate) enum CredentialCommand {
         /// A word on who uses it.
         #[arg(long, default_value = "")]
         description: String,
+        /// Name of the principal, as key policies and grants name it [default: the access key id].
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Account of the principal, 12 digits [default: 000000000000].
+        #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+        account: Option<String>,
         #[command(flatten)]
         server: CredentialArgs,
     },
@@ -98,4 +104,11 @@ pub(crate) struct CopyArgs {
     /// The new directory; must not exist or be empty.
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) to: PathBuf,
+}
+
+pub(super) fn account(text: &str) -> Result<String, String> {
+    match sealdb_crypto::is_account(text) {
+        true => Ok(text.to_owned()),
+        false => Err("an account has 12 digits".to_owned()),
+    }
 }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
-use sealdb_crypto::{Alias, KeyRef};
+use sealdb_crypto::{Alias, DEFAULT_ACCOUNT, KeyOperation, KeyRef};
+use uuid::Uuid;
 
+use super::directories::account;
 use super::{KeyringArgs, TableKeyCommand};
 
 #[derive(Debug, Subcommand)]
@@ -62,6 +64,27 @@ pub(crate) enum KeyCommand {
     },
     /// Keep a key that was to be deleted. It stays disabled until it is enabled.
     CancelDeletion(OneKey),
+    /// Say which principals of which account may administer and use a key, and for which tables, in place of what was said before. In names `*`
+    /// stands for any characters. `describe` shows it.
+    Policy {
+        /// The account whose key it is.
+        #[arg(long, value_name = "ACCOUNT", value_parser = account, default_value = DEFAULT_ACCOUNT)]
+        account: String,
+        /// Principals that may rewrap and rekey its tables [default: all of the account].
+        #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+        administrators: Vec<String>,
+        /// Principals that may use it [default: all of the account].
+        #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+        users: Vec<String>,
+        /// Tables that these may use it for [default: all].
+        #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+        tables: Vec<String>,
+        #[command(flatten)]
+        key: OneKey,
+    },
+    /// Let a principal, of whatever account, use a key beyond its policy; or take that back.
+    #[command(subcommand)]
+    Grant(GrantCommand),
     /// Make, move and delete aliases.
     #[command(subcommand)]
     Alias(AliasCommand),
@@ -143,6 +166,39 @@ pub(crate) struct OneKey {
     pub(crate) key: KeyRef,
     #[command(flatten)]
     pub(crate) keyring: KeyringArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantCommand {
+    /// Grant; prints the id to revoke it with.
+    Create {
+        /// The grantee's account.
+        #[arg(long, value_name = "ACCOUNT", value_parser = account, default_value = DEFAULT_ACCOUNT)]
+        account: String,
+        /// The grantee's name.
+        #[arg(long, value_name = "NAME")]
+        grantee: String,
+        /// What it may do: Decrypt (read and write tables under the key), GenerateDataKey (make such tables).
+        #[arg(long, value_name = "OPERATION,...", value_delimiter = ',', default_value = "Decrypt", value_parser = operation)]
+        operations: Vec<KeyOperation>,
+        /// Tables that it may be used for [default: all].
+        #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+        tables: Vec<String>,
+        #[command(flatten)]
+        key: OneKey,
+    },
+    /// Take a grant back.
+    Revoke {
+        /// Its id.
+        #[arg(long, value_name = "ID")]
+        grant: Uuid,
+        #[command(flatten)]
+        key: OneKey,
+    },
+}
+
+fn operation(name: &str) -> Result<KeyOperation, String> {
+    KeyOperation::grantable(name).ok_or_else(|| "it is Decrypt or GenerateDataKey".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

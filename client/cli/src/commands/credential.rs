@@ -14,9 +14,11 @@ pub(crate) fn run(command: CredentialCommand, output: Output) -> Result<(), CliE
     match command {
         CredentialCommand::Create {
             description,
+            user,
+            account,
             server,
         } => {
-            let made = store(&server)?.create(&description)?;
+            let made = store(&server)?.create_for(&description, user, account)?;
             let secret = made.secret.as_str();
             let value = json!({ "AccessKeyId": made.access_key_id, "SecretAccessKey": secret });
             let fields = [
@@ -33,13 +35,16 @@ pub(crate) fn run(command: CredentialCommand, output: Output) -> Result<(), CliE
                 .map(|credential| {
                     vec![
                         credential.access_key_id.clone(),
+                        credential.name().to_owned(),
+                        credential.account().to_owned(),
                         created(credential),
                         credential.description.clone(),
                     ]
                 })
                 .collect();
             let value = json!({ "AccessKeys": all.iter().map(as_json).collect::<Vec<_>>() });
-            output.rows(&["access key id", "created", "description"], &rows, &value)
+            let headings = ["access key id", "user", "account", "created", "description"];
+            output.rows(&headings, &rows, &value)
         }
         CredentialCommand::Revoke {
             access_key_id,
@@ -75,6 +80,8 @@ fn created(credential: &Credential) -> String {
 fn as_json(credential: &Credential) -> Value {
     json!({
         "AccessKeyId": credential.access_key_id,
+        "UserName": credential.name(),
+        "Account": credential.account(),
         "CreateDate": created(credential),
         "Description": credential.description,
     })

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use sealdb_crypto::audit::rfc3339;
 use sealdb_crypto::keyring::{KeyDetails, Share};
 use sealdb_crypto::{
-    Clock, KeyDescription, KeyRef, KeyState, KeyUsage, Keyring, KeyringError, RootKeySource,
-    SystemClock,
+    Clock, KeyDescription, KeyPolicy, KeyRef, KeyState, KeyUsage, Keyring, KeyringError,
+    RootKeySource, SystemClock,
 };
 use serde_json::{Value, json};
 
+use super::policy;
 use crate::args::{AliasCommand, KeyCommand, KeyringArgs, OneKey};
 use crate::error::CliError;
 use crate::output::{Output, counted};
@@ -81,6 +82,26 @@ pub(crate) fn run(command: KeyCommand, output: Output) -> Result<(), CliError> {
             let told = "it is kept; `sealdb key enable` lets it be used again";
             change(&one, output, Keyring::cancel_deletion, told)
         }
+        KeyCommand::Policy {
+            account,
+            administrators,
+            users,
+            tables,
+            key,
+        } => {
+            let told =
+                "a server takes its policy over within the key's max age, 5 minutes by default";
+            let policy = KeyPolicy {
+                account,
+                administrators,
+                users,
+                tables,
+                grants: Vec::new(),
+            };
+            let put = |keyring: &Keyring, key: &KeyRef| keyring.put_policy(key, policy);
+            change(&key, output, put, told)
+        }
+        KeyCommand::Grant(command) => policy::grant(command, output),
         KeyCommand::Alias(command) => alias(command, output),
         KeyCommand::Import {
             material,
@@ -124,7 +145,7 @@ pub(crate) fn run(command: KeyCommand, output: Output) -> Result<(), CliError> {
     }
 }
 
-fn open(keyring: &KeyringArgs) -> Result<Keyring, CliError> {
+pub(super) fn open(keyring: &KeyringArgs) -> Result<Keyring, CliError> {
     keyring.place(None)?.open()
 }
 
@@ -239,6 +260,7 @@ fn show(key: &KeyDetails, output: Output) -> Result<(), CliError> {
         ("Rotation", rotation(key)),
         ("Origin", origin(key).to_owned()),
     ];
+    fields.extend(policy::fields(&key.policy));
     if let Some(expires) = key.expires_ms {
         fields.push(("Expires", when(expires)));
     }
@@ -306,5 +328,6 @@ fn as_json(key: &KeyDetails) -> Value {
         "Origin": origin(key),
         "ValidTo": key.expires_ms.map(rfc3339),
         "DeletionDate": key.deletion_ms.map(rfc3339),
+        "Policy": policy::as_json(&key.policy),
     })
 }

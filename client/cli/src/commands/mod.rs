@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod item;
 mod key;
+mod policy;
 mod query;
 mod rekey;
 mod sql;
