@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sealdb::crypto::administration::Administration;
 use sealdb::crypto::keyring::KEYRING_FILE;
 use sealdb::crypto::{
-    Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Keyring, Kms, KmsError,
+    Access, Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Keyring, Kms, KmsError,
     KmsIdentity, Provider, SecretBytes32, SystemClock, Wrapped,
 };
 use sealdb::{Database, RootKeySource};
@@ -41,6 +41,10 @@ impl Kms for Spy {
 
     fn provider_of(&self, key: &KeyRef) -> String {
         self.inner.provider_of(key)
+    }
+
+    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
+        self.inner.access(key)
     }
 
     fn generate_data_key(
