@@ -11,6 +11,7 @@ pub mod disk;
 pub mod dynamodb;
 pub mod judge;
 pub mod memory;
+pub mod noting;
 pub mod raw;
 pub mod rng;
 pub mod server;

@@ -7,6 +7,8 @@
 pub mod aws;
 mod binding;
 mod error;
+#[cfg(any(feature = "pkcs11", feature = "vault"))]
+mod local;
 mod name;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;

@@ -28,11 +28,12 @@ use parking_lot::Mutex;
 use sealdb_crypto::kms::KeyUsage;
 use sealdb_crypto::{
     Access, Caller, DataKey, DenyReason, EncryptionContext, KeyDescription, KeyId, KeyRef,
-    KeyState, Kms, KmsError, KmsIdentity, Provider, Wrapped,
+    KeyState, Kms, KmsError, KmsIdentity, Wrapped,
 };
 use zeroize::Zeroizing;
 
 use crate::error::{SetupError, denied, invalid_ciphertext, unavailable};
+use crate::local::data_key;
 pub use settings::Pkcs11Settings;
 use wrapped::{NONCE_LEN, TAG_BITS, join, split};
 
@@ -257,14 +258,7 @@ impl Kms for Pkcs11 {
         key: &KeyRef,
         context: &EncryptionContext,
     ) -> Result<DataKey, KmsError> {
-        let plaintext = Provider::default_provider().random_secret();
-        let plaintext = plaintext.map_err(|error| unavailable(self.name(), error))?;
-        let wrapped = self.wrap(key, plaintext.expose(), context)?;
-        Ok(DataKey {
-            plaintext,
-            wrapped: wrapped.ciphertext,
-            key_id: wrapped.key_id,
-        })
+        data_key(self.name(), |plaintext| self.wrap(key, plaintext, context))
     }
 
     fn encrypt(

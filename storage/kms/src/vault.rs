@@ -27,7 +27,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sealdb_crypto::kms::KeyUsage;
 use sealdb_crypto::{
     Access, Caller, DataKey, EncryptionContext, KeyDescription, KeyId, KeyRef, KeyState, Kms,
-    KmsError, KmsIdentity, Provider, Wrapped,
+    KmsError, KmsIdentity, Wrapped,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +35,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 use zeroize::Zeroizing;
 
 use crate::error::{SetupError, invalid_ciphertext, read, unavailable};
+use crate::local::data_key;
 use crate::url;
 use answer::{Data, Decrypted, Described, Encrypted};
 
@@ -175,7 +176,11 @@ impl Vault {
     }
 
     fn away(&self, error: impl std::error::Error + Send + Sync + 'static) -> KmsError {
-        unavailable(format!("{PROVIDER} {}", self.settings.url), error)
+        unavailable(self.name(), error)
+    }
+
+    fn name(&self) -> String {
+        format!("{PROVIDER} {}", self.settings.url)
     }
 }
 
@@ -198,15 +203,7 @@ impl Kms for Vault {
         key: &KeyRef,
         context: &EncryptionContext,
     ) -> Result<DataKey, KmsError> {
-        let plaintext = Provider::default_provider()
-            .random_secret()
-            .map_err(|error| self.away(error))?;
-        let wrapped = self.wrap(key, plaintext.expose(), context)?;
-        Ok(DataKey {
-            plaintext,
-            wrapped: wrapped.ciphertext,
-            key_id: wrapped.key_id,
-        })
+        data_key(self.name(), |plaintext| self.wrap(key, plaintext, context))
     }
 
     fn encrypt(

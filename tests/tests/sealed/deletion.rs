@@ -5,11 +5,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use sealdb::crypto::{
-    Access, Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Kms, KmsError, KmsIdentity,
-    Wrapped,
-};
 use sealdb::model::ops::{
     BatchWriteItemInput, CreateTableInput, DeleteTableInput, PutItemInput, ScanInput, Select,
 };
@@ -17,96 +12,7 @@ use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::{Options, blocking};
 use sealdb_benches::null::NullSealing;
 use sealdb_tests::disk::{Files, Home, small};
-use zeroize::Zeroizing;
-
-/// Notes each wrapped key that it gives out: the heart of a key record.
-pub(crate) struct Noting {
-    inner: Arc<dyn Kms>,
-    wrapped: Mutex<Vec<(String, Vec<u8>)>>,
-}
-
-impl Noting {
-    pub(crate) fn new(inner: Arc<dyn Kms>) -> Self {
-        Noting {
-            inner,
-            wrapped: Mutex::default(),
-        }
-    }
-
-    /// Names and wrapped keys of all tables ever made.
-    pub(crate) fn all(&self) -> Vec<(String, Vec<u8>)> {
-        self.wrapped.lock().clone()
-    }
-
-    /// The wrapped key of the newest table of this name.
-    pub(crate) fn of(&self, table: &str) -> Vec<u8> {
-        let wrapped = self.wrapped.lock();
-        let found = wrapped.iter().rev().find(|(name, _)| name == table);
-        found.expect("a table of this name was made").1.clone()
-    }
-}
-
-impl Kms for Noting {
-    fn identity(&self) -> KmsIdentity {
-        self.inner.identity()
-    }
-
-    fn provider_of(&self, key: &KeyRef) -> String {
-        self.inner.provider_of(key)
-    }
-
-    fn generate_data_key(
-        &self,
-        caller: &Caller,
-        key: &KeyRef,
-        context: &EncryptionContext,
-    ) -> Result<DataKey, KmsError> {
-        let made = self.inner.generate_data_key(caller, key, context)?;
-        let name = context.get("sealdb:table-name").unwrap_or("(system)");
-        self.wrapped
-            .lock()
-            .push((name.to_owned(), made.wrapped.clone()));
-        Ok(made)
-    }
-
-    fn encrypt(
-        &self,
-        caller: &Caller,
-        key: &KeyRef,
-        plaintext: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<Wrapped, KmsError> {
-        self.inner.encrypt(caller, key, plaintext, context)
-    }
-
-    fn decrypt(
-        &self,
-        caller: &Caller,
-        key: &KeyRef,
-        ciphertext: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
-        self.inner.decrypt(caller, key, ciphertext, context)
-    }
-
-    fn re_encrypt(
-        &self,
-        caller: &Caller,
-        ciphertext: &[u8],
-        from: (&KeyRef, &EncryptionContext),
-        to: (&KeyRef, &EncryptionContext),
-    ) -> Result<Wrapped, KmsError> {
-        self.inner.re_encrypt(caller, ciphertext, from, to)
-    }
-
-    fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
-        self.inner.describe_key(caller, key)
-    }
-
-    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
-        self.inner.access(key)
-    }
-}
+use sealdb_tests::noting::Noting;
 
 struct World {
     home: Home,

@@ -11,8 +11,8 @@ use sealdb::{Background, Error, Options, blocking};
 use sealdb_benches::null::NullSealing;
 use sealdb_engine::{CrashEngine, Image, SegmentSizes, Survival};
 
-use crate::deletion::Noting;
 use sealdb_tests::disk::Home;
+use sealdb_tests::noting::Noting;
 
 const SIZES: SegmentSizes = SegmentSizes {
     first: 64 << 10,

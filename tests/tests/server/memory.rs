@@ -6,102 +6,23 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealdb::crypto::administration::Administration;
 use sealdb::crypto::keyring::KEYRING_FILE;
-use sealdb::crypto::{
-    Access, Caller, DataKey, EncryptionContext, KeyDescription, KeyRef, Keyring, Kms, KmsError,
-    KmsIdentity, Provider, SecretBytes32, SystemClock, Wrapped,
-};
+use sealdb::crypto::{Keyring, Provider, SecretBytes32, SystemClock};
 use sealdb::{Database, RootKeySource};
 use sealdb_client::model::{AttributeValue, Item, codec};
 use sealdb_tests::aes::expand;
 use sealdb_tests::memory::{Found, Needle, search};
+use sealdb_tests::noting::Noting;
 use sealdb_tests::server::{Home, Server};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 const VICTIM: &str = "victim";
 const OTHER: &str = "other";
 const PATIENCE: Duration = Duration::from_secs(40);
 const SERVER: [&str; 4] = ["--key-max-age", "5s", "--key-coast", "0s"];
-
-/// Passes calls on, and keeps the keys that it gave for one table.
-struct Spy {
-    inner: Keyring,
-    seen: Mutex<Vec<[u8; 32]>>,
-}
-
-impl Kms for Spy {
-    fn identity(&self) -> KmsIdentity {
-        self.inner.identity()
-    }
-
-    fn provider_of(&self, key: &KeyRef) -> String {
-        self.inner.provider_of(key)
-    }
-
-    fn access(&self, key: &KeyRef) -> Result<Access, KmsError> {
-        self.inner.access(key)
-    }
-
-    fn generate_data_key(
-        &self,
-        caller: &Caller,
-        key: &KeyRef,
-        context: &EncryptionContext,
-    ) -> Result<DataKey, KmsError> {
-        self.inner.generate_data_key(caller, key, context)
-    }
-
-    fn encrypt(
-        &self,
-        caller: &Caller,
-        key: &KeyRef,
-        plaintext: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<Wrapped, KmsError> {
-        self.inner.encrypt(caller, key, plaintext, context)
-    }
-
-    fn decrypt(
-        &self,
-        caller: &Caller,
-        key: &KeyRef,
-        ciphertext: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
-        let plaintext = self.inner.decrypt(caller, key, ciphertext, context)?;
-        if context.get("sealdb:table-name") == Some(VICTIM) {
-            let key = plaintext.as_slice().try_into().unwrap();
-            self.seen.lock().unwrap().push(key);
-        }
-        Ok(plaintext)
-    }
-
-    fn re_encrypt(
-        &self,
-        caller: &Caller,
-        ciphertext: &[u8],
-        from: (&KeyRef, &EncryptionContext),
-        to: (&KeyRef, &EncryptionContext),
-    ) -> Result<Wrapped, KmsError> {
-        self.inner.re_encrypt(caller, ciphertext, from, to)
-    }
-
-    fn describe_key(&self, caller: &Caller, key: &KeyRef) -> Result<KeyDescription, KmsError> {
-        self.inner.describe_key(caller, key)
-    }
-
-    fn administration(
-        &self,
-        record: &mut dyn FnMut(&Administration) -> Result<(), KmsError>,
-    ) -> Result<(), KmsError> {
-        self.inner.administration(record)
-    }
-}
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -119,13 +40,11 @@ fn table_key(home: &Home) -> SecretBytes32 {
     copy(&home.data_dir(), &data);
     copy(&home.keyring_dir(), &keyring);
     let root = RootKeySource::File(home.keyring_dir().join("root.key"));
-    let inner = Keyring::open(keyring.join(KEYRING_FILE), root, Arc::new(SystemClock)).unwrap();
-    let seen = Mutex::default();
-    let spy = Arc::new(Spy { inner, seen });
-    let db = Database::builder(&data).kms(spy.clone()).existing_only();
+    let kms = Keyring::open(keyring.join(KEYRING_FILE), root, Arc::new(SystemClock)).unwrap();
+    let kms = Arc::new(Noting::new(Arc::new(kms)));
+    let db = Database::builder(&data).kms(kms.clone()).existing_only();
     db.open_sync().unwrap().close().unwrap();
-    let seen = spy.seen.lock().unwrap();
-    SecretBytes32::copy_from(seen.last().unwrap()).unwrap()
+    SecretBytes32::copy_from(kms.unwrapped(VICTIM).last().unwrap()).unwrap()
 }
 
 /// The salts of all epochs, as they stand in the clear at the heads of blocks of generation 1.
