@@ -14,7 +14,7 @@ use sealdb_crypto::{
     Sealing, SystemClock, TableId, TableKey, TreeId, provider,
 };
 
-const PROVIDERS: [&Provider; 2] = [&provider::aws_lc::PROVIDER, &provider::aes_gcm::PROVIDER];
+const PROVIDERS: [&Provider; 2] = [&provider::ring::PROVIDER, &provider::aes_gcm::PROVIDER];
 
 fn sealer(provider: &'static Provider) -> Arc<dyn Sealer> {
     let sealing = Aes256Gcm::new(provider, EpochLimits::default(), Arc::new(SystemClock));

@@ -6,8 +6,8 @@
 //! Where the system refuses (no memory may be locked, for example) keys lie in ordinary pages, and a warning says so once: a database
 //! that does not open would protect nobody's keys better.
 //!
-//! Not here: the key schedules that AWS-LC expands (in its own memory, which it wipes when it frees it), passphrases, and whatever else is
-//! secret for a moment only.
+//! Not here: expanded key schedules (in ordinary memory, wiped when they are dropped), passphrases, and whatever else is secret for a moment
+//! only.
 //!
 //! The arena is of the process and not of a database, as its memory is. It grows and never shrinks: places are used again.
 

@@ -16,7 +16,7 @@ use crate::kms::{
     KmsIdentity, Wrapped,
 };
 use crate::policy::Access;
-use crate::provider::{Provider, ProviderError, aws_lc};
+use crate::provider::{Provider, ProviderError, ring};
 
 /// A KMS in front of another: can be unreachable, for all keys or for single ones, can deny single keys, can be slow, and counts
 /// calls.
@@ -277,7 +277,7 @@ impl AuditSink for MemoryTrail {
 pub static SEEDED_PROVIDER: Provider = Provider {
     name: "seeded, for tests",
     random: seeded,
-    ..aws_lc::PROVIDER
+    ..ring::PROVIDER
 };
 
 thread_local! {

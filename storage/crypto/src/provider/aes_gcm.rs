@@ -11,7 +11,7 @@ use super::{
     NONCE_LEN, OpeningKey, Provider, ProviderError, SealingKey, TAG_LEN, Unauthentic, aws_lc,
 };
 
-/// Pure-Rust AES-256-GCM; HKDF, HMAC and randomness as in [`aws_lc::PROVIDER`].
+/// Pure-Rust AES-256-GCM; HKDF, HMAC and randomness as in [`ring::PROVIDER`](super::ring::PROVIDER).
 pub static PROVIDER: Provider = Provider {
     name: "aes-gcm",
     sealing_key: |key| Ok(Box::new(Key(Aes256Gcm::new(key.into())))),

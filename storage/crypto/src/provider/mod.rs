@@ -1,12 +1,13 @@
 //! The primitives that everything else here is made of, as a plain struct with one field per part.
 //!
-//! [`aws_lc`] is what production uses. `aes_gcm` (feature `aes-gcm`) replaces its AEAD with the pure-Rust crate of that
+//! [`ring`] is what production uses. `aes_gcm` (feature `aes-gcm`) replaces its AEAD with the pure-Rust crate of that
 //! name and keeps the other parts: an independent implementation to test against, never faster. Each opens what the other
 //! sealed.
 //!
 //! A nonce is made inside the call that seals, from the system's generator. No function here takes one for sealing.
 
-pub mod aws_lc;
+mod aws_lc;
+pub mod ring;
 
 #[cfg(any(test, feature = "aes-gcm"))]
 pub mod aes_gcm;
@@ -88,9 +89,9 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// The provider for production: [`aws_lc::PROVIDER`].
+    /// The provider for production: [`ring::PROVIDER`].
     pub fn default_provider() -> &'static Provider {
-        &aws_lc::PROVIDER
+        &ring::PROVIDER
     }
 
     /// Fills `out` from the system's generator.

