@@ -109,6 +109,8 @@ impl Parser<'_> {
             Condition::Between(left, low, self.operand()?)
         } else if self.accept_word("IN") {
             Condition::In(left, self.candidates()?)
+        } else if self.is_word("LIKE") {
+            return Err(self.unsupported("operator", "LIKE"));
         } else if not {
             return Err(self.unexpected());
         } else {
@@ -169,11 +171,13 @@ impl Parser<'_> {
             let function = word.to_ascii_lowercase();
             return self.call(&function);
         }
-        Ok(Node::Operand(if self.at_name() {
+        let operand = if self.at_name() {
             Operand::Path(self.path()?)
         } else {
             Operand::Value(self.value()?)
-        }))
+        };
+        self.no_arithmetic()?;
+        Ok(Node::Operand(operand))
     }
 
     /// A call of a function, from its name on.
@@ -199,11 +203,7 @@ impl Parser<'_> {
                     "EXISTS can only be used in ExecuteTransaction write requests.",
                 ));
             }
-            _ => {
-                return Err(ValidationError::new(format!(
-                    "Unsupported function: {function}"
-                )));
-            }
+            _ => return Err(self.unsupported("function", function)),
         };
         let first = self.first_argument()?;
         let second = self.nested(Self::operand)?;

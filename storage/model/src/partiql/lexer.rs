@@ -24,9 +24,9 @@ pub(super) enum Token<'a> {
 }
 
 /// The symbols; those that begin with another stand before it.
-const SYMBOLS: [&str; 22] = [
+const SYMBOLS: [&str; 23] = [
     "<<", ">>", "<>", "<=", ">=", "!=", "<", ">", "=", "+", "-", "*", "(", ")", "[", "]", "{", "}",
-    ",", ".", ":", "?",
+    ",", ".", ":", "?", ";",
 ];
 
 /// A token and where it begins, in bytes.
@@ -43,15 +43,13 @@ impl Token<'_> {
     }
 }
 
-/// The tokens of `source`, [`Token::End`] last. One semicolon may stand at the end.
+/// The tokens of `source`, [`Token::End`] last.
 pub(super) fn lex(source: &str) -> Result<Vec<Lexeme<'_>>, ValidationError> {
-    let end = source.trim_ascii_end();
-    let end = end.strip_suffix(';').unwrap_or(end);
     let mut lexemes = Vec::new();
-    let mut rest = end;
+    let mut rest = source;
     loop {
-        rest = rest.trim_ascii_start();
-        let start = end.len() - rest.len();
+        rest = next_token(rest);
+        let start = source.len() - rest.len();
         let (token, length) = next(rest)?;
         let last = token == Token::End;
         lexemes.push(Lexeme { token, start });
@@ -59,6 +57,19 @@ pub(super) fn lex(source: &str) -> Result<Vec<Lexeme<'_>>, ValidationError> {
             return Ok(lexemes);
         }
         rest = rest.get(length..).unwrap_or_default();
+    }
+}
+
+/// `text` without the white space and the comments at its start: `-- to the end of a line`, `/* to the next */`.
+fn next_token(text: &str) -> &str {
+    let mut rest = text.trim_ascii_start();
+    loop {
+        let comment = match (rest.strip_prefix("--"), rest.strip_prefix("/*")) {
+            (Some(line), _) => line.split_once('\n'),
+            (None, Some(comment)) => comment.split_once("*/"),
+            (None, None) => return rest,
+        };
+        rest = comment.map_or("", |(_, behind)| behind.trim_ascii_start());
     }
 }
 
@@ -191,6 +202,7 @@ mod tests {
                 Word("d"),
                 Symbol("<>"),
                 Text("it's".into()),
+                Symbol(";"),
                 End,
             ]
         );
@@ -207,6 +219,11 @@ mod tests {
         );
         assert_eq!(tokens("''"), [Text("".into()), End]);
         assert_eq!(
+            tokens("-- a\n/* b\n -- */ c -- d"),
+            [Word("c"), End],
+            "comments"
+        );
+        assert_eq!(
             tokens("1.x2e"),
             [Number("1"), Symbol("."), Word("x2e"), End]
         );
@@ -214,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_refused() {
-        for source in ["'a", "\"a\"\"", "a & b", "ä", "a;b"] {
+        for source in ["'a", "\"a\"\"", "a & b", "ä", "a / b"] {
             assert!(lex(source).is_err(), "{source}");
         }
     }

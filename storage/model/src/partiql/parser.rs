@@ -40,6 +40,11 @@ pub(super) fn parse(source: &str) -> Result<(Statement, usize)> {
         parameters: 0,
     };
     let statement = parser.statement()?;
+    if parser.accept(";") && *parser.peek() != Token::End {
+        return Err(malformed(
+            "Unexpected token after semicolon. (Only one query is allowed.)",
+        ));
+    }
     if *parser.peek() != Token::End {
         return Err(parser.trailing());
     }
@@ -122,23 +127,44 @@ impl<'a> Parser<'a> {
     /// The error of what stands behind a statement.
     fn trailing(&self) -> ValidationError {
         const CLAUSES: [&str; 4] = ["LIMIT", "GROUP", "HAVING", "OFFSET"];
-        let start = self.lexemes.get(self.at).map_or(0, |lexeme| lexeme.start);
         match CLAUSES.into_iter().find(|clause| self.is_word(clause)) {
-            Some(clause) => {
-                let before = self.source.get(..start).unwrap_or_default();
-                let line = before.matches('\n').count() + 1;
-                let column = before
-                    .rsplit('\n')
-                    .next()
-                    .map_or(0, |text| text.chars().count())
-                    + 1;
-                ValidationError::new(format!(
-                    "Unsupported clause: {clause} at {line}:{column}:{}",
-                    clause.len()
-                ))
-            }
+            Some(clause) => self.unsupported("clause", clause),
             None => malformed("Unexpected token after expression"),
         }
+    }
+
+    /// The error of the next token, which PartiQL knows and DynamoDB does not: what it is, with its line, column and length.
+    pub(super) fn unsupported(&self, what: &str, name: &str) -> ValidationError {
+        let start = self.lexemes.get(self.at).map_or(0, |lexeme| lexeme.start);
+        let before = self.source.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .map_or(0, |text| text.chars().count())
+            + 1;
+        ValidationError::new(format!(
+            "Unsupported {what}: {name} at {line}:{column}:{}",
+            name.len()
+        ))
+    }
+
+    /// Refuses to compute with what was read.
+    pub(super) fn no_arithmetic(&self) -> Result<()> {
+        match self.peek() {
+            Token::Symbol(operator @ ("+" | "-" | "*")) => {
+                Err(self.unsupported("operator", operator))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses another name for what was read.
+    fn no_alias(&self) -> Result<()> {
+        if self.is_word("AS") || self.at_name() {
+            return Err(ValidationError::new("Aliasing is not supported"));
+        }
+        Ok(())
     }
 
     /// Runs `read` one level deeper.
@@ -185,20 +211,18 @@ impl<'a> Parser<'a> {
     }
 
     fn select(&mut self) -> Result<Select> {
+        if self.is_word("DISTINCT") {
+            return Err(self.unsupported("clause", "DISTINCT"));
+        }
         let columns = if self.accept("*") {
             None
         } else {
-            Some(self.list(Self::path)?)
+            Some(self.list(Self::column)?)
         };
         if !self.accept_word("FROM") {
             return Err(malformed("Expected FROM after SELECT list"));
         }
-        let table = self.name()?;
-        let index = if self.accept(".") {
-            Some(self.name()?)
-        } else {
-            None
-        };
+        let (table, index) = self.source()?;
         let condition = self.condition_clause()?;
         let mut order = Vec::new();
         if self.accept_word("ORDER") {
@@ -212,6 +236,39 @@ impl<'a> Parser<'a> {
             condition,
             order,
         })
+    }
+
+    fn column(&mut self) -> Result<Path> {
+        if let Token::Word(function) = *self.peek()
+            && *self.peek_second() == Token::Symbol("(")
+        {
+            return Err(self.unsupported("function", function));
+        }
+        let path = self.path()?;
+        self.no_arithmetic()?;
+        self.no_alias()?;
+        Ok(path)
+    }
+
+    /// The table or index behind FROM.
+    fn source(&mut self) -> Result<(String, Option<String>)> {
+        const JOINS: [&str; 7] = ["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL"];
+        let several =
+            || ValidationError::new("Only select from a single table or index is supported.");
+        if *self.peek() == Token::Symbol("(") {
+            return Err(several());
+        }
+        let table = self.name()?;
+        let index = if self.accept(".") {
+            Some(self.name()?)
+        } else {
+            None
+        };
+        if *self.peek() == Token::Symbol(",") || JOINS.iter().any(|join| self.is_word(join)) {
+            return Err(several());
+        }
+        self.no_alias()?;
+        Ok((table, index))
     }
 
     fn order(&mut self) -> Result<Order> {

@@ -172,10 +172,47 @@ fn what_is_not_well_formed_is_refused_with_awss_words() {
     ] {
         assert_eq!(refused(text), format!("{prefix}{detail}"), "{text}");
     }
-    assert_eq!(
-        refused("SELECT * FROM tab\nWHERE a = 1 LIMIT 5"),
-        "Unsupported clause: LIMIT at 2:13:5"
-    );
+    assert!(refused("SELECT * FROM tab; SELECT * FROM tab").contains("Only one query is allowed"));
+}
+
+#[test]
+fn what_partiql_knows_and_the_service_does_not_is_told_with_its_place() {
+    let alias = "Aliasing is not supported";
+    let several = "Only select from a single table or index is supported.";
+    for (text, message) in [
+        (
+            "SELECT * FROM tab\nWHERE a = 1 LIMIT 5",
+            "Unsupported clause: LIMIT at 2:13:5",
+        ),
+        (
+            "SELECT DISTINCT a FROM tab",
+            "Unsupported clause: DISTINCT at 1:8:8",
+        ),
+        (
+            "SELECT count(*) FROM tab",
+            "Unsupported function: count at 1:8:5",
+        ),
+        (
+            "SELECT a, b + 1 FROM tab",
+            "Unsupported operator: + at 1:13:1",
+        ),
+        (
+            "SELECT * FROM tab WHERE a - 1 = b",
+            "Unsupported operator: - at 1:27:1",
+        ),
+        (
+            "SELECT * FROM tab WHERE a LIKE 'x%'",
+            "Unsupported operator: LIKE at 1:27:4",
+        ),
+        ("SELECT a AS b FROM tab", alias),
+        ("SELECT a b FROM tab", alias),
+        ("SELECT t.a FROM tab t", alias),
+        ("SELECT * FROM tab, other", several),
+        ("SELECT * FROM tab JOIN other ON a = b", several),
+        ("SELECT * FROM (SELECT * FROM tab)", several),
+    ] {
+        assert_eq!(refused(text), message, "{text}");
+    }
 }
 
 #[test]
@@ -398,7 +435,10 @@ fn conditions_mean_what_they_say() {
             "a = ?",
             "Number of parameters in request and statement don't match.",
         ),
-        ("substr(a, 1) = 'b'", "Unsupported function: substr"),
+        (
+            "substr(a, 1) = 'b'",
+            "Unsupported function: substr at 1:25:6",
+        ),
     ] {
         assert_eq!(
             refused(&format!("SELECT * FROM tab WHERE {condition}")),
