@@ -21,6 +21,7 @@ pub fn grpc_code(code: ErrorCode) -> Code {
         ErrorCode::AccessDeniedException => Code::PermissionDenied,
         ErrorCode::ConditionalCheckFailedException
         | ErrorCode::InaccessibleEncryptionCredentialsException
+        | ErrorCode::PointInTimeRecoveryUnavailableException
         | ErrorCode::ReadOnlyException => Code::FailedPrecondition,
         ErrorCode::DuplicateItemException | ErrorCode::ResourceInUseException => {
             Code::AlreadyExists
@@ -36,7 +37,12 @@ pub fn grpc_code(code: ErrorCode) -> Code {
         ErrorCode::IdempotentParameterMismatchException
         | ErrorCode::SerializationException
         | ErrorCode::ValidationException => Code::InvalidArgument,
-        ErrorCode::IndexNotFoundException
+        ErrorCode::BackupNotFoundException
+        | ErrorCode::ExportNotFoundException
+        | ErrorCode::GlobalTableNotFoundException
+        | ErrorCode::ImportNotFoundException
+        | ErrorCode::IndexNotFoundException
+        | ErrorCode::PolicyNotFoundException
         | ErrorCode::ResourceNotFoundException
         | ErrorCode::TableNotFoundException => Code::NotFound,
         ErrorCode::InternalServerError => Code::Internal,

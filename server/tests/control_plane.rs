@@ -446,6 +446,10 @@ async fn what_there_is_none_of_is_told() {
     assert_eq!(insights["ContributorInsightsStatus"], "DISABLED");
     let kinesis = http.ok("DescribeKinesisStreamingDestination", films).await;
     assert_eq!(kinesis["KinesisDataStreamDestinations"], json!([]));
+    let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/films";
+    let backup = format!("{arn}/backup/01234567890123-0a1b2c3d");
+    let policy = json!({ "ResourceArn": arn }).to_string();
+    assert_eq!(http.ok("DeleteResourcePolicy", &policy).await, json!({}));
     for (operation, body, exception, message) in [
         (
             "DescribeContinuousBackups",
@@ -458,6 +462,42 @@ async fn what_there_is_none_of_is_told() {
             json!({"TableName": "nowhere"}),
             "ResourceNotFoundException",
             "Requested resource not found: Table: nowhere not found",
+        ),
+        (
+            "DescribeBackup",
+            json!({"BackupArn": backup}),
+            "BackupNotFoundException",
+            &format!("Backup not found: {backup}"),
+        ),
+        (
+            "RestoreTableFromBackup",
+            json!({"BackupArn": backup, "TargetTableName": "again"}),
+            "BackupNotFoundException",
+            &format!("Backup not found: {backup}"),
+        ),
+        (
+            "DescribeGlobalTable",
+            json!({"GlobalTableName": "films"}),
+            "GlobalTableNotFoundException",
+            "Global table not found: Global table with name: 'films' does not exist.",
+        ),
+        (
+            "ExportTableToPointInTime",
+            json!({"TableArn": arn, "S3Bucket": "bucket"}),
+            "PointInTimeRecoveryUnavailableException",
+            "Point in time recovery is not enabled for table 'films'",
+        ),
+        (
+            "RestoreTableToPointInTime",
+            json!({"SourceTableName": "nowhere", "TargetTableName": "again"}),
+            "TableNotFoundException",
+            "Table not found: nowhere",
+        ),
+        (
+            "GetResourcePolicy",
+            json!({"ResourceArn": arn}),
+            "PolicyNotFoundException",
+            &format!("Resource-based policy not found for the provided ResourceArn: {arn}"),
         ),
         (
             "CreateBackup",

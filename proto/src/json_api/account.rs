@@ -5,7 +5,8 @@
 use sealdb_model::{TableName, ValidationError};
 
 use super::fields::Fields;
-use super::shape::{Structure, TABLE};
+use super::shape::{NAME, Shape, Structure, TABLE, optional, required};
+use super::tags::RESOURCE;
 use super::write::{Object, object};
 use super::{Request, Response};
 
@@ -42,6 +43,68 @@ impl Request for TableQuestion {
             table: TableName::of_request(fields.required_text("TableName"))?,
         })
     }
+}
+
+static ARN: Shape = Shape::text(37, 1024);
+static TABLE_ARN: Shape = Shape::text(1, 1024);
+static BUCKET: Shape = Shape::text(0, 255);
+
+/// Requests about something that one of their members names.
+macro_rules! named {
+    ($($(#[$doc:meta])* $name:ident, [$($member:literal),+]: [$($members:expr),*];)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            /// The name, or ARN.
+            pub name: String,
+        }
+
+        impl Request for $name {
+            const SHAPE: &'static Structure = &Structure {
+                name: stringify!($name),
+                members: &[$($members),*],
+            };
+
+            fn read(fields: &mut Fields) -> Result<Self, ValidationError> {
+                let name = [$($member),+].into_iter().find_map(|member| fields.text(member));
+                fields.pass_over();
+                Ok($name {
+                    name: name.unwrap_or_default(),
+                })
+            }
+        }
+    )*};
+}
+
+named! {
+    /// DescribeBackup and DeleteBackup.
+    BackupQuestion, ["BackupArn"]: [required("BackupArn", &ARN)];
+    /// RestoreTableFromBackup.
+    RestoreQuestion, ["BackupArn"]: [required("BackupArn", &ARN), required("TargetTableName", &NAME)];
+    /// DescribeExport.
+    ExportQuestion, ["ExportArn"]: [required("ExportArn", &ARN)];
+    /// DescribeImport.
+    ImportQuestion, ["ImportArn"]: [required("ImportArn", &ARN)];
+    /// DescribeGlobalTable and DescribeGlobalTableSettings.
+    GlobalTableQuestion, ["GlobalTableName"]: [required("GlobalTableName", &NAME)];
+    /// GetResourcePolicy and DeleteResourcePolicy.
+    PolicyQuestion, ["ResourceArn"]: [RESOURCE];
+    /// ExportTableToPointInTime.
+    TableExportQuestion, ["TableArn"]: [required("TableArn", &TABLE_ARN), required("S3Bucket", &BUCKET)];
+    /// RestoreTableToPointInTime.
+    PointInTimeQuestion, ["SourceTableArn", "SourceTableName"]: [
+        optional("SourceTableArn", &TABLE_ARN),
+        optional("SourceTableName", &NAME),
+        required("TargetTableName", &NAME)
+    ];
+}
+
+/// An answer without members.
+#[derive(Clone, Copy, Debug)]
+pub struct Nothing;
+
+impl Response for Nothing {
+    fn write(&self, _: &mut Object<'_>) {}
 }
 
 /// What DescribeLimits answers: the quotas of a new account. Nothing is limited by them.
@@ -149,6 +212,9 @@ mod tests {
             text(render(&endpoints)),
             r#"{"Endpoints":[{"Address":"localhost:8000","CachePeriodInMinutes":1440}]}"#
         );
+        let source = r#"{"SourceTableName": "abc", "TargetTableName": "def", "UseLatestRestorableTime": true}"#;
+        assert_eq!(read::<PointInTimeQuestion>(source).unwrap().name, "abc");
+        assert!(validation::<BackupQuestion>("{}").contains("'backupArn'"));
         assert!(validation::<TableQuestion>(r#"{"TableName": "a"}"#).contains("at least 3"));
         assert!(read::<Question>(r#"{"Limit": 5}"#).is_ok());
     }

@@ -55,6 +55,11 @@ impl Fields {
             .unwrap_or(&Node::Absent)
     }
 
+    /// Takes all that is left: nothing depends on it.
+    pub(super) fn pass_over(&mut self) {
+        self.members.fill(Node::Absent);
+    }
+
     /// The first member that nobody took.
     pub(super) fn left(&self) -> Option<&'static str> {
         let left = self

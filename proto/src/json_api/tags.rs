@@ -21,7 +21,7 @@ pub(super) static TAGS: Shape = Shape::List(&TAG, 0, usize::MAX);
 static TAG_KEYS: Shape = Shape::List(&TAG_KEY, 0, usize::MAX);
 static ARN: Shape = Shape::text(1, 1283);
 
-const RESOURCE: Member = required("ResourceArn", &ARN);
+pub(super) const RESOURCE: Member = required("ResourceArn", &ARN);
 
 impl Fields {
     pub(super) fn tags(&mut self) -> Vec<Tag> {

@@ -1,33 +1,29 @@
 //! What tools ask about the account while they look after tables, and operations on what SealDB does not have.
 
 use sealdb::model::TableName;
-use sealdb::model::ops::DescribeTableInput;
-use sealdb::{Database, Error};
-use sealdb_proto::json_api::account::{Endpoints, NoneOf, Off, Question, Quotas, TableQuestion};
+use sealdb::model::ops::{DescribeTableInput, ListTagsOfResourceInput};
+use sealdb::{Database, Error, ErrorCode};
+use sealdb_proto::json_api::account::{
+    BackupQuestion, Endpoints, ExportQuestion, GlobalTableQuestion, ImportQuestion, NoneOf,
+    Nothing, Off, PointInTimeQuestion, PolicyQuestion, Question, Quotas, RestoreQuestion,
+    TableExportQuestion, TableQuestion,
+};
+
+use crate::dynamodb::dispatch::Failure;
+use crate::dynamodb::exception::Exception;
 
 /// Operations of the service that are not carried out: told apart from those that the service does not know either.
-const ABSENT: [&str; 29] = [
+const ABSENT: [&str; 18] = [
     "CancelBulkOperation",
     "CreateBackup",
     "CreateGlobalTable",
-    "DeleteBackup",
-    "DeleteResourcePolicy",
-    "DescribeBackup",
     "DescribeBulkOperation",
-    "DescribeExport",
-    "DescribeGlobalTable",
-    "DescribeGlobalTableSettings",
-    "DescribeImport",
     "DescribeTableReplicaAutoScaling",
     "DisableKinesisStreamingDestination",
     "EnableKinesisStreamingDestination",
-    "ExportTableToPointInTime",
-    "GetResourcePolicy",
     "ImportTable",
     "ListBulkOperations",
     "PutResourcePolicy",
-    "RestoreTableFromBackup",
-    "RestoreTableToPointInTime",
     "SearchVectors",
     "StartBulkPutItems",
     "UpdateContinuousBackups",
@@ -44,7 +40,7 @@ pub(super) fn absent(target: &str) -> Option<&'static str> {
     ABSENT.into_iter().find(|absent| *absent == name)
 }
 
-type Answer<T> = Result<T, Error>;
+type Answer<T> = Result<T, Failure>;
 
 pub(super) async fn quotas(_: Database, _: &str, _: Question) -> Answer<Quotas> {
     Ok(Quotas)
@@ -90,9 +86,8 @@ pub(super) async fn insights_of_table(
     _: &str,
     question: TableQuestion,
 ) -> Answer<Off> {
-    existing(&database, question)
-        .await
-        .map(Off::ContributorInsights)
+    let table = existing(&database, question).await?;
+    Ok(Off::ContributorInsights(table))
 }
 
 pub(super) async fn kinesis_streaming(
@@ -100,13 +95,101 @@ pub(super) async fn kinesis_streaming(
     _: &str,
     question: TableQuestion,
 ) -> Answer<Off> {
-    existing(&database, question)
-        .await
-        .map(Off::KinesisStreaming)
+    let table = existing(&database, question).await?;
+    Ok(Off::KinesisStreaming(table))
 }
 
-async fn existing(database: &Database, question: TableQuestion) -> Answer<TableName> {
+async fn existing(database: &Database, question: TableQuestion) -> Result<TableName, Error> {
     let input = DescribeTableInput::new(question.table.as_str());
     database.describe_table(input).await?;
     Ok(question.table)
+}
+
+/// What is asked for by name is not there: there is none of its kind.
+fn none(code: ErrorCode, message: String) -> Answer<Nothing> {
+    Err(Exception::new(code, message).into())
+}
+
+fn no_backup(arn: &str) -> Answer<Nothing> {
+    let message = format!("Backup not found: {arn}");
+    none(ErrorCode::BackupNotFoundException, message)
+}
+
+pub(super) async fn backup(_: Database, _: &str, question: BackupQuestion) -> Answer<Nothing> {
+    no_backup(&question.name)
+}
+
+pub(super) async fn restore(_: Database, _: &str, question: RestoreQuestion) -> Answer<Nothing> {
+    no_backup(&question.name)
+}
+
+pub(super) async fn export(_: Database, _: &str, question: ExportQuestion) -> Answer<Nothing> {
+    let message = format!("Export not found: {}", question.name);
+    none(ErrorCode::ExportNotFoundException, message)
+}
+
+pub(super) async fn import(_: Database, _: &str, question: ImportQuestion) -> Answer<Nothing> {
+    let message = format!("Import not found: {}", question.name);
+    none(ErrorCode::ImportNotFoundException, message)
+}
+
+pub(super) async fn global_table(
+    _: Database,
+    _: &str,
+    question: GlobalTableQuestion,
+) -> Answer<Nothing> {
+    let message = format!(
+        "Global table not found: Global table with name: '{}' does not exist.",
+        question.name
+    );
+    none(ErrorCode::GlobalTableNotFoundException, message)
+}
+
+pub(super) async fn policy(
+    database: Database,
+    _: &str,
+    question: PolicyQuestion,
+) -> Answer<Nothing> {
+    let message = format!(
+        "Resource-based policy not found for the provided ResourceArn: {}",
+        question.name
+    );
+    let resource = ListTagsOfResourceInput::new(question.name);
+    database.list_tags_of_resource(resource).await?;
+    none(ErrorCode::PolicyNotFoundException, message)
+}
+
+/// Deleting a policy that is not there is no failure.
+pub(super) async fn delete_policy(
+    database: Database,
+    _: &str,
+    question: PolicyQuestion,
+) -> Answer<Nothing> {
+    let resource = ListTagsOfResourceInput::new(question.name);
+    database.list_tags_of_resource(resource).await?;
+    Ok(Nothing)
+}
+
+pub(super) async fn export_table(
+    database: Database,
+    _: &str,
+    question: TableExportQuestion,
+) -> Answer<Nothing> {
+    no_point_in_time(&database, question.name).await
+}
+
+pub(super) async fn point_in_time(
+    database: Database,
+    _: &str,
+    question: PointInTimeQuestion,
+) -> Answer<Nothing> {
+    no_point_in_time(&database, question.name).await
+}
+
+/// No table has a point in time to go back to.
+async fn no_point_in_time(database: &Database, table: String) -> Answer<Nothing> {
+    let table = TableName::of_request(table).map_err(Error::from)?;
+    let table = existing(database, TableQuestion { table }).await?;
+    let message = format!("Point in time recovery is not enabled for table '{table}'");
+    none(ErrorCode::PointInTimeRecoveryUnavailableException, message)
 }

@@ -10,7 +10,10 @@ use sealdb::model::ops::{
     UpdateTableInput, UpdateTimeToLiveInput,
 };
 use sealdb::{Database, Error, ErrorCode};
-use sealdb_proto::json_api::account::{Question, TableQuestion};
+use sealdb_proto::json_api::account::{
+    BackupQuestion, ExportQuestion, GlobalTableQuestion, ImportQuestion, PointInTimeQuestion,
+    PolicyQuestion, Question, RestoreQuestion, TableExportQuestion, TableQuestion,
+};
 use sealdb_proto::json_api::{self, Parsed, Refused, Request, Response};
 use tracing::Instrument;
 
@@ -106,21 +109,52 @@ operations! {
         ListStreams, list_streams, ListStreamsInput;
     }
     account {
+        DeleteBackup, backup, BackupQuestion;
+        DeleteResourcePolicy, delete_policy, PolicyQuestion;
+        DescribeBackup, backup, BackupQuestion;
         DescribeContinuousBackups, continuous_backups, TableQuestion;
         DescribeContributorInsights, insights_of_table, TableQuestion;
         DescribeEndpoints, endpoints, Question;
+        DescribeExport, export, ExportQuestion;
+        DescribeGlobalTable, global_table, GlobalTableQuestion;
+        DescribeGlobalTableSettings, global_table, GlobalTableQuestion;
+        DescribeImport, import, ImportQuestion;
         DescribeKinesisStreamingDestination, kinesis_streaming, TableQuestion;
         DescribeLimits, quotas, Question;
+        ExportTableToPointInTime, export_table, TableExportQuestion;
+        GetResourcePolicy, policy, PolicyQuestion;
         ListBackups, backups, Question;
         ListContributorInsights, contributor_insights, Question;
         ListExports, exports, Question;
         ListGlobalTables, global_tables, Question;
         ListImports, imports, Question;
+        RestoreTableFromBackup, restore, RestoreQuestion;
+        RestoreTableToPointInTime, point_in_time, PointInTimeQuestion;
+    }
+}
+
+/// Why an operation did not end well.
+pub(super) enum Failure {
+    /// The database's error.
+    Database(Error),
+    /// What the server says by itself.
+    Refused(Exception),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Database(error)
+    }
+}
+
+impl From<Exception> for Failure {
+    fn from(exception: Exception) -> Failure {
+        Failure::Refused(exception)
     }
 }
 
 /// One call: parsed, run, counted, logged.
-async fn one<Input, Output, Fut>(
+async fn one<Input, Output, Fail, Fut>(
     service: &DynamoDb,
     operation: &'static str,
     body: &[u8],
@@ -130,7 +164,8 @@ async fn one<Input, Output, Fut>(
 where
     Input: Request,
     Output: Response,
-    Fut: Future<Output = Result<Output, Error>>,
+    Fail: Into<Failure>,
+    Fut: Future<Output = Result<Output, Fail>>,
 {
     let parsed = json_api::parse::<Input>(body);
     let table = parsed.as_ref().map_or("", Parsed::table);
@@ -158,9 +193,13 @@ where
             begun.ended_well(&service.metrics, answer.len());
             Ok(answer)
         }
-        Err(error) => {
-            begun.failed(&service.metrics, error.code(), Some(&error));
-            Err(Exception::of(&error, operation))
+        Err(failure) => {
+            let (exception, error) = match failure.into() {
+                Failure::Database(error) => (Exception::of(&error, operation), Some(error)),
+                Failure::Refused(exception) => (exception, None),
+            };
+            begun.failed(&service.metrics, exception.code, error.as_ref());
+            Err(exception)
         }
     }
 }

@@ -48,9 +48,12 @@ impl Exception {
 
     pub(super) fn body(&self) -> Vec<u8> {
         let kind = format!("{}{}", wire(self.code).0, self.code.name());
-        // The one exception of the protocol's own layer that spells it with a capital.
+        // As the shapes of the service's model spell it, and for the first the protocol's own layer.
         let message_name = match self.code {
-            ErrorCode::SerializationException => "Message",
+            ErrorCode::SerializationException
+            | ErrorCode::IdempotentParameterMismatchException
+            | ErrorCode::TransactionCanceledException
+            | ErrorCode::TransactionInProgressException => "Message",
             _ => "message",
         };
         json_api::render_error(&kind, message_name, self.message.as_deref(), &self.detail)
@@ -74,7 +77,7 @@ impl Exception {
 fn no_table(table: &str, operation: &str) -> Exception {
     let on_tables = ["Table", "TimeToLive", "Insights", "Destination"];
     let message = match operation {
-        "DescribeContinuousBackups" => {
+        "DescribeContinuousBackups" | "ExportTableToPointInTime" | "RestoreTableToPointInTime" => {
             let message = format!("Table not found: {table}");
             return Exception::new(ErrorCode::TableNotFoundException, message);
         }
@@ -114,13 +117,19 @@ fn wire(code: ErrorCode) -> (&'static str, u16) {
         ErrorCode::ThrottlingException => (AVAILABILITY, 400),
         ErrorCode::ServiceUnavailable => (AVAILABILITY, 503),
         ErrorCode::InternalServerError | ErrorCode::StorageFullException => (API, 500),
-        ErrorCode::ConditionalCheckFailedException
+        ErrorCode::BackupNotFoundException
+        | ErrorCode::ConditionalCheckFailedException
         | ErrorCode::DuplicateItemException
         | ErrorCode::ExpiredIteratorException
+        | ErrorCode::ExportNotFoundException
+        | ErrorCode::GlobalTableNotFoundException
         | ErrorCode::IdempotentParameterMismatchException
+        | ErrorCode::ImportNotFoundException
         | ErrorCode::IndexNotFoundException
         | ErrorCode::ItemCollectionSizeLimitExceededException
         | ErrorCode::LimitExceededException
+        | ErrorCode::PointInTimeRecoveryUnavailableException
+        | ErrorCode::PolicyNotFoundException
         | ErrorCode::ProvisionedThroughputExceededException
         | ErrorCode::RequestLimitExceeded
         | ErrorCode::ResourceInUseException

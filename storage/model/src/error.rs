@@ -13,6 +13,7 @@ use std::fmt;
 #[error("{message}")]
 pub struct ValidationError {
     message: String,
+    of_key_value: bool,
 }
 
 impl ValidationError {
@@ -20,7 +21,22 @@ impl ValidationError {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            of_key_value: false,
         }
+    }
+
+    /// An error of a value that no attribute of a key may have, whatever its type: it is empty or too long.
+    pub(crate) fn of_key_value(self) -> Self {
+        Self {
+            of_key_value: true,
+            ..self
+        }
+    }
+
+    /// Whether it is the error of a value that no attribute of a key may have. For these a transaction is refused as a request, where
+    /// what else does not fit its table cancels it.
+    pub fn is_of_key_value(&self) -> bool {
+        self.of_key_value
     }
 
     /// AWS's commonest form: `One or more parameter values were invalid: ` and the detail.
@@ -200,6 +216,8 @@ macro_rules! error_codes {
 error_codes! {
     /// The credential does not allow this.
     AccessDeniedException, false;
+    /// The backup does not exist.
+    BackupNotFoundException, false;
     /// The condition of a write was false.
     ConditionalCheckFailedException, false;
     /// An item of that key exists (PartiQL INSERT).
@@ -208,8 +226,14 @@ error_codes! {
     ExpiredTokenException, false;
     /// The shard iterator is too old.
     ExpiredIteratorException, false;
+    /// The export does not exist.
+    ExportNotFoundException, false;
+    /// The global table does not exist.
+    GlobalTableNotFoundException, false;
     /// The same client token came with another request.
     IdempotentParameterMismatchException, false;
+    /// The import does not exist.
+    ImportNotFoundException, false;
     /// The signature lacks a part.
     IncompleteSignatureException, false;
     /// The index does not exist.
@@ -224,6 +248,10 @@ error_codes! {
     LimitExceededException, true;
     /// The call carries no credential.
     MissingAuthenticationTokenException, false;
+    /// The table has no point in time to go back to.
+    PointInTimeRecoveryUnavailableException, false;
+    /// The resource has no policy.
+    PolicyNotFoundException, false;
     /// Throughput of the table exceeded.
     ProvisionedThroughputExceededException, true;
     /// Throughput of the account exceeded.
