@@ -473,14 +473,38 @@ impl Table {
         self.each_index(|index| index.check_updated(update, item))
     }
 
+    /// Refuses paths into key attributes of indexes. `heads` are where the paths begin that lead into an attribute.
+    ///
+    /// # Errors
+    /// [`Error::Validation`].
+    pub(crate) fn check_paths<'a>(
+        &self,
+        heads: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        let heads: Vec<&str> = heads.collect();
+        if heads.is_empty() {
+            return Ok(());
+        }
+        self.each_index(|index| index.keys_are_scalars(&heads))
+    }
+
+    /// Of several indexes that refuse something, the first by name is told.
     fn each_index(
         &self,
-        check: impl FnMut(&IndexSchema) -> Result<(), ValidationError>,
+        check: impl Fn(&IndexSchema) -> Result<(), ValidationError>,
     ) -> Result<(), Error> {
-        match &**self.view.load() {
-            View::Open(open) => Ok(open.trees.indexes().try_for_each(check)?),
-            // Whoever writes is told soon enough.
-            View::Closed(_) => Ok(()),
+        let view = self.view.load();
+        // Whoever writes to a closed table is told soon enough.
+        let View::Open(open) = &**view else {
+            return Ok(());
+        };
+        let refused = open
+            .trees
+            .indexes()
+            .filter_map(|index| Some((&index.name, check(index).err()?)));
+        match refused.min_by_key(|(name, _)| *name) {
+            None => Ok(()),
+            Some((_, error)) => Err(error.into()),
         }
     }
 

@@ -4,12 +4,13 @@
 
 use sealdb::blocking::Database;
 use sealdb::model::ops::{
-    BatchWriteItemInput, CreateTableInput, DescribeTableInput, GlobalSecondaryIndex,
-    LocalSecondaryIndex, Projection, ProjectionType, PutItemInput, QueryInput, QueryOutput,
-    ReturnItemCollectionMetrics, ScanInput, Select, UpdateItemInput,
+    BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput, DescribeTableInput,
+    GetItemInput, GlobalSecondaryIndex, KeysAndAttributes, LocalSecondaryIndex, Projection,
+    ProjectionType, PutItemInput, QueryInput, QueryOutput, ReturnItemCollectionMetrics, ScanInput,
+    Select, UpdateItemInput,
 };
 use sealdb::model::{AttributeValue, Item, Map, ScalarType};
-use sealdb::{Database as Async, RootKeySource};
+use sealdb::{Database as Async, Error, RootKeySource};
 
 /// A database in a directory that goes with it.
 struct World {
@@ -244,7 +245,12 @@ fn an_update_of_an_index_key_that_could_never_be_one_is_refused() {
     let unsupported =
         "The update expression attempted to update the secondary index key to unsupported type";
     for (expression, value, expected) in [
-        ("SET height = :v", AttributeValue::from("x"), unsupported),
+        (
+            "SET height = :v",
+            AttributeValue::from("x"),
+            "One or more parameter values were invalid: Type mismatch for Index Key height Expected: N Actual: S \
+             IndexName: by-height",
+        ),
         // As the item shows only.
         (
             "SET height = if_not_exists(note, :v)",
@@ -284,6 +290,40 @@ fn writes_tell_the_sizes_of_item_collections_where_there_are_local_indexes() {
         .return_item_collection_metrics(size);
     let output = db.batch_write_item(batch).unwrap();
     assert_eq!(output.item_collection_metrics["airports"].len(), 2);
+}
+
+/// Whatever is read or written, of the table or of another index.
+#[test]
+fn no_path_leads_into_the_key_of_an_index() {
+    let World { db, _dir } = world();
+    let refused = |what: &str, error: Error| {
+        assert_eq!(
+            error.to_string(),
+            "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: height",
+            "{what}"
+        );
+    };
+    let key = || Map::from([("country", "IS"), ("code", "BIRK")]);
+    let get = GetItemInput::new("airports", key()).projection_expression("note, height.feet");
+    refused("get", db.get_item(get).unwrap_err());
+    let keys = KeysAndAttributes::new(vec![key()]).projection_expression("height[0]");
+    let batch = BatchGetItemInput::new().keys("airports", keys);
+    refused("batch", db.batch_get_item(batch).unwrap_err());
+    let update = UpdateItemInput::new("airports", key()).update_expression("REMOVE height.feet");
+    refused("update", db.update_item(update).unwrap_err());
+    let condition = "attribute_exists(height.feet)";
+    let put = PutItemInput::new("airports", airport("IS", "BIRK", 48));
+    let put = put.condition_expression(condition);
+    refused("put", db.put_item(put).unwrap_err());
+    let delete = DeleteItemInput::new("airports", key()).condition_expression(condition);
+    refused("delete", db.delete_item(delete).unwrap_err());
+    let scan = ScanInput::new("airports").filter_expression(condition);
+    refused("scan", db.scan(scan).unwrap_err());
+    let query = QueryInput::new("airports", "country = :c").value(":c", "IS");
+    let query = query.projection_expression("height.feet");
+    refused("query", db.query(query.clone()).unwrap_err());
+    let query = query.index_name("by-height");
+    refused("index", db.query(query).unwrap_err());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use sealdb::model::ops::{
     BatchGetItemInput, BatchWriteItemInput, CancellationCode, ConditionCheck, CreateTableInput,
     GetItemInput, PutItemInput, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
     TransactDelete, TransactGet, TransactGetItemsInput, TransactPut, TransactUpdate,
-    TransactWriteItemsInput,
+    TransactWriteItem, TransactWriteItemsInput,
 };
 use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::{Error, ErrorCode, RootKeySource};
@@ -140,6 +140,38 @@ fn reasons_stand_in_the_order_of_the_actions() {
     );
     assert_eq!(reasons[2].item, Some(account("b", 100)));
     assert_eq!(amount(&db, "south", "d"), None);
+}
+
+/// For a key that no item can have the request is refused; for one that does not fit the table, the transaction is cancelled.
+#[test]
+fn an_empty_key_is_no_reason_but_a_refusal() {
+    let Bank { db, dir: _dir, .. } = bank();
+    let code = |action: TransactWriteItem| {
+        let input = TransactWriteItemsInput::new().action(action);
+        db.transact_write_items(input).unwrap_err().code()
+    };
+    let number = || Item::from([("id", AttributeValue::from(1))]);
+    for (key, expected) in [
+        (key(""), ErrorCode::ValidationException),
+        (key(&"x".repeat(2049)), ErrorCode::ValidationException),
+        (number(), ErrorCode::TransactionCanceledException),
+        (Item::new(), ErrorCode::TransactionCanceledException),
+    ] {
+        let update = TransactUpdate::new("north", key.clone(), "REMOVE amount");
+        let check = ConditionCheck::new("north", key.clone(), "attribute_exists(id)");
+        assert_eq!(
+            code(TransactPut::new("north", key.clone()).into()),
+            expected
+        );
+        assert_eq!(
+            code(TransactDelete::new("north", key.clone()).into()),
+            expected
+        );
+        assert_eq!(code(update.into()), expected);
+        assert_eq!(code(check.into()), expected);
+        let get = TransactGetItemsInput::new(vec![TransactGet::new("north", key)]);
+        assert_eq!(db.transact_get_items(get).unwrap_err().code(), expected);
+    }
 }
 
 #[test]

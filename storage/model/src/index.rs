@@ -180,12 +180,7 @@ impl IndexSchema {
     pub fn check_item(&self, item: &Item) -> Result<(), ValidationError> {
         match self.fault(item, |_| true) {
             None => Ok(()),
-            Some(Fault::Type(attribute, found)) => {
-                Err(ValidationError::invalid_parameter(format_args!(
-                    "Type mismatch for Index Key {} Expected: {} Actual: {found} IndexName: {}",
-                    attribute.name, attribute.kind, self.name
-                )))
-            }
+            Some(Fault::Type(attribute, found)) => Err(self.mismatch(attribute, found)),
             Some(Fault::Empty(attribute)) => Err(ValidationError::new(format!(
                 "One or more parameter values are not valid. A value specified for a secondary index key is not \
                  supported. The AttributeValue for a key attribute cannot contain an empty {} value. IndexName: {}, \
@@ -193,7 +188,8 @@ impl IndexSchema {
                 attribute.kind.long_name(),
                 self.name,
                 attribute.name
-            ))),
+            ))
+            .of_key_value()),
             Some(Fault::Length(error)) => Err(error),
         }
     }
@@ -201,16 +197,28 @@ impl IndexSchema {
     /// Checks an update, as far as it tells what becomes of the index's key before the item is known.
     ///
     /// # Errors
-    /// AWS's message for an index key of another type.
+    /// AWS's messages for an index key of another type, or an empty one. Those of what only the item tells are others.
     pub fn check_update(&self, update: &UpdateExpression) -> Result<(), ValidationError> {
-        let fits = |attribute: &KeyAttribute| {
-            let kind = update.type_of(attribute.name.as_str());
-            kind.is_none_or(|kind| kind == attribute.kind.into())
-        };
-        match self.key.attributes().all(fits) {
-            true => Ok(()),
-            false => Err(unsupported_type()),
+        for attribute in self.key.attributes() {
+            let name = attribute.name.as_str();
+            match update.type_of(name) {
+                Some(found) if found != attribute.kind.into() => {
+                    return Err(self.mismatch(attribute, found));
+                }
+                _ if update.value_of(name).is_some_and(is_empty) => {
+                    return Err(empty_in_update(attribute).of_key_value());
+                }
+                _ => {}
+            }
         }
+        Ok(())
+    }
+
+    fn mismatch(&self, attribute: &KeyAttribute, found: AttributeType) -> ValidationError {
+        ValidationError::invalid_parameter(format_args!(
+            "Type mismatch for Index Key {} Expected: {} Actual: {found} IndexName: {}",
+            attribute.name, attribute.kind, self.name
+        ))
     }
 
     /// As [`IndexSchema::check_item`], for an item after an update: what was not changed is not looked at.
@@ -224,13 +232,10 @@ impl IndexSchema {
     ) -> Result<(), ValidationError> {
         match self.fault(item, |name| update.changes(name)) {
             None => Ok(()),
-            Some(Fault::Type(..)) => Err(unsupported_type()),
-            Some(Fault::Empty(attribute)) => Err(ValidationError::new(format!(
-                "One or more parameter values are not valid. The update expression attempted to update a secondary index \
-                 key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty {} \
-                 value.",
-                attribute.kind.long_name()
-            ))),
+            Some(Fault::Type(..)) => Err(ValidationError::new(
+                "The update expression attempted to update the secondary index key to unsupported type",
+            )),
+            Some(Fault::Empty(attribute)) => Err(empty_in_update(attribute)),
             Some(Fault::Length(_)) => Err(ValidationError::new(
                 "The update expression attempted to update the secondary index key beyond allowed size limits",
             )),
@@ -330,10 +335,12 @@ fn fault_of_role<'a>(
     fault.filter(|_| any)
 }
 
-fn unsupported_type() -> ValidationError {
-    ValidationError::new(
-        "The update expression attempted to update the secondary index key to unsupported type",
-    )
+fn empty_in_update(attribute: &KeyAttribute) -> ValidationError {
+    ValidationError::new(format!(
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key to \
+         a value that is not supported. The AttributeValue for a key attribute cannot contain an empty {} value.",
+        attribute.kind.long_name()
+    ))
 }
 
 fn is_empty(value: &AttributeValue) -> bool {

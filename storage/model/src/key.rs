@@ -211,14 +211,16 @@ pub(crate) fn key_value_bytes<'a>(
 ) -> Result<Cow<'a, [u8]>, ValidationError> {
     let bytes = scalar_bytes(value).ok_or_else(wrong_key)?;
     if bytes.is_empty() {
-        return Err(ValidationError::new(format!(
+        let message = format!(
             "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
              empty {} value. Key: {}",
             attribute.kind.long_name(),
             attribute.name
-        )));
+        );
+        return Err(ValidationError::new(message).of_key_value());
     }
-    role.check_length(bytes.len())?;
+    role.check_length(bytes.len())
+        .map_err(ValidationError::of_key_value)?;
     Ok(bytes)
 }
 

@@ -9,7 +9,7 @@ use sealdb_model::ops::{
 };
 use sealdb_model::{Item, Map};
 
-use super::{Via, decode, stored_size, told};
+use super::{Via, decode, paths_fit, stored_size, told};
 use crate::error::Error;
 use crate::session::Session;
 use crate::table::Table;
@@ -28,6 +28,7 @@ pub(crate) async fn batch_get_item(
         .collect::<Result<_, _>>()?;
     for (of_table, table) in batch.tables.into_iter().zip(tables) {
         let keys = of_table.keys(&table.schema)?;
+        paths_fit(&table, None, of_table.projection.as_ref())?;
         let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
         reads.push((table, keys, of_table));
     }

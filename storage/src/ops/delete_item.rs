@@ -2,7 +2,7 @@
 
 use sealdb_model::ops::{DeleteItem, DeleteItemInput, DeleteItemOutput};
 
-use super::{Via, Write, told};
+use super::{Via, Write, paths_fit, told};
 use crate::commit::txn::Entry;
 use crate::error::Error;
 use crate::session::Session;
@@ -25,6 +25,7 @@ pub(super) async fn run(
     let key = table.schema.key_of_key(&delete.key)?;
     if let Some(guard) = &delete.guard {
         guard.fits(&table.schema)?;
+        paths_fit(&table, Some(&guard.condition), None)?;
     }
     let metrics = told::collection(&table, delete.return_item_collection_metrics, &delete.key);
     let write = Write {

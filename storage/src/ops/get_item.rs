@@ -5,7 +5,7 @@ use sealdb_model::ops::{
     ReadConsistency, ReturnConsumedCapacity,
 };
 
-use super::{decode, stored_size};
+use super::{decode, paths_fit, stored_size};
 use crate::core::not_found;
 use crate::error::Error;
 use crate::session::Session;
@@ -52,7 +52,9 @@ fn get_cached(core: &Session, get: &GetItem) -> Result<Option<GetItemOutput>, Er
 }
 
 fn key(table: &Table, get: &GetItem) -> Result<Vec<u8>, Error> {
-    Ok(table.stored_key(&get.key(&table.schema)?))
+    let key = table.stored_key(&get.key(&table.schema)?);
+    paths_fit(table, None, get.projection.as_ref())?;
+    Ok(key)
 }
 
 /// What is asked for of the stored item.

@@ -24,7 +24,7 @@ pub(crate) mod update_table;
 
 use std::sync::Arc;
 
-use sealdb_model::expr::UpdateExpression;
+use sealdb_model::expr::{ConditionExpression, ProjectionExpression, UpdateExpression};
 use sealdb_model::ops::{ConsumedCapacity, Guard, ReturnConsumedCapacity, ReturnValue};
 use sealdb_model::{Item, Map, TableRef, ValidationError, codec};
 
@@ -97,6 +97,18 @@ fn item_before(
         }
         _ => Ok(item),
     }
+}
+
+/// Refuses paths into key attributes of the table's indexes, which are scalars as those of its own key are.
+fn paths_fit(
+    table: &Table,
+    condition: Option<&ConditionExpression>,
+    paths: Option<&ProjectionExpression>,
+) -> Result<(), Error> {
+    condition.map_or(Ok(()), |condition| {
+        table.check_paths(condition.nested_heads())
+    })?;
+    paths.map_or(Ok(()), |paths| table.check_paths(paths.nested_heads()))
 }
 
 /// A write of one item whose outcome is known beforehand: a put or a delete.

@@ -2,7 +2,7 @@
 
 use sealdb_model::ops::{PutItem, PutItemInput, PutItemOutput};
 
-use super::{Via, Write, encode, told};
+use super::{Via, Write, encode, paths_fit, told};
 use crate::commit::txn::Entry;
 use crate::error::Error;
 use crate::session::Session;
@@ -22,6 +22,7 @@ pub(super) async fn run(core: &Session, via: Via, put: PutItem) -> Result<PutIte
     table.check_index_keys(&put.item)?;
     if let Some(guard) = &put.guard {
         guard.fits(&table.schema)?;
+        paths_fit(&table, Some(&guard.condition), None)?;
     }
     let metrics = told::collection(&table, put.return_item_collection_metrics, &put.item);
     let write = Write {

@@ -5,8 +5,8 @@ use std::ops::Bound;
 use sealdb_model::expr::IndexCondition;
 use sealdb_model::ops::{Query, QueryInput, QueryOutput, ReadConsistency, Select};
 
-use super::Via;
 use super::page::Request;
+use super::{Via, paths_fit};
 use crate::error::Error;
 use crate::session::Session;
 use crate::table::Table;
@@ -56,6 +56,8 @@ fn request(table: &Table, query: Query) -> Result<Request, Error> {
             (range, plan.after.map(|after| table.entry_key(&after)))
         }
     };
+    let filter = query.filter.as_ref().map(|filter| &filter.condition);
+    paths_fit(table, filter, query.projection.as_ref())?;
     let mut request = Request {
         index: query.index,
         lower,

@@ -4,8 +4,8 @@ use std::ops::{Bound, RangeBounds};
 
 use sealdb_model::ops::{ReadConsistency, Scan, ScanInput, ScanOutput, ScanSegment, Select};
 
-use super::Via;
 use super::page::Request;
+use super::{Via, paths_fit};
 use crate::error::Error;
 use crate::session::Session;
 
@@ -28,6 +28,8 @@ pub(super) async fn run(core: &Session, via: Via, scan: Scan) -> Result<ScanOutp
             entry.map(|entry| table.entry_key(&entry))
         }
     };
+    let filter = scan.filter.as_ref().map(|filter| &filter.condition);
+    paths_fit(&table, filter, scan.projection.as_ref())?;
     let mut request = Request {
         index: scan.index.clone(),
         lower,

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use sealdb_model::Item;
 use sealdb_model::ops::{
-    CancellationReason, Capacity, CapacityUnits, MAX_TRANSACT_SIZE, ReadConsistency,
+    CancellationReason, Capacity, CapacityUnits, GetItem, MAX_TRANSACT_SIZE, ReadConsistency,
     TransactGetItems, TransactGetItemsInput, TransactGetItemsOutput, one_item_twice,
     transaction_too_large,
 };
 
-use super::transact_write_items::{invalid, unless_canceled};
-use super::{Via, decode, stored_size, told};
+use super::transact_write_items::{reason, unless_canceled};
+use super::{Via, decode, paths_fit, stored_size, told};
 use crate::error::Error;
 use crate::session::Session;
 use crate::table::{Snapshot, Table};
@@ -59,13 +59,12 @@ fn prepare(core: &Session, transaction: &TransactGetItems) -> Result<Vec<Place>,
     let mut reasons = Vec::with_capacity(transaction.gets.len());
     for get in &transaction.gets {
         let table = core.table(get.table.as_str())?;
-        match get.key(&table.schema) {
+        match bind(&table, get) {
             Ok(key) => {
-                let key = table.stored_key(&key);
                 tables.push((table, key));
                 reasons.push(CancellationReason::none());
             }
-            Err(error) => reasons.push(invalid(&error)),
+            Err(error) => reasons.push(reason(error)?),
         }
     }
     unless_canceled(reasons)?;
@@ -77,6 +76,13 @@ fn prepare(core: &Session, transaction: &TransactGetItems) -> Result<Vec<Place>,
         true => Ok(tables),
         false => Err(one_item_twice().into()),
     }
+}
+
+/// The stored key of the item that is to be read.
+fn bind(table: &Table, get: &GetItem) -> Result<Vec<u8>, Error> {
+    let key = table.stored_key(&get.key(&table.schema)?);
+    paths_fit(table, None, get.projection.as_ref())?;
+    Ok(key)
 }
 
 async fn read(

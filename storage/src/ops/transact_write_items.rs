@@ -16,7 +16,7 @@ use sealdb_model::ops::{
 use sealdb_model::{Map, TableRef, ValidationError, item_size};
 
 use super::told::{Collections, Consumed};
-use super::{Via, decode, encode, item_before, stored_size, write_update};
+use super::{Via, decode, encode, item_before, paths_fit, stored_size, write_update};
 use crate::commit::txn::{Entry, Txn, TxnError};
 use crate::error::Error;
 use crate::session::Session;
@@ -130,8 +130,7 @@ fn prepare(core: &Session, actions: Vec<TransactAction>) -> Result<Vec<Action>, 
                 prepared.push(action);
                 reasons.push(CancellationReason::none());
             }
-            Err(Error::Validation(error)) => reasons.push(invalid(&error)),
-            Err(error) => return Err(error),
+            Err(error) => reasons.push(reason(error)?),
         }
     }
     unless_canceled(reasons)?;
@@ -145,8 +144,19 @@ fn prepare(core: &Session, actions: Vec<TransactAction>) -> Result<Vec<Action>, 
     Ok(prepared)
 }
 
+/// The reason of an action that cannot be begun, if that cancels the transaction.
+///
+/// # Errors
+/// What the whole request is refused for.
+pub(super) fn reason(error: Error) -> Result<CancellationReason, Error> {
+    match error {
+        Error::Validation(error) if !error.is_of_key_value() => Ok(invalid(&error)),
+        error => Err(error),
+    }
+}
+
 /// The reason of an action that breaks a rule.
-pub(super) fn invalid(error: &ValidationError) -> CancellationReason {
+fn invalid(error: &ValidationError) -> CancellationReason {
     CancellationReason::new(CancellationCode::ValidationError, error.message())
 }
 
@@ -170,6 +180,12 @@ fn bind(table: Arc<Table>, action: TransactAction) -> Result<Action, Error> {
             item,
         })
     };
+    let condition = action.guard.as_ref().map(|guard| &guard.condition);
+    let changed = match &action.change {
+        TransactChange::Update(_, update) => Some(update.paths()),
+        _ => None,
+    };
+    paths_fit(&table, condition, changed)?;
     let change = match action.change {
         TransactChange::Check(_) => Change::None,
         TransactChange::Delete(_) => Change::Write(entry(None)),

@@ -2,7 +2,7 @@
 
 use sealdb_model::ops::{UpdateItem, UpdateItemInput, UpdateItemOutput};
 
-use super::{Via, item_before, told, write_update};
+use super::{Via, item_before, paths_fit, told, write_update};
 use crate::error::Error;
 use crate::session::Session;
 
@@ -23,6 +23,8 @@ pub(super) async fn run(
     let table = core.table(update.table.as_str())?;
     let key = table.stored_key(&table.schema.key_of_key(&update.key)?);
     update.fits(&table.schema)?;
+    let condition = update.guard.as_ref().map(|guard| &guard.condition);
+    paths_fit(&table, condition, Some(update.update.paths()))?;
     table.check_update(&update.update)?;
     let wanted = update.return_consumed_capacity;
     let metrics = told::collection(&table, update.return_item_collection_metrics, &update.key);

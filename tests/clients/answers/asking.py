@@ -17,6 +17,7 @@ CREDENTIALS = Session().get_credentials()
 INVALID = "One or more parameter values were invalid: "
 EMPTY = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
 TWICE = "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+SCALARS = "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: "
 NO_SCHEMA = "The provided key element does not match the schema"
 PATTERN = "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
 NOT_NULL = "Member must not be null"

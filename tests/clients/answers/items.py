@@ -11,6 +11,7 @@ from asking import (
     NO_SCHEMA,
     PATTERN,
     S,
+    SCALARS,
     TWICE,
     broken,
     expect,
@@ -164,7 +165,7 @@ def puts():
             ),
             (
                 {"TableName": "range", "Item": {**KR, "c": N("1")}},
-                INVALID + "Type mismatch for Index Key c Expected: S Actual: N IndexName: local",
+                INVALID + "Type mismatch for Index Key c Expected: S Actual: N IndexName: global",
             ),
             ({"TableName": "range", "Item": {"a": S("x"), "c": N("1")}}, INVALID + "Missing the key b in the item"),
             (
@@ -280,7 +281,7 @@ def keys():
             ({"TableName": "abc", "Key": K, "ProjectionExpression": ""}, "Invalid ProjectionExpression: The expression can not be empty;"),
             (
                 {"TableName": "hash", "Key": K, "ProjectionExpression": "a.b"},
-                "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: a",
+                SCALARS + "Key: a",
             ),
             ({"TableName": "hash", "Key": {}, "ProjectionExpression": "a.b"}, NO_SCHEMA),
         ],
@@ -338,8 +339,10 @@ def updates():
             (update("set b = :a", a=S("x" * 409600)), "Item size to update has exceeded the maximum allowed size"),
             (
                 {**update("set c = :a", a=N("1")), "TableName": "range", "Key": KR},
-                "The update expression attempted to update the secondary index key to unsupported type",
+                INVALID + "Type mismatch for Index Key c Expected: S Actual: N IndexName: global",
             ),
+            ({**update("set c.d = :a", a=N("1")), "TableName": "range", "Key": KR}, SCALARS + "IndexKey: c"),
+            ({**update("remove d[0]"), "TableName": "range", "Key": KR}, SCALARS + "IndexKey: d"),
             (
                 {**base, "AttributeUpdates": {"b": {}}},
                 INVALID + "Only DELETE action is allowed when no attribute value is specified",

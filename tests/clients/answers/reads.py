@@ -11,6 +11,7 @@ from asking import (
     NO_SCHEMA,
     PATTERN,
     S,
+    SCALARS,
     TWICE,
     broken,
     call,
@@ -116,6 +117,7 @@ def reads():
             ({**condition("a = :a", a=x), "ExclusiveStartKey": {"a": {}}}, f"{start}: {EMPTY}"),
             ({**condition("a = :a", a=x), "ExclusiveStartKey": {}}, start),
             ({**condition("a = :a", a=x), "ExclusiveStartKey": K}, start),
+            ({**condition("a = :a", a=x), "ExclusiveStartKey": {**K, "b": N("1")}}, start),
             (
                 {**condition("a = :a", a=S("z")), "ExclusiveStartKey": KR},
                 "The provided starting key is outside query boundaries based on provided conditions",
@@ -186,11 +188,11 @@ def reads():
             ),
             (
                 {"TableName": "range", "IndexName": "global", "FilterExpression": "attribute_exists(d.x)"},
-                "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: d",
+                SCALARS + "IndexKey: d",
             ),
             (
                 {"TableName": "range", "IndexName": "local", "ProjectionExpression": "a, c[0]"},
-                "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: c",
+                SCALARS + "IndexKey: c",
             ),
             (
                 {"TableName": "range", "IndexName": "global", "ProjectionExpression": "a, f"},
@@ -286,6 +288,16 @@ def batches():
             ({"RequestItems": {"abc": {}}}, broken((None, "requestItems.abc.member.keys", NOT_NULL))),
             (gets([]), broken(("[]", "requestItems.hash.member.keys", longer(1)))),
             (gets([K, K]), twice),
+            ({"RequestItems": {"nowhere": {"Keys": [{"a": N("1")}, {"a": N("1.0")}]}}}, twice),
+            (
+                {
+                    "RequestItems": {
+                        "hash": {"Keys": [K], "ProjectionExpression": "a"},
+                        "range": {"Keys": [KR], "AttributesToGet": ["a"]},
+                    }
+                },
+                MIXED + "Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}",
+            ),
             (gets([{"a": S("x")}, {"a": N("1")}]), NO_SCHEMA),
             (gets([K], ProjectionExpression="a", AttributesToGet=["a"]), MIXED + "Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}"),
             (
@@ -305,6 +317,7 @@ def transactions():
         return {"TransactItems": list(actions)}
 
     put = lambda item: {"Put": {"TableName": "hash", "Item": item}}  # noqa: E731
+    empty = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty "
     expect(
         "TransactWriteItems",
         [
@@ -317,6 +330,20 @@ def transactions():
             ),
             (write(put(K), put(K)), "Transaction request cannot include multiple operations on one item"),
             (write(put({"a": {}})), EMPTY),
+            (write(put({"a": S("")})), empty + "string value. Key: a"),
+            (write({"Delete": {"TableName": "hash", "Key": {"a": S("")}}}), empty + "string value. Key: a"),
+            (
+                write({"Put": {"TableName": "range", "Item": {**KR, "d": S("")}}}),
+                "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The "
+                "AttributeValue for a key attribute cannot contain an empty string value. IndexName: global, IndexKey: d",
+            ),
+            (
+                write(put({"a": N("1")})),
+                (
+                    "TransactionCanceledException",
+                    "Transaction cancelled, please refer cancellation reasons for specific reasons [ValidationError]",
+                ),
+            ),
             ({**write(put(K)), "ClientRequestToken": "x" * 37}, broken(("x" * 37, "clientRequestToken", shorter(36)))),
             (
                 write(put(K), {"ConditionCheck": {"TableName": "hash", "Key": {"a": S("y")}, "ConditionExpression": "attribute_exists(a)"}}),

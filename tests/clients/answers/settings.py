@@ -100,7 +100,11 @@ def updates():
     )
     kinds = ("Update", "Create", "Delete")
     of_update = ", ".join(f"GlobalSecondaryIndexUpdate.{kind}" for kind in kinds)
-    indexes = lambda *changes, table="range": update(table, GlobalSecondaryIndexUpdates=list(changes))  # noqa: E731
+    of_a = {"AttributeDefinitions": [{"AttributeName": "a", "AttributeType": "S"}]}
+
+    def indexes(*changes, table="range", **more):
+        return update(table, GlobalSecondaryIndexUpdates=list(changes), **more)
+
     expect(
         "UpdateTable",
         [
@@ -120,15 +124,19 @@ def updates():
             (indexes({"Delete": {}}), broken((None, "globalSecondaryIndexUpdates.1.member.delete.indexName", NOT_NULL))),
             (indexes(delete("gone")), ("ResourceNotFoundException", "Requested resource not found: Index: gone for table: range")),
             (indexes(create("global")), "Attempting to create an index which already exists"),
-            (indexes(create("new"), create("other")), one_online),
-            (indexes(create("new"), delete("global")), one_online),
+            (indexes(create("new"), create("other"), **of_a), one_online),
+            (indexes(create("new"), delete("global"), **of_a), one_online),
             (
                 indexes(delete("global"), delete("global")),
                 INVALID + "Only one global secondary index update per index is allowed simultaneously. Index: global",
             ),
             (
-                indexes(create("new", "q"), table="hash"),
+                indexes(create("new", "q"), table="hash", **of_a),
                 INVALID + "Some index key attributes are not defined in AttributeDefinitions. Keys: [q], AttributeDefinitions: [a]",
+            ),
+            (
+                indexes(create("new"), table="hash"),
+                INVALID + "Some index key attributes are not defined in AttributeDefinitions. Keys: [a], AttributeDefinitions: []",
             ),
             (update(StreamSpecification={"StreamEnabled": False}), "Table has no stream to disable: TableName: hash"),
             (update(StreamSpecification={}), broken((None, "streamSpecification.streamEnabled", NOT_NULL))),

@@ -119,7 +119,7 @@ impl ConditionExpression {
     }
 
     /// The attributes into which its paths lead, in the order of the text.
-    pub(crate) fn nested_heads(&self) -> impl Iterator<Item = &str> {
+    pub fn nested_heads(&self) -> impl Iterator<Item = &str> {
         let mut heads = Vec::new();
         self.test.each_path(&mut |path| {
             if !path.rest.is_empty() {
@@ -304,10 +304,10 @@ impl Term {
     }
 }
 
-/// `size`: bytes of a string or binary, elements of a set, list or map. Other types have none.
+/// `size`: code units of a string in UTF-16, bytes of a binary, elements of a set, list or map. Other types have none.
 fn size(value: &AttributeValue) -> Option<usize> {
     Some(match value {
-        AttributeValue::S(text) => text.len(),
+        AttributeValue::S(text) => text.encode_utf16().count(),
         AttributeValue::B(bytes) => bytes.len(),
         AttributeValue::Ss(set) => set.len(),
         AttributeValue::Ns(set) => set.len(),

@@ -68,7 +68,7 @@ impl ProjectionExpression {
     }
 
     /// The attributes into which the paths lead.
-    pub(crate) fn nested_heads(&self) -> impl Iterator<Item = &str> {
+    pub fn nested_heads(&self) -> impl Iterator<Item = &str> {
         self.paths.nested_heads()
     }
 }

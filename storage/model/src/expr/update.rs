@@ -146,6 +146,16 @@ impl UpdateExpression {
         }
     }
 
+    /// The value that an attribute is set to, if the update names it.
+    pub fn value_of(&self, attribute: &str) -> Option<&AttributeValue> {
+        let whole =
+            |action: &&Action| action.path.rest.is_empty() && &*action.path.head == attribute;
+        match &self.actions.iter().find(whole)?.change {
+            Change::Set(Value::Operand(Operand::Value(value))) => Some(value),
+            _ => None,
+        }
+    }
+
     /// The paths that are changed.
     pub fn paths(&self) -> &ProjectionExpression {
         &self.paths

@@ -1,6 +1,6 @@
 //! BatchGetItem: up to 100 items of several tables by their keys, each read on its own.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::error::{Constraints, ValidationError};
 use crate::expr::ProjectionExpression;
@@ -138,6 +138,7 @@ impl BatchGetItemInput {
                 "Too many items requested for the BatchGetItem call",
             ));
         }
+        self.not_mixed()?;
         let tables = self
             .request_items
             .into_iter()
@@ -147,6 +148,21 @@ impl BatchGetItemInput {
             tables,
             return_consumed_capacity: self.return_consumed_capacity,
         })
+    }
+
+    /// Older and newer parameters do not go together in one request, be they for different tables.
+    fn not_mixed(&self) -> Result<(), ValidationError> {
+        let mut all = self.request_items.values();
+        let projection = all
+            .clone()
+            .find_map(|of| of.projection_expression.as_deref());
+        let attributes_to_get = all.find_map(|of| of.attributes_to_get.as_deref());
+        let expressions = ReadExpressions {
+            projection,
+            names: None,
+            attributes_to_get,
+        };
+        expressions.open().map(|_| ())
     }
 }
 
@@ -160,6 +176,12 @@ impl KeysAndAttributes {
         };
         let placeholders = expressions.open()?;
         self.keys.iter().try_for_each(validate_key_map)?;
+        let mut keys = self.keys.iter().enumerate();
+        if keys.any(|(at, key)| self.keys.iter().take(at).any(|other| other == key)) {
+            return Err(ValidationError::new(
+                "Provided list of item keys contains duplicates",
+            ));
+        }
         let projection = expressions.projection(placeholders)?;
         Ok(TableReads {
             table,
@@ -196,7 +218,7 @@ impl TableReads {
     /// The keys, in their order.
     ///
     /// # Errors
-    /// A key that does not fit the schema or stands there twice, or a projection that goes into an attribute of the key.
+    /// A key that does not fit the schema, or a projection that goes into an attribute of the key.
     pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes<'_>>, ValidationError> {
         let keys = self
             .keys
@@ -205,11 +227,6 @@ impl TableReads {
             .collect::<Result<Vec<_>, _>>()?;
         if let Some(projection) = &self.projection {
             projection.keys_are_scalars(schema)?;
-        }
-        if keys.iter().collect::<HashSet<_>>().len() < keys.len() {
-            return Err(ValidationError::new(
-                "Provided list of item keys contains duplicates",
-            ));
         }
         Ok(keys)
     }

@@ -11,7 +11,7 @@ use crate::expr::predicate::nested_in_key;
 use crate::index::{IndexKeyBytes, IndexKind, IndexProjection, IndexSchema};
 use crate::key::KeyBytes;
 use crate::map::Map;
-use crate::ops::read::{Filter, paths_fit};
+use crate::ops::read::{Filter, INVALID_START, paths_fit};
 use crate::ops::{Query, Scan, Select};
 use crate::schema::KeySchema;
 
@@ -68,20 +68,14 @@ impl IndexSchema {
 }
 
 impl IndexSchema {
-    /// Key attributes are scalars: nothing is nested in them.
-    fn keys_are_scalars(
-        &self,
-        projection: Option<&ProjectionExpression>,
-        filter: Option<&Filter>,
-    ) -> Result<(), ValidationError> {
-        let is_key = |head: &&str| self.key.attributes().any(|key| key.name.as_str() == *head);
-        let filtered = filter.map(|filter| filter.condition.nested_heads());
-        let projected = projection.map(ProjectionExpression::nested_heads);
-        let mut heads = filtered.into_iter().flatten();
-        match heads
-            .find(is_key)
-            .or_else(|| projected.into_iter().flatten().find(is_key))
-        {
+    /// Key attributes are scalars, whatever is read or written: no path leads into them. `heads` are where the paths begin that lead
+    /// into an attribute.
+    ///
+    /// # Errors
+    /// AWS's message.
+    pub fn keys_are_scalars(&self, heads: &[&str]) -> Result<(), ValidationError> {
+        let is_key = |head: &&&str| self.key.attributes().any(|key| key.name.as_str() == **head);
+        match heads.iter().find(is_key) {
             None => Ok(()),
             Some(head) => Err(nested_in_key("IndexKey", head)),
         }
@@ -166,14 +160,13 @@ impl Query {
                 .has_none_of(index.key.attributes(), filter.parameter)?;
         }
         paths_fit(self.filter.as_ref(), self.projection.as_ref(), table)?;
-        index.keys_are_scalars(self.projection.as_ref(), self.filter.as_ref())?;
         index.check_holds(table, self.projection.as_ref(), self.filter.as_ref())?;
         let after = match &self.exclusive_start_key {
             None => None,
             Some(key) => {
                 let key = index
                     .entry_key(table, key)
-                    .ok_or_else(|| ValidationError::new("The provided starting key is invalid"))?;
+                    .ok_or_else(|| ValidationError::new(INVALID_START))?;
                 if key.index.partition != condition.partition {
                     return Err(ValidationError::new(
                         "The provided starting key is outside query boundaries based on provided conditions",
@@ -203,16 +196,13 @@ impl Scan {
         index: &IndexSchema,
     ) -> Result<Option<EntryKey>, ValidationError> {
         index.check_read(self.consistent_read, self.select)?;
-        index.keys_are_scalars(self.projection.as_ref(), self.filter.as_ref())?;
         index.check_holds(table, self.projection.as_ref(), self.filter.as_ref())?;
         let Some(key) = &self.exclusive_start_key else {
             return Ok(None);
         };
-        let entry = index.entry_key(table, key).ok_or_else(|| {
-            ValidationError::new(
-                "The provided starting key is invalid: The provided key element does not match the schema",
-            )
-        })?;
-        Ok(Some(entry))
+        index
+            .entry_key(table, key)
+            .ok_or_else(|| ValidationError::new(INVALID_START))
+            .map(Some)
     }
 }

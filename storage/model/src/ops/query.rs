@@ -12,7 +12,7 @@ use crate::expr::{
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::{IndexName, TableRef, check_index_name};
-use crate::ops::read::{Filter, filter, paths_fit, projection, selected, start_key};
+use crate::ops::read::{Filter, INVALID_START, filter, paths_fit, projection, selected, start_key};
 use crate::ops::{
     Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
     debug_lengths, placeholders, setters,
@@ -284,7 +284,7 @@ impl Query {
         if let Some(key) = &self.exclusive_start_key
             && !schema.has_names_of(key)
         {
-            return Err(ValidationError::new("The provided starting key is invalid"));
+            return Err(ValidationError::new(INVALID_START));
         }
         let condition = self.condition.bind(schema)?;
         if let Some(filter) = &self.filter {
@@ -297,7 +297,9 @@ impl Query {
         let after = match &self.exclusive_start_key {
             None => None,
             Some(key) => {
-                let key = schema.key_of_key(key)?;
+                let key = schema
+                    .key_of_key(key)
+                    .map_err(|_| ValidationError::new(INVALID_START))?;
                 if key.partition != partition {
                     return Err(ValidationError::new(
                         "The provided starting key is outside query boundaries based on provided conditions",

@@ -106,11 +106,13 @@ pub(super) fn paths_fit(
     projection.map_or(Ok(()), |projection| projection.keys_are_scalars(schema))
 }
 
+/// The message of a start key that is none, of a Query or of an index. A Scan of a table says what is wrong besides.
+pub(super) const INVALID_START: &str = "The provided starting key is invalid";
+
 /// Checks a start key, as far as that can be done without the table.
 pub(super) fn start_key(key: Option<&Map>) -> Result<(), ValidationError> {
-    key.map_or(Ok(()), validate_key_map).map_err(|error| {
-        ValidationError::new(format!("The provided starting key is invalid: {error}"))
-    })
+    key.map_or(Ok(()), validate_key_map)
+        .map_err(|error| ValidationError::new(format!("{INVALID_START}: {error}")))
 }
 
 /// What is selected, which `Select` and a projection say together. A projection is there just if specific attributes are.

@@ -9,7 +9,7 @@ use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::{IndexName, TableRef, check_index_name};
 use crate::ops::query::limit;
-use crate::ops::read::{Filter, filter, paths_fit, projection, selected, start_key};
+use crate::ops::read::{Filter, INVALID_START, filter, paths_fit, projection, selected, start_key};
 use crate::ops::{
     Condition, ConditionalOperator, ConsumedCapacity, ReturnConsumedCapacity, Select,
     debug_lengths, placeholders, setters,
@@ -284,9 +284,7 @@ impl Scan {
             None => Ok(None),
             Some(key) => match schema.key_of_key(key) {
                 Ok(key) => Ok(Some(key)),
-                Err(error) => Err(ValidationError::new(format!(
-                    "The provided starting key is invalid: {error}"
-                ))),
+                Err(error) => Err(ValidationError::new(format!("{INVALID_START}: {error}"))),
             },
         }
     }

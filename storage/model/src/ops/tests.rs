@@ -355,7 +355,7 @@ fn queries_begin_within_their_partition_and_range() {
         ),
         (
             Map::from([("pk", "a"), ("sk", "b")]),
-            "The provided key element does not match the schema",
+            "The provided starting key is invalid",
         ),
         (
             key("b", 6),

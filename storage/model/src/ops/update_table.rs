@@ -397,25 +397,20 @@ impl UpdateTable {
         index: &GlobalSecondaryIndex,
         billing: BillingMode,
     ) -> Result<IndexSchema, ValidationError> {
-        // What the table knows need not be told again, but must not be told otherwise.
-        let mut definitions = self.definitions.clone();
+        // "AttributeDefinitions must include the key element(s) of the new index", those that the table knows as well, and no otherwise.
         for attribute in schema.key_attributes() {
             let name = attribute.name.as_str();
-            match definitions
-                .iter()
-                .find(|other| other.attribute_name == name)
-            {
-                Some(other) if other.attribute_type != attribute.kind => {
-                    return Err(ValidationError::invalid_parameter(format_args!(
-                        "Attribute {name} is defined as {} already",
-                        attribute.kind
-                    )));
-                }
-                Some(_) => {}
-                None => definitions.push(AttributeDefinition::new(name, attribute.kind)),
+            let differs = |other: &AttributeDefinition| {
+                other.attribute_name == name && other.attribute_type != attribute.kind
+            };
+            if self.definitions.iter().any(differs) {
+                return Err(ValidationError::invalid_parameter(format_args!(
+                    "Attribute {name} is defined as {} already",
+                    attribute.kind
+                )));
             }
         }
-        let index = global_index(&Definitions(&definitions), index, billing)?;
+        let index = global_index(&Definitions(&self.definitions), index, billing)?;
         let mut all = schema.clone();
         add(&mut all, index.clone())?;
         Ok(index)

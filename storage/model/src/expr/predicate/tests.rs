@@ -25,11 +25,12 @@ fn parse_with(
 /// The values of the test expressions; only those that are used are handed in.
 fn values(source: &str) -> Map {
     let strings = |set: &[&str]| AttributeValue::Ss(set.iter().map(|s| (*s).to_owned()).collect());
-    let all: [(&str, AttributeValue); 14] = [
+    let all: [(&str, AttributeValue); 15] = [
         (":s", "bcd".into()),
         (":bc", "bc".into()),
         (":one", 1.into()),
         (":two", 2.into()),
+        (":three", 3.into()),
         (":five", 5.into()),
         (":bin", vec![1, 2].into()),
         (":true", true.into()),
@@ -59,6 +60,8 @@ fn parse(source: &str) -> Result<ConditionExpression, ValidationError> {
 fn item() -> Item {
     Map::from([
         ("s", AttributeValue::from("abcd")),
+        // A code unit of UTF-16, and a pair.
+        ("music", "é𝄞".into()),
         ("n", 2.into()),
         ("b", vec![0, 1, 2, 3].into()),
         ("t", true.into()),
@@ -116,6 +119,7 @@ fn conditions_hold_as_documented() {
         "contains(bs, :bin)",
         "NOT contains(ss, :set)",
         "size(s) = :five OR size(lst) = :two",
+        "size(music) = :three",
         "size(m) = size(ns)",
         "size(m.deep) = :one",
         "NOT size(n) > :one",

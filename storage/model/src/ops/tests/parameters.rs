@@ -316,10 +316,18 @@ fn batches_of_reads_have_1_to_100_keys() {
         message(batch(101).validate()),
         "Too many items requested for the BatchGetItem call"
     );
-    let valid = batch(4).validate().unwrap();
-    assert_eq!(valid.tables.len(), 2);
+    let newer = KeysAndAttributes::new(vec![key("a", 1)]).projection_expression("a");
+    let mut older = KeysAndAttributes::new(vec![key("a", 1)]);
+    older.attributes_to_get = Some(vec!["a".to_owned()]);
+    let mixed = batch(0).keys("one", newer).keys("two", older);
     assert_eq!(
-        message(valid.tables[0].keys(&schema())),
+        message(mixed.validate()),
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+         {AttributesToGet} Expression parameters: {ProjectionExpression}"
+    );
+    assert_eq!(batch(2).validate().unwrap().tables.len(), 2);
+    assert_eq!(
+        message(batch(4).validate()),
         "Provided list of item keys contains duplicates"
     );
 }

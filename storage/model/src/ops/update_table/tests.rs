@@ -40,8 +40,11 @@ fn one_index_is_made_or_removed_at_a_time() {
             .index_update(create("by-code", "code")),
     );
     assert_eq!(made.unwrap().create.unwrap().name.as_str(), "by-code");
-    // The table's own attributes are known.
-    assert!(changes(update().index_update(create("again", "city"))).is_ok());
+    // The table's own attributes are told again.
+    let again = || update().index_update(create("again", "city"));
+    let city = vec![AttributeDefinition::new("city", ScalarType::S)];
+    assert!(changes(again().attribute_definitions(city)).is_ok());
+    assert!(changes(again()).is_err());
     assert_eq!(
         changes(update().index_update(delete("by-city")))
             .unwrap()
@@ -49,6 +52,7 @@ fn one_index_is_made_or_removed_at_a_time() {
         Some(IndexName::new("by-city").unwrap())
     );
     let two = update()
+        .attribute_definitions(vec![AttributeDefinition::new("pk", ScalarType::S)])
         .index_update(create("one", "pk"))
         .index_update(delete("by-city"));
     assert_eq!(changes(two), Err(IndexChangeError::TooMany));
