@@ -192,7 +192,7 @@ pub const CLASSES: &[Class] = &[
         },
     },
     // The documentation of TransactionCanceledException lists "The update expression attempted to update the secondary index key to
-    // unsupported type" as what an update of an index's key is told.
+    // unsupported type": what an update of an index's key is told if only the item tells the type.
     Class {
         name: "an update of an index's key",
         is: |difference| {
@@ -229,17 +229,13 @@ pub const CLASSES: &[Class] = &[
                 && projected(&difference.ours.body) == projected(&difference.theirs.body)
         },
     },
-    // KeysAndAttributes are a table's own: what one table's parameters are says nothing about another's. Keys are compared as the
-    // table's schema has them, so the table is looked for first.
+    // Keys are compared as the table's schema has them, so the table is looked for first.
     Class {
         name: "tables of a batch",
         is: |difference| {
-            let (_, theirs) = difference.messages();
             difference.operation.starts_with("Batch")
-                && (difference.ours.status == 200
-                    && theirs.contains("Can not use both expression and non-expression")
-                    || difference.ours.name() == "ResourceNotFoundException"
-                        && difference.theirs.name() == "ValidationException")
+                && difference.ours.name() == "ResourceNotFoundException"
+                && difference.theirs.name() == "ValidationException"
         },
     },
     // A request with several faults is told one of them. Which one is documented nowhere; DYNAMODB.md has the order.
