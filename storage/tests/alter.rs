@@ -120,7 +120,10 @@ fn describe(db: &Database) -> TableDescription {
 
 fn by_year() -> UpdateTableInput {
     UpdateTableInput::new("films")
-        .attribute_definitions(vec![AttributeDefinition::new("year", ScalarType::N)])
+        .attribute_definitions(vec![
+            AttributeDefinition::new("year", ScalarType::N),
+            AttributeDefinition::new("id", ScalarType::N),
+        ])
         .index_update(GlobalSecondaryIndexUpdate::Create(
             GlobalSecondaryIndex::new("by-year", &["year"], &["id"]),
         ))
