@@ -47,19 +47,32 @@ impl Trail {
         }
     }
 
-    /// An administration of a table's keys, which was carried out. The KMS's part in it has events of its own, without which it would not
-    /// have been.
+    /// Refuses an administration whose event could not be recorded.
+    ///
+    /// # Errors
+    /// [`Error::Trail`].
+    pub(crate) fn ready(&self) -> Result<(), Error> {
+        match self {
+            Trail::Open(trail) => Ok(trail.ready()?),
+            Trail::None | Trail::At(_) => Ok(()),
+        }
+    }
+
+    /// An administration of the keys of a table, or of the system where none is named, which was carried out. The KMS's part in it has events
+    /// of its own, without which it would not have been.
     pub(crate) fn keys_changed(
         &self,
         clock: &dyn Clock,
         caller: &Caller,
         name: &str,
-        (table, kms_key): (&TableName, &KeyId),
+        (table, kms_key): (Option<&TableName>, &KeyId),
     ) {
         let Trail::Open(trail) = self else { return };
-        let event = AuditEvent::new(clock, TABLE_EVENTS, name, caller)
-            .used_key(kms_key.as_str())
-            .on("AWS::DynamoDB::Table", table_arn(table.as_str()));
+        let mut event =
+            AuditEvent::new(clock, TABLE_EVENTS, name, caller).used_key(kms_key.as_str());
+        if let Some(table) = table {
+            event = event.on("AWS::DynamoDB::Table", table_arn(table.as_str()));
+        }
         if let Err(error) = trail.append(&event) {
             tracing::warn!(%error, name, "an event could not be recorded");
         }

@@ -231,13 +231,15 @@ impl Database {
     fn pause_blocking(&self, table: String) -> Result<RekeyStatus, Error> {
         let shared = self.core.shared();
         self.check_administrator_of(&table)?;
-        shared.change_rekey(&table, |rekey| rekey.paused = true)
+        let event = ("PauseRekey", &self.caller());
+        shared.change_rekey(&table, event, |rekey| rekey.paused = true)
     }
 
     fn resume_blocking(&self, table: String, pace: Option<u64>) -> Result<RekeyStatus, Error> {
         let shared = self.core.shared();
         self.check_administrator_of(&table)?;
-        shared.change_rekey(&table, |rekey| rekey.resume(pace))
+        let event = ("ResumeRekey", &self.caller());
+        shared.change_rekey(&table, event, |rekey| rekey.resume(pace))
     }
 
     fn proof_blocking(&self, table: String) -> Result<Option<SignedProof>, Error> {
@@ -285,8 +287,10 @@ impl Database {
         let id: KeyId = match key {
             KeyRef::Id(id) => id.clone(),
             KeyRef::Alias(_) => {
-                let kms = &self.core.shared().kms;
-                let described = kms.describe_key(&self.caller(), key);
+                let shared = self.core.shared();
+                // The call leaves an event that may take the whole reserve of a full disk, which is for the database's own.
+                shared.trail.ready()?;
+                let described = shared.kms.describe_key(&self.caller(), key);
                 described.map_err(sealdb_crypto::KeyRecordError::from)?.id
             }
         };

@@ -145,6 +145,7 @@ impl Shared {
         caller: &Caller,
     ) -> Result<Rewrapped, Error> {
         self.writable()?;
+        self.trail.ready()?;
         let table = self
             .table(name)
             .ok_or_else(|| Error::TableNotFound(name.to_owned()))?;
@@ -163,8 +164,9 @@ impl Shared {
         }
         self.keys_replaced(&table, Some(asked));
         table.set_access(access);
+        let what = (Some(&table.name), &to);
         self.trail
-            .keys_changed(&*self.clock, caller, "RewrapTableKey", (&table.name, &to));
+            .keys_changed(&*self.clock, caller, "RewrapTableKey", what);
         // A failure stays with the checkpoint: the new wrapping is durable.
         let old_is_gone =
             self.checkpoint_now().is_ok() && self.checkpoints.scrubbed() >= table.keys_changed();
@@ -183,6 +185,7 @@ impl Shared {
     /// [`Error::Key`]: the old wrapping is in force then; those of a checkpoint: either may be, and both give the key.
     pub(crate) fn rewrap_system(self: &Arc<Self>, caller: &Caller) -> Result<Rewrapped, Error> {
         self.writable()?;
+        self.trail.ready()?;
         let before = self.root().head.system_key.clone();
         let context = EncryptionContext::for_system(self.database, before.generation);
         debug_assert_eq!(context, before.context);
@@ -199,6 +202,8 @@ impl Shared {
         }
         // Crash between the two: one root has the old wrapping, the other the new one.
         self.checkpoint_now()?;
+        self.trail
+            .keys_changed(&*self.clock, caller, "RewrapSystemKey", (None, &to));
         self.checkpoint_now()?;
         tracing::info!(%from, %to, "system key rewrapped");
         Ok(Rewrapped {

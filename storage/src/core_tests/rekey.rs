@@ -161,7 +161,9 @@ fn it_rests_when_told_to_over_a_restart_too() {
     let (core, table) = filled(&world, engine.clone());
     let pause = |core: &Core, paused: bool| {
         core.shared()
-            .change_rekey("films", |rekey| rekey.paused = paused)
+            .change_rekey("films", ("Pause", &Caller::database()), |rekey| {
+                rekey.paused = paused;
+            })
     };
     assert!(matches!(pause(&core, true), Err(Error::NotRekeyed(_))));
     begin(&core).unwrap();

@@ -174,6 +174,7 @@ impl Shared {
         caller: &Caller,
     ) -> Result<RekeyStatus, Error> {
         self.writable()?;
+        self.trail.ready()?;
         let table = self
             .table(name)
             .ok_or_else(|| Error::TableNotFound(name.to_owned()))?;
@@ -217,8 +218,9 @@ impl Shared {
         }
         self.keeper.replaced(table.id, Some(asked));
         table.set_access(access);
+        let what = (Some(&table.name), &kms_key);
         self.trail
-            .keys_changed(&*self.clock, caller, "RekeyTable", (&table.name, &kms_key));
+            .keys_changed(&*self.clock, caller, "RekeyTable", what);
         tracing::info!(table = %table.name, "table gets a new key");
         self.rekeys.wake();
         self.rekey_status(&table)
@@ -250,27 +252,33 @@ impl Shared {
         Ok((record, unwrapped))
     }
 
-    /// Changes what is asked of a rekey that goes on.
+    /// Changes what is asked of a rekey that goes on, and records it under this event.
     ///
     /// # Errors
     /// [`Error::TableNotFound`], [`Error::NotRekeyed`], and those of a commit.
     pub(crate) fn change_rekey(
         self: &Arc<Self>,
         name: &str,
+        (event, caller): (&str, &Caller),
         change: impl FnOnce(&mut Rekey),
     ) -> Result<RekeyStatus, Error> {
         self.writable()?;
+        self.trail.ready()?;
         let table = self
             .table(name)
             .ok_or_else(|| Error::TableNotFound(name.to_owned()))?;
-        {
+        let kms_key = {
             let _ddl = self.ddl.lock();
             self.still_there(&table)?;
             let mut records = table.record.lock().record.keys.clone();
             let rekey = records.rekey.as_mut();
             change(rekey.ok_or_else(|| Error::NotRekeyed(table.name.clone()))?);
+            let kms_key = records.active.key_id.clone();
             self.commit_keys(&table, records, KeyStep::None)?;
-        }
+            kms_key
+        };
+        let what = (Some(&table.name), &kms_key);
+        self.trail.keys_changed(&*self.clock, caller, event, what);
         self.rekeys.wake();
         self.rekey_status(&table)
             .ok_or_else(|| Error::NotRekeyed(table.name.clone()))

@@ -235,7 +235,7 @@ impl Shared {
             &*self.clock,
             &Caller::database(),
             "DestroyOldTableKey",
-            (&table.name, &keys.active.key_id),
+            (Some(&table.name), &keys.active.key_id),
         );
         tracing::info!(table = %table.name, "nothing in the database opens with the table's old key");
         Ok(())

@@ -3,7 +3,7 @@
 use std::fs;
 
 use sealdb_tests::server::{Home, Server};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn films() -> (Home, Server) {
     let home = Home::new();
@@ -24,6 +24,24 @@ fn films() -> (Home, Server) {
             .ok();
     }
     (home, server)
+}
+
+/// The events of this name in the trail.
+fn recorded(home: &Home, event: &str) -> Vec<Value> {
+    let search = [
+        "audit",
+        "search",
+        "--data-dir",
+        "data",
+        "--json",
+        "--event",
+        event,
+    ];
+    let found = home.sealdb(&search).ok();
+    let records = found.lines().map(serde_json::from_str::<Value>);
+    records
+        .map(|record| record.unwrap()["event"].take())
+        .collect()
 }
 
 #[test]
@@ -55,6 +73,15 @@ fn a_table_is_rekeyed_and_the_proof_checked() {
         (&json!(1), &json!(2))
     );
     assert!(!told["cannotSee"].as_array().unwrap().is_empty());
+    // With the key that the auditor keeps for the trail, and without the note that another could have signed.
+    let kept = home
+        .sealdb(&["audit", "public-key", "--data-dir", "data"])
+        .ok();
+    fs::write(home.path().join("trail.key"), kept).unwrap();
+    for (key, noted) in [(&["--public-key", "trail.key"][..], false), (&[], true)] {
+        let ran = home.sealdb(&[&["key", "verify-proof", file], key].concat());
+        assert_eq!((ran.code, ran.stderr.contains("note:")), (Some(0), noted));
+    }
     fs::write(file, proof.replace("films", "songs")).unwrap();
     let said = home.sealdb(&["key", "verify-proof", file]).refused(2);
     assert!(said.contains("its signature does not fit"), "{said}");
@@ -87,6 +114,15 @@ fn a_rekey_rests_over_a_restart_and_goes_on() {
     home.sealdb(&["key", "resume", "films", "--pace", "100"])
         .ok();
     home.sealdb(&["key", "status", "--wait"]).ok();
+    for event in ["RekeyTable", "PauseRekey", "ResumeRekey"] {
+        let events = recorded(&home, event);
+        assert_eq!(events.len(), 1, "{event}");
+        assert!(
+            events[0]["resources"].to_string().contains("table/films"),
+            "{event}"
+        );
+    }
+    assert_eq!(recorded(&home, "DestroyOldTableKey").len(), 1);
     assert!(
         home.sealdb(&["key", "proof", "films"])
             .ok()
@@ -97,11 +133,23 @@ fn a_rekey_rests_over_a_restart_and_goes_on() {
 
 #[test]
 fn keys_are_rewrapped_and_what_depends_on_one_is_shown() {
-    let (home, _server) = films();
+    let (home, server) = films();
     let done = home.sealdb(&["key", "rewrap", "--all", "--json"]).json();
     let rewrapped = done["Rewrapped"].as_array().unwrap();
     assert_eq!(rewrapped.len(), 2, "the table and the system");
     assert!(rewrapped.iter().all(|one| one["OldIsGone"] == true));
+    for (event, key) in [
+        ("RewrapTableKey", &rewrapped[0]["ToKmsKey"]),
+        ("RewrapSystemKey", &rewrapped[1]["ToKmsKey"]),
+    ] {
+        let events = recorded(&home, event);
+        assert_eq!(events.len(), 1, "{event}");
+        assert_eq!(events[0]["responseElements"]["keyId"], *key, "{event}");
+        assert_eq!(
+            events[0]["userIdentity"]["principalId"], server.endpoint.access_key_id,
+            "{event}: in the name of who asked for it"
+        );
+    }
     let impact = home
         .sealdb(&["key", "impact", "alias/sealdb/default", "--json"])
         .json();

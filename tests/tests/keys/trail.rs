@@ -9,8 +9,8 @@ use sealdb::crypto::keyring::KEYRING_FILE;
 use sealdb::crypto::testing::ScriptedKms;
 use sealdb::crypto::{Keyring, SystemClock};
 use sealdb::model::ScalarType;
-use sealdb::model::ops::CreateTableInput;
-use sealdb::{Background, Database, Error, ErrorCode, Options};
+use sealdb::model::ops::{CreateTableInput, SseSpecification};
+use sealdb::{Background, Database, Error, ErrorCode, KeyScope, Options};
 use sealdb_tests::disk::{Home, SmallDisk, small};
 use sealdb_tests::judge::{State, judge};
 
@@ -150,6 +150,62 @@ fn no_key_is_handed_out_while_the_trail_cannot_be_written() {
     world.state = state;
     let verdict = judge(builder, std::slice::from_ref(&world.state), "space is back");
     assert!(!verdict.noticed(), "{verdict:?}");
+}
+
+#[test]
+fn nobody_uses_up_what_a_full_disk_leaves_for_the_refreshes_of_keys() {
+    let Some(disk) = SmallDisk::new(6 << 20) else {
+        return;
+    };
+    let mut world = World::new();
+    let db = Database::builder(disk.path().join("data"))
+        .kms(world.kms.clone())
+        .clock(world.clock.clone())
+        .options(Options {
+            background: Background::Inline,
+            ..small()
+        })
+        .open_sync()
+        .unwrap();
+    let mut table = CreateTableInput::new(TABLES[0])
+        .partition_key("pk", ScalarType::S)
+        .sort_key("sk", ScalarType::N);
+    table.sse_specification = Some(SseSpecification::kms(format!("alias/{}", TABLES[0])));
+    db.create_table(table).unwrap();
+    world.put(&db, TABLES[0], 1);
+    db.checkpoint_now().unwrap();
+    disk.fill();
+    // Whoever may administer a key asks what depends on it, has tables wrapped again, makes tables, again and again.
+    let scope = || KeyScope::Table(TABLES[0].to_owned());
+    let asks: [&dyn Fn() -> Result<(), Error>; 5] = [
+        &|| db.key_impact(key_of(TABLES[0])).map(drop),
+        &|| db.rewrap(KeyScope::Key(key_of(TABLES[0])), None).map(drop),
+        &|| db.rewrap(scope(), None).map(drop),
+        &|| db.rekey(scope(), None, None).map(drop),
+        &|| {
+            let mut none = CreateTableInput::new("none").partition_key("pk", ScalarType::S);
+            none.sse_specification = Some(SseSpecification::kms("alias/none"));
+            db.create_table(none).map(drop)
+        },
+    ];
+    for (at, ask) in asks.into_iter().enumerate() {
+        let full = (0..5000).find_map(|_| ask().err().filter(|e| matches!(e, Error::Trail(_))));
+        assert!(full.is_some(), "{at} goes on for ever on a full disk");
+    }
+    let calls = world.kms.calls();
+    for ask in asks {
+        assert!(ask().is_err());
+    }
+    assert_eq!(
+        world.kms.calls(),
+        calls,
+        "nobody is asked for them any more"
+    );
+    for _ in 0..60 {
+        world.tick(&db, 4 * MINUTE);
+        readable(&db, TABLES[0]).unwrap();
+    }
+    assert!(world.kms.calls() >= calls + 60);
 }
 
 /// How many bytes of zeros are left at the end of the trail, if they are enough for another record.
