@@ -70,6 +70,12 @@ pub(crate) enum CliError {
     /// Tables that were left as they are, a line each.
     #[error("these tables keep their keys:{0}")]
     Refused(String),
+    /// A proof about the audit trail that cannot be made, or does not hold.
+    #[error(transparent)]
+    TrailProof(#[from] sealdb_crypto::audit::TrailProofError),
+    /// A proof of another event than the one that is held.
+    #[error("{0}")]
+    OtherEvent(String),
     /// The audit trail.
     #[error(transparent)]
     Trail(#[from] sealdb_crypto::AuditError),

@@ -300,6 +300,108 @@ fn an_export_verifies_offline_and_what_was_done_to_it_is_named() {
 }
 
 #[test]
+fn who_holds_a_checkpoint_or_an_event_has_it_proven_without_the_trail() {
+    let home = Home::new();
+    let server = home.start();
+    let to_file = |name: &str, args: &[&str]| {
+        let said = home
+            .sealdb(&[&["audit"], args, &["--data-dir", "data"]].concat())
+            .ok();
+        std::fs::write(home.path().join(name), &said).unwrap();
+        said
+    };
+    to_file("key", &["public-key"]);
+    to_file("first", &["checkpoint"]);
+    home.table("airports", &["id:S"]);
+    to_file("second", &["checkpoint"]);
+    home.table("flights", &["id:S"]);
+    home.sealdb(&["audit", "export", "trail.jsonl", "--data-dir", "data"])
+        .ok();
+    let export = std::fs::read_to_string(home.path().join("trail.jsonl")).unwrap();
+    std::fs::write(
+        home.path().join("held"),
+        export.lines().nth(2).unwrap().to_owned() + "\n",
+    )
+    .unwrap();
+    let grown = to_file("grown", &["prove", "--since", "first"]);
+    to_file(
+        "between",
+        &["prove", "--since", "first", "--under", "second"],
+    );
+    let event = to_file("event", &["prove", "--event", "3"]);
+    let other = to_file("other", &["prove", "--event", "4", "--under", "second"]);
+    assert!(other.contains("inclusion") && grown.contains("consistency"));
+
+    // A fork: the trail as it was goes on otherwise.
+    assert!(server.terminate().success());
+    let trail = home.data_dir().join("audit.trail");
+    let whole = std::fs::read(&trail).unwrap();
+    let first_end = |bytes: &[u8]| {
+        let len = u32::from_be_bytes(bytes[8192..8196].try_into().unwrap()) as usize;
+        8192 + (16 + len).next_multiple_of(16)
+    };
+    let mut cut = whole.clone();
+    let end = first_end(&whole);
+    cut[end..].fill(0);
+    std::fs::write(&trail, &cut).unwrap();
+    let prove = ["audit", "prove", "--data-dir", "data", "--since", "second"];
+    let said = home.sealdb(&prove).refused(1);
+    assert!(said.contains("cut off: it ends at event"), "{said}");
+    let server = home.start();
+    for n in 0..20 {
+        home.table(&format!("other{n}"), &["id:S"]);
+    }
+    assert!(server.terminate().success());
+    let said = home.sealdb(&prove).refused(1);
+    assert!(said.contains("not the one that was signed"), "{said}");
+
+    // Everything else without the database and its keys.
+    std::fs::rename(home.data_dir(), home.path().join("away")).unwrap();
+    std::fs::rename(home.keyring_dir(), home.path().join("away.keyring")).unwrap();
+    let verify = |args: &[&str]| {
+        home.sealdb(&[&["audit", "verify-proof", "--public-key", "key"], args].concat())
+    };
+    let said = verify(&["grown", "--checkpoint", "first"]).ok();
+    assert!(said.contains("as they were"), "{said}");
+    verify(&["between", "--checkpoint", "first", "--checkpoint", "second"]).ok();
+    let said = verify(&["event", "--event", "held"]).ok();
+    assert!(said.contains("event 3 is among the"), "{said}");
+    let shown = verify(&["event", "--event", "held", "--json"]).json();
+    assert_eq!(shown["event"]["sequence"], 3);
+    verify(&["other", "--checkpoint", "second"]).ok();
+    let said = verify(&["other", "--event", "held"]).refused(1);
+    assert!(said.contains("about event 4"), "{said}");
+    let said = verify(&["grown"]).refused(1);
+    assert!(said.contains("hand in the checkpoint"), "{said}");
+    let said = verify(&["grown", "--checkpoint", "second"]).refused(1);
+    assert!(said.contains("says nothing"), "{said}");
+    let said = verify(&["held"]).refused(1);
+    assert!(said.contains("no proof"), "{said}");
+
+    // Changed: a hash of the proof, the event.
+    for (proof, args) in [
+        (&grown, &["changed", "--checkpoint", "first"][..]),
+        (&event, &["changed"]),
+    ] {
+        let mut changed: Value = serde_json::from_str(proof).unwrap();
+        let hash = changed["hashes"][0].as_str().unwrap();
+        let other = if hash.starts_with('0') { "1" } else { "0" };
+        changed["hashes"][0] = format!("{other}{}", &hash[1..]).into();
+        std::fs::write(home.path().join("changed"), changed.to_string()).unwrap();
+        let said = verify(args).refused(1);
+        assert!(said.contains("does not hold"), "{said}");
+    }
+    let changed = event.replace("us-east-1", "us-east-2");
+    std::fs::write(home.path().join("changed"), changed).unwrap();
+    let said = verify(&["changed"]).refused(1);
+    assert!(said.contains("does not hold"), "{said}");
+    let said = home
+        .sealdb(&["audit", "prove", "--data-dir", "away"])
+        .refused(2);
+    assert!(said.contains("--since"), "{said}");
+}
+
+#[test]
 fn an_item_is_found_by_its_key_and_nothing_of_it_stands_in_the_trail() {
     let home = Home::new();
     let server = home.start_with(&["--audit-data", "all:airports"]);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{ArgGroup, Args, Subcommand, ValueHint};
 
 use super::DatabaseArgs;
 
@@ -48,6 +48,37 @@ pub(crate) enum AuditCommand {
     },
     /// Verify an exported file without any key but the public one, or the trail of a database itself.
     Verify(VerifyArgs),
+    /// Print a proof for somebody who holds a checkpoint or an event, and not the trail: that the trail goes on from the checkpoint, or that the
+    /// event is in it.
+    #[command(group = ArgGroup::new("claim").required(true))]
+    Prove {
+        /// Prove that nothing this checkpoint was signed over has gone or changed since.
+        #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::FilePath, group = "claim")]
+        since: Option<PathBuf>,
+        /// Prove that the event of this number is in the trail.
+        #[arg(long, value_name = "N", group = "claim")]
+        event: Option<u64>,
+        /// Under this checkpoint, which was kept, too [default: one of this moment, which the proof holds].
+        #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::FilePath)]
+        under: Option<PathBuf>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Verify what `audit prove` printed, without the trail and without any key but the public one.
+    VerifyProof {
+        /// The proof.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The public key that was kept.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        public_key: PathBuf,
+        /// A checkpoint that was kept: the one that the trail was to go on from, or the one that the proof is under. May be given again.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        checkpoint: Vec<PathBuf>,
+        /// The event that is held, a line as it was exported: it must be the one that the proof is about.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        event: Option<PathBuf>,
+    },
 }
 
 /// What is looked for.

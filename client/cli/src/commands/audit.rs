@@ -2,9 +2,12 @@
 
 mod export;
 mod filter;
+mod prove;
 mod verify;
 
 use std::collections::VecDeque;
+use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 use sealdb::tools::{self, TrailReader};
@@ -36,7 +39,29 @@ pub(crate) fn run(command: &AuditCommand, output: Output) -> Result<(), CliError
         }
         AuditCommand::PublicKey { database } => print(&open(database)?.verifier().to_string()),
         AuditCommand::Verify(args) => verify::run(args, output),
+        AuditCommand::Prove {
+            since,
+            event,
+            under,
+            database,
+        } => prove::run((since.as_deref(), *event), under.as_deref(), database),
+        AuditCommand::VerifyProof {
+            file,
+            public_key,
+            checkpoint,
+            event,
+        } => prove::verify(file, (public_key, checkpoint), event.as_deref(), output),
     }
+}
+
+/// Reads a checkpoint or a public key.
+pub(super) fn read<T: FromStr>(path: &Path) -> Result<T, CliError>
+where
+    T::Err: std::fmt::Display,
+{
+    let text = std::fs::read_to_string(path).map_err(|error| CliError::file(path, error))?;
+    text.parse()
+        .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
 }
 
 fn open(database: &DatabaseArgs) -> Result<TrailReader, CliError> {

@@ -56,6 +56,16 @@ impl Peaks {
         &self.peaks
     }
 
+    /// The peak over the leaves from here to there, if that is one.
+    fn over(&self, from: u64, to: u64) -> Option<Hash> {
+        let len = to - from;
+        // Those before it are all larger: the bits of the size above that of its own.
+        let above = self.size & !(2 * len - 1);
+        let is_one = len.is_power_of_two() && self.size & len != 0 && from == above;
+        let before = above.count_ones() as usize;
+        is_one.then(|| self.peaks.get(before).copied()).flatten()
+    }
+
     /// Appends a leaf.
     pub fn push(&mut self, leaf: Hash) {
         let mut top = leaf;
@@ -79,46 +89,149 @@ impl Peaks {
     }
 }
 
-/// The root of these leaves.
-fn root_of(leaves: &[Hash]) -> Hash {
-    let mut peaks = Peaks::default();
-    for leaf in leaves {
-        peaks.push(*leaf);
-    }
-    peaks.root()
-}
-
 /// The size of the left side of a tree of `size` leaves, two at least.
-fn left_size(size: usize) -> usize {
+fn left_size(size: u64) -> u64 {
     size.next_power_of_two() / 2
 }
 
-/// That the tree of the first `old` leaves is the beginning of the tree of all `leaves` (RFC 6962, 2.1.2). Empty where that says itself:
-/// of no leaf, and of all.
-pub fn consistency_proof(leaves: &[Hash], old: usize) -> Vec<Hash> {
-    let mut proof = Vec::new();
-    if old > 0 && old < leaves.len() {
-        prove(leaves, old, true, &mut proof);
-    }
-    proof
+/// A tree with its leaves, of which the first may be known by their peaks only: what proofs are made from.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    before: Peaks,
+    leaves: Vec<Hash>,
 }
 
-/// SUBPROOF of the RFC: `whole` while the old tree's root is one that the verifier holds.
-fn prove(leaves: &[Hash], old: usize, whole: bool, proof: &mut Vec<Hash>) {
-    if old == leaves.len() {
-        if !whole {
-            proof.push(root_of(leaves));
+impl Tree {
+    /// A tree of which so much is known, to be grown.
+    pub(super) fn after(before: Peaks) -> Self {
+        let leaves = Vec::new();
+        Self { before, leaves }
+    }
+
+    /// Appends a leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        self.leaves.push(leaf);
+    }
+
+    /// How many leaves there are.
+    pub fn size(&self) -> u64 {
+        self.before.size + self.leaves.len() as u64
+    }
+
+    /// So many leaves, the first ones, are known by their peaks only.
+    pub(super) fn known_from(&self) -> u64 {
+        self.before.size
+    }
+
+    /// The root over the first `size` leaves; `None` if there are fewer, or it is not known.
+    pub fn root(&self, size: u64) -> Option<Hash> {
+        match size {
+            0 => Some(sha256(&[])),
+            _ => self.node_over(0, size),
         }
-        return;
     }
-    let (left, right) = leaves.split_at(left_size(leaves.len()).min(leaves.len()));
-    if old <= left.len() {
-        prove(left, old, whole, proof);
-        proof.push(root_of(right));
-    } else {
-        prove(right, old - left.len(), false, proof);
-        proof.push(root_of(left));
+
+    /// The node over the leaves from here to there, one at least.
+    fn node_over(&self, from: u64, to: u64) -> Option<Hash> {
+        if let Some(peak) = self.before.over(from, to) {
+            return Some(peak);
+        }
+        if to - from == 1 {
+            let at = from.checked_sub(self.before.size)?;
+            return self.leaves.get(usize::try_from(at).ok()?).copied();
+        }
+        let middle = from + left_size(to - from);
+        let (left, right) = (self.node_over(from, middle)?, self.node_over(middle, to)?);
+        Some(node(&left, &right))
     }
+
+    /// That the tree of the first `old` leaves is the beginning of the tree of the first `new` (RFC 6962, 2.1.2). Empty where that says
+    /// itself: of no leaf, and of all. `None` if what it needs is not known.
+    pub fn consistency_proof(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
+        let mut proof = Vec::new();
+        match old {
+            _ if old > new || new > self.size() => return None,
+            0 => {}
+            _ => self.prove((0, new), old, true, &mut proof)?,
+        }
+        Some(proof)
+    }
+
+    /// SUBPROOF of the RFC, for the leaves from here to there: `whole` while the old tree's root is one that the verifier holds.
+    fn prove(
+        &self,
+        (from, to): (u64, u64),
+        old: u64,
+        whole: bool,
+        proof: &mut Vec<Hash>,
+    ) -> Option<()> {
+        if old == to {
+            if !whole {
+                proof.push(self.node_over(from, to)?);
+            }
+            return Some(());
+        }
+        let middle = from + left_size(to - from);
+        if old <= middle {
+            self.prove((from, middle), old, whole, proof)?;
+            proof.push(self.node_over(middle, to)?);
+        } else {
+            self.prove((middle, to), old, false, proof)?;
+            proof.push(self.node_over(from, middle)?);
+        }
+        Some(())
+    }
+
+    /// That the leaf of this number, from 0, is in the tree of the first `size` (RFC 6962, 2.1.1). `None` if it is not, or what the
+    /// proof needs is not known.
+    pub fn inclusion_proof(&self, leaf: u64, size: u64) -> Option<Vec<Hash>> {
+        let mut proof = Vec::new();
+        let (mut from, mut to) = (0, size);
+        if leaf >= size || size > self.size() {
+            return None;
+        }
+        while to - from > 1 {
+            let middle = from + left_size(to - from);
+            if leaf < middle {
+                proof.push(self.node_over(middle, to)?);
+                to = middle;
+            } else {
+                proof.push(self.node_over(from, middle)?);
+                from = middle;
+            }
+        }
+        proof.reverse(); // from the leaf up
+        Some(proof)
+    }
+}
+
+/// Whether a proof shows that a leaf has this number, from 0, in the tree of this size and root (RFC 9162, 2.1.3.2).
+pub fn is_included(
+    (number, leaf): (u64, &Hash),
+    (size, root): (u64, &Hash),
+    proof: &[Hash],
+) -> bool {
+    if number >= size {
+        return false;
+    }
+    let (mut at, mut last, mut hash) = (number, size - 1, *leaf);
+    for sibling in proof {
+        if last == 0 {
+            return false;
+        }
+        if at & 1 == 1 || at == last {
+            hash = node(sibling, &hash);
+            while at & 1 == 0 && at != 0 {
+                at >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash = node(&hash, sibling);
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    last == 0 && hash == *root
 }
 
 /// Whether a proof shows that the tree of `old` leaves and root is the beginning of the one of `new` (RFC 9162, 2.1.4.2).
@@ -190,8 +303,17 @@ mod tests {
         }
     }
 
-    fn leaves(lines: &[Vec<u8>]) -> Vec<Hash> {
-        lines.iter().map(|line| leaf(line)).collect()
+    /// A tree that knows all its leaves, or the first of them by their peaks only.
+    fn tree(lines: &[Vec<u8>], unknown: usize) -> Tree {
+        let mut before = Peaks::default();
+        lines[..unknown]
+            .iter()
+            .for_each(|line| before.push(leaf(line)));
+        let mut tree = Tree::after(before);
+        lines[unknown..]
+            .iter()
+            .for_each(|line| tree.push(leaf(line)));
+        tree
     }
 
     /// The inputs and roots with which Certificate Transparency's own implementations are tested.
@@ -258,7 +380,8 @@ mod tests {
             spoiled in any::<prop::sample::Index>(),
         ) {
             let old = at.index(lines.len() + 1);
-            let proof = consistency_proof(&leaves(&lines), old);
+            let proof = tree(&lines, 0).consistency_proof(old as u64, lines.len() as u64).unwrap();
+            prop_assert_eq!(tree(&lines, old).consistency_proof(old as u64, lines.len() as u64), Some(proof.clone()), "it is what comes after that it needs");
             let (old_root, new_root) = (naive_root(&lines[..old]), naive_root(&lines));
             let sizes = (old as u64, lines.len() as u64);
             prop_assert!(is_consistent((sizes.0, &old_root), (sizes.1, &new_root), &proof));
@@ -277,6 +400,48 @@ mod tests {
                 prop_assert!(!is_consistent((sizes.0, &old_root), (sizes.1, &new_root), &changed));
                 let shorter = &proof[..proof.len() - 1];
                 prop_assert!(!is_consistent((sizes.0, &old_root), (sizes.1, &new_root), shorter));
+            }
+        }
+
+        #[test]
+        fn a_leaf_is_shown_to_be_in_its_place_and_nowhere_else(
+            lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..3), 1..70),
+            at in any::<prop::sample::Index>(),
+            of in any::<prop::sample::Index>(),
+            unknown in any::<prop::sample::Index>(),
+            spoiled in any::<prop::sample::Index>(),
+        ) {
+            let size = of.index(lines.len()) + 1;
+            let at = at.index(size);
+            let (root, own) = (naive_root(&lines[..size]), leaf(&lines[at]));
+            let whole = tree(&lines, 0);
+            prop_assert_eq!(whole.root(size as u64), Some(root));
+            let (number, size) = (at as u64, size as u64);
+            let proof = whole.inclusion_proof(number, size).unwrap();
+            prop_assert!(is_included((number, &own), (size, &root), &proof));
+            // The same without what lies before the leaf, or nothing.
+            let unknown = unknown.index(lines.len() + 1);
+            let partly = tree(&lines, unknown).inclusion_proof(number, size);
+            prop_assert!(partly.is_some() || unknown > at);
+            prop_assert!(partly.is_none_or(|partly| partly == proof));
+            prop_assert_eq!(whole.inclusion_proof(size, size), None);
+            prop_assert_eq!(whole.inclusion_proof(0, lines.len() as u64 + 1), None);
+            // Any other leaf, number, root or proof is refused.
+            let other = leaf(b"another line");
+            prop_assert!(!is_included((number, &other), (size, &root), &proof));
+            prop_assert!(!is_included((number, &own), (size, &other), &proof));
+            for elsewhere in (0..=size).filter(|elsewhere| *elsewhere != number) {
+                let fits = is_included((elsewhere, &own), (size, &root), &proof);
+                prop_assert!(!fits || lines.get(elsewhere as usize) == Some(&lines[at]));
+            }
+            let mut longer = proof.clone();
+            longer.push(other);
+            prop_assert!(!is_included((number, &own), (size, &root), &longer));
+            if !proof.is_empty() {
+                let mut changed = proof.clone();
+                changed[spoiled.index(proof.len())][7] ^= 1;
+                prop_assert!(!is_included((number, &own), (size, &root), &changed));
+                prop_assert!(!is_included((number, &own), (size, &root), &proof[1..]));
             }
         }
     }

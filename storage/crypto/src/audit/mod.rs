@@ -55,6 +55,7 @@ mod event;
 mod head;
 pub mod merkle;
 mod pending;
+mod proof;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,7 @@ pub use event::{
     AuditEvent, Category, KEY_EVENTS, Outcome, RequestParameters, Resource, ResponseElements,
     TABLE_EVENTS, TRAIL_EVENTS, UserIdentity, rfc3339,
 };
+pub use proof::{Proven, TrailClaim, TrailProof, TrailProofError};
 pub use reader::TrailReader;
 pub(crate) use reader::fuzz;
 pub use trail::{AuditTrail, TrailAccess};

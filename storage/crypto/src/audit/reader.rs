@@ -14,6 +14,7 @@ use super::checkpoint::{SignedCheckpoint, Verifier};
 use super::error::AuditError;
 use super::event::AuditEvent;
 use super::head::{HEAD_LEN, Keys, Start, unlock};
+use super::merkle::Peaks;
 use super::trail::{TrailAccess, file_of, open_file};
 use super::verify::Beginning;
 use crate::block::{BlockKind, BlockTag, LogPlace};
@@ -350,6 +351,11 @@ impl TrailReader {
     /// How many events there were before the next one, in files that are gone and in those read.
     pub fn events(&self) -> u64 {
         self.given.tree.size()
+    }
+
+    /// The tree over them.
+    pub(super) fn tree(&self) -> &Peaks {
+        &self.given.tree
     }
 
     /// Signs a checkpoint over all events given so far, and those before them.

@@ -45,6 +45,7 @@ impl Faults {
 
 mod files;
 mod history;
+mod proofs;
 
 const MIB: u64 = 1 << 20;
 

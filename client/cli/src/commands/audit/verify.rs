@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::str::FromStr;
 
 use sealdb_crypto::audit::{SignedCheckpoint, Verification, Verified, Verifier};
 use serde_json::json;
 
 use super::export::{CHECKPOINT, PUBLIC_KEY, beside};
+use super::read;
 use crate::args::{DatabaseArgs, VerifyArgs};
 use crate::error::CliError;
 use crate::output::{Output, counted, print};
@@ -77,15 +77,6 @@ fn itself(args: &VerifyArgs, kept: Vec<SignedCheckpoint>) -> Result<Verified, Cl
         verification.line(&record?.line);
     }
     Ok(verification.end())
-}
-
-fn read<T: FromStr>(path: &Path) -> Result<T, CliError>
-where
-    T::Err: std::fmt::Display,
-{
-    let text = std::fs::read_to_string(path).map_err(|error| CliError::file(path, error))?;
-    text.parse()
-        .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
 }
 
 fn tell(verified: &Verified, output: Output) -> Result<(), CliError> {

@@ -3,7 +3,7 @@
 use super::*;
 
 impl Place {
-    fn aside(&self) -> Vec<PathBuf> {
+    pub(super) fn aside(&self) -> Vec<PathBuf> {
         let mut names: Vec<_> = fs::read_dir(self.dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -17,7 +17,7 @@ impl Place {
     }
 
     /// A trail of some files with ten events each, and the number of its events.
-    fn in_files(count: usize) -> (Self, usize) {
+    pub(super) fn in_files(count: usize) -> (Self, usize) {
         let place = Self::new();
         let trail = place.create();
         let mut events = 1;
