@@ -67,9 +67,9 @@ Examples:
         /// The file that "key proof" printed.
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// The database's public key, if it is known from elsewhere, in hexadecimal digits. Without it the key that the proof names is
-        /// believed.
-        #[arg(long, value_name = "HEX")]
+        /// The database's public key that was kept: what "audit public-key" printed, or its hexadecimal digits. Without it the key that the
+        /// proof names is believed, which anybody can make.
+        #[arg(long, value_name = "FILE|HEX", value_hint = ValueHint::FilePath)]
         public_key: Option<String>,
     },
     /// Show what stops if a KMS key goes: tables, indexes, streams, items, bytes.

@@ -1,10 +1,12 @@
 //! `sealdb key rewrap`, `rekey`, `status`, `pause`, `resume`, `proof`, `verify-proof` and `impact`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sealdb::SignedProof;
 use sealdb_client::Client;
+use sealdb_crypto::audit::Verifier;
 use sealdb_proto::v1;
 use sealdb_proto::v1::key_scope::Scope;
 use serde_json::{Value, json};
@@ -261,17 +263,30 @@ async fn follow(
     ))
 }
 
-fn verify(
-    file: &std::path::Path,
-    public_key: Option<&str>,
-    output: Output,
-) -> Result<(), CliError> {
+/// The digits of a public key that was kept as such, or as the trail's line.
+fn kept_key(text: &str) -> Result<String, CliError> {
+    match sealdb_crypto::unhex::<32>(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => {
+            let verifier: Verifier = super::audit::read(Path::new(text))?;
+            Ok(sealdb_crypto::hex(verifier.key().as_bytes()))
+        }
+    }
+}
+
+fn verify(file: &Path, public_key: Option<&str>, output: Output) -> Result<(), CliError> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
     let refused =
         |error: sealdb::ProofError| CliError::usage(format!("{}: {error}", file.display()));
     let signed = SignedProof::from_json(&text).map_err(refused)?;
-    let proof = signed.verify(public_key).map_err(refused)?;
+    let kept = public_key.map(kept_key).transpose()?;
+    if kept.is_none() {
+        output.remark(
+            "note: the key is the one that the proof names itself; name the one that you kept with --public-key",
+        )?;
+    }
+    let proof = signed.verify(kept.as_deref()).map_err(refused)?;
     let blocks: u64 = proof
         .walked
         .iter()

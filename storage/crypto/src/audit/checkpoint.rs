@@ -186,6 +186,11 @@ impl Verifier {
         &self.name
     }
 
+    /// The key itself. The database signs its reports with it, too.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
     /// The first bytes of SHA-256(name ‖ newline ‖ 1 ‖ key), which name the key in a signature.
     fn hash(&self) -> [u8; 4] {
         let mut bytes = self.name.clone().into_bytes();
