@@ -128,6 +128,13 @@ impl Authenticator {
         self.accepted().0.contains_key(access_key_id)
     }
 
+    /// Whether whoever proved to be this principal would be let in today, too. For calls that go on and on.
+    pub(crate) fn still_accepts(&self, principal: &Principal) -> bool {
+        let accepted = self.accepted();
+        let known = accepted.0.get(principal.access_key_id());
+        known.is_some_and(|known| known.principal == *principal)
+    }
+
     /// Has a signature checked with the keys of an access key; `None`: there is no such key.
     pub(crate) fn signed<E>(
         &self,
@@ -213,7 +220,15 @@ mod tests {
                 "{malformed:?}"
             );
         }
+        let principal = authenticator.check(Some(&good)).unwrap();
+        authenticator.replace(&[one.clone(), two.clone()]);
+        assert!(authenticator.still_accepts(&principal), "read anew");
+        let mut of_another_user = one.clone();
+        of_another_user.account = Some("111111111111".to_owned());
+        authenticator.replace(&[of_another_user]);
+        assert!(!authenticator.still_accepts(&principal));
         authenticator.replace(&[two]);
+        assert!(!authenticator.still_accepts(&principal));
         assert_eq!(
             authenticator.check(Some(&good)),
             Err(Denied::Wrong),

@@ -292,7 +292,13 @@ async fn assemble(
         limits.max_in_flight,
         budget,
     );
-    let service = Service::new(database.clone(), metrics.clone(), limits, phases.clone());
+    let service = Service::new(
+        database.clone(),
+        metrics.clone(),
+        limits,
+        phases.clone(),
+        authenticator.clone(),
+    );
     let router = tonic::transport::Server::builder()
         .layer(gate.clone())
         .max_concurrent_streams(limits.max_streams)

@@ -241,6 +241,13 @@ fn operations() -> Vec<(&'static str, Value)> {
             "ExecuteTransaction",
             json!({"TransactStatements": [insert]}),
         ),
+        // A condition that asks whether an item is there, beside a write to a table that is open to all.
+        (
+            "ExecuteTransaction",
+            json!({"TransactStatements": [
+                {"Statement": "EXISTS(SELECT * FROM orders WHERE id = 'a' AND day = 'a')"},
+                {"Statement": "INSERT INTO open VALUE {'id': 'never'}"}]}),
+        ),
         (
             "UpdateTable",
             json!({"TableName": "orders", "DeletionProtectionEnabled": true}),
@@ -457,6 +464,79 @@ async fn a_grant_lets_another_account_in_until_it_is_taken_back() {
     let next = next.await.unwrap().unwrap();
     assert_eq!(next.unwrap_err().code(), Code::PermissionDenied);
     assert!(ann.reads().await);
+    place.served.running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_stream_outlives_the_credential_that_it_was_asked_for_with() {
+    let place = Place::new().await;
+    let [mut ann, mut eve] = place
+        .people([("ann", DEFAULT_ACCOUNT), ("eve", DEFAULT_ACCOUNT)])
+        .await;
+    let made = ann
+        .http
+        .ok("CreateTable", &create("orders", None).to_string())
+        .await;
+    let arn = &made["TableDescription"]["LatestStreamArn"];
+    // Some pages of a scan: each item is near the limit of a page.
+    for id in 0..8 {
+        let item = json!({"TableName": "orders", "Item": {
+            "id": {"S": id.to_string()}, "long": {"S": "x".repeat(390_000)}}});
+        ann.http.ok("PutItem", &item.to_string()).await;
+    }
+    let shards = json!({"StreamArn": arn}).to_string();
+    let described = eve
+        .http
+        .ok(&format!("{STREAMS}.DescribeStream"), &shards)
+        .await;
+    let shard = &described["StreamDescription"]["Shards"][0]["ShardId"];
+    let from = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "LATEST"});
+    let iterator = eve
+        .http
+        .ok(&format!("{STREAMS}.GetShardIterator"), &from.to_string())
+        .await;
+    let records = v1::GetRecordsRequest {
+        shard_iterator: iterator["ShardIterator"].as_str().unwrap().to_owned(),
+        ..v1::GetRecordsRequest::default()
+    };
+    let followed = eve.grpc.get_records_stream(records).await.unwrap();
+    let mut followed = followed.into_inner();
+    ann.http
+        .ok(
+            "PutItem",
+            r#"{"TableName": "orders", "Item": {"id": {"S": "seen"}}}"#,
+        )
+        .await;
+    assert_eq!(followed.next().await.unwrap().unwrap().records.len(), 1);
+    let mut limited = scan();
+    limited.limit = Some(1);
+    let mut pages = eve.grpc.scan_stream(limited).await.unwrap().into_inner();
+    pages.next().await.unwrap().unwrap();
+
+    place.store.revoke(&eve.http.access_key_id).unwrap();
+    let begun = Instant::now();
+    while eve.http.call("GetItem", GET).await.status == 200 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "still let in");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    ann.http
+        .ok(
+            "PutItem",
+            r#"{"TableName": "orders", "Item": {"id": {"S": "unseen"}}}"#,
+        )
+        .await;
+    let next = tokio::time::timeout(Duration::from_secs(10), followed.next());
+    let refused = next.await.unwrap().unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+    // What was on its way already is not called back; then it ends.
+    let refused = loop {
+        match pages.next().await {
+            Some(Ok(_)) => {}
+            other => break other,
+        }
+    };
+    let refused = refused.expect("it does not end as if all had been read");
+    assert_eq!(refused.unwrap_err().code(), Code::Unauthenticated);
     place.served.running.shutdown().await.unwrap();
 }
 

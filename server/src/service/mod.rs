@@ -27,6 +27,7 @@ use sealdb_proto::v1::{
 use tokio::sync::watch;
 use tonic::{Extensions, Request, Response, Status};
 
+use crate::auth::Authenticator;
 use crate::config::Limits;
 use crate::gate::Call;
 use crate::listener::Phase;
@@ -41,6 +42,8 @@ pub struct Service {
     max_message_size: usize,
     /// For streams that wait for what comes.
     waiting: Waiting,
+    /// For streams that outlive the credential that they were asked for with.
+    authenticator: Authenticator,
 }
 
 pub use keys::KeyService;
@@ -52,12 +55,14 @@ impl Service {
         metrics: Metrics,
         limits: &Limits,
         phase: watch::Receiver<Phase>,
+        authenticator: Authenticator,
     ) -> Service {
         Service {
             database,
             metrics,
             max_message_size: limits.max_message_size,
             waiting: Waiting::new(limits.max_in_flight, phase),
+            authenticator,
         }
     }
 

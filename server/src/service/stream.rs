@@ -3,7 +3,7 @@
 //! A page is read when the connection has taken the one before, so a stream holds one page, and whoever does not read on holds
 //! up nothing but its own stream. The call keeps its place among those in flight to the stream's end ([`Streamed`]), so the
 //! pages of all streams and calls together are at most `max-in-flight`. Streams that wait for what comes ([`Waiting`]) leave
-//! half of those places to others, and end when the server stops.
+//! half of those places to others, and end when the server stops. No page goes to whose credential was revoked since.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
-use crate::gate::Streamed;
+use crate::auth::{Denied, Principal};
+use crate::gate::{Call, Streamed};
 use crate::listener::Phase;
 use crate::measured::Begun;
 use crate::service::Service;
@@ -126,6 +127,8 @@ where
 {
     let mut service = service.clone();
     service.database = service.named(request.extensions());
+    let call = request.extensions().get::<Call>();
+    let principal = call.map(|call| call.principal.clone());
     let (begun, message) = begin(operation, request);
     let input = match Input::try_from(message) {
         Ok(input) => input,
@@ -143,6 +146,7 @@ where
     };
     let unread = Unread {
         service,
+        principal,
         next: Some(input),
         bytes: 0,
         begun: Some(begun),
@@ -160,6 +164,8 @@ where
 /// What of a stream is not read yet.
 struct Unread<Input> {
     service: Service,
+    /// Whose credential it was asked for with.
+    principal: Option<Principal>,
     /// `None` after the last page.
     next: Option<Input>,
     /// Sent so far.
@@ -171,6 +177,12 @@ struct Unread<Input> {
 }
 
 impl<Input: Paged> Unread<Input> {
+    fn is_revoked(&self) -> bool {
+        let authenticator = &self.service.authenticator;
+        let principal = self.principal.as_ref();
+        principal.is_some_and(|principal| !authenticator.still_accepts(principal))
+    }
+
     async fn page<Res: Message + From<Input::Output>>(&mut self) -> Option<Result<Res, Status>> {
         let input = self.next.take()?;
         let span = self
@@ -186,7 +198,16 @@ impl<Input: Paged> Unread<Input> {
                 output = read => Some(output),
             }
         };
-        let output = match read.await? {
+        let read = read.await?;
+        // The database asks the policies for each page; a credential that was revoked meanwhile is asked for here.
+        if self.is_revoked() {
+            let (code, message) = (Denied::Wrong.code(), Denied::Wrong.to_string());
+            if let Some(begun) = self.begun.take() {
+                begun.failed(&self.service.metrics, code, None);
+            }
+            return Some(Err(sealdb_proto::status_for(code, message)));
+        }
+        let output = match read {
             Ok(output) => output,
             Err(error) => {
                 if let Some(begun) = self.begun.take() {
