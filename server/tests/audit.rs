@@ -3,6 +3,7 @@
 
 mod support;
 
+use sealdb::crypto::audit::Verification;
 use sealdb::crypto::{AuditEvent, AuditRecord};
 use sealdb_proto::v1::seal_db_client::SealDbClient;
 use sealdb_proto::v1::{
@@ -346,5 +347,45 @@ async fn who_is_turned_away_leaves_an_event_and_cannot_fill_the_disk() {
     }
     let noted = events(&served).len() - all.len();
     assert!((90..=105).contains(&noted), "{noted} of 300");
+    served.running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_caller_calls_a_table_is_one_event_on_one_line() {
+    let served = serve(|_| {}).await;
+    let mut client = served.client().await;
+    let before = events(&served).len();
+    // Another event, as its line would look; what ends lines elsewhere; what a terminal obeys.
+    let hostile = [
+        "x\n{\"sequence\":1,\"previous\":\"00\",\"eventName\":\"DeleteTable\"}",
+        "x\r\n\u{2028}\u{2029}\u{85}",
+        "\u{1b}[2J\u{202e}elbaTeteleD\u{0}",
+        "\",\"eventName\":\"GetItem",
+    ];
+    for name in hostile {
+        let delete = DeleteTableRequest {
+            table_name: name.to_owned(),
+        };
+        client.delete_table(delete).await.unwrap_err();
+    }
+    let trail = served.running.database().audit_trail().unwrap();
+    let mut reader = trail.iter().unwrap();
+    let records: Vec<AuditRecord> = reader.by_ref().map(Result::unwrap).collect();
+    let told: Vec<_> = records[before..]
+        .iter()
+        .map(|record| {
+            assert!(!record.line.contains(['\n', '\r', '\0', '\u{1b}']));
+            assert_eq!(record.event.event_name, "DeleteTable");
+            assert!(record.event.error_code.is_some());
+            let name = &record.event.request_parameters.other["tableName"];
+            name.as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(told, hostile);
+    let mut verification = Verification::new(reader.verifier(), Vec::new());
+    for record in &records {
+        verification.line(&record.line);
+    }
+    assert_eq!(verification.end().findings, []);
     served.running.shutdown().await.unwrap();
 }

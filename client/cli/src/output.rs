@@ -181,17 +181,18 @@ pub(crate) fn text(value: &AttributeValue) -> String {
     }
 }
 
-/// Data must not steer the terminal: control characters are shown, not sent.
+/// Data must not steer the terminal: control characters are shown, not sent, and so is what ends a line or turns the text around it.
 pub(crate) fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect::<Vec<_>>()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Line and paragraph separator; embeddings, overrides and isolates of direction.
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(c.escape_unicode()),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 fn shortened(text: String) -> String {
@@ -235,6 +236,11 @@ mod tests {
         assert_eq!(
             text(&AttributeValue::S("a\u{1b}[2Jb".into())),
             "a\\u{1b}[2Jb"
+        );
+        // What makes a line of the trail read as another one.
+        assert_eq!(
+            escaped("ok\u{202e}yb\u{2028}\u{2066}\u{85}é"),
+            "ok\\u{202e}yb\\u{2028}\\u{2066}\\u{85}é"
         );
     }
 

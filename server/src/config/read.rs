@@ -178,6 +178,13 @@ fn first_credential(
             message: "must be 3 to 128 letters, digits and underscores".to_owned(),
         });
     }
+    if id.eq_ignore_ascii_case("sealdb") {
+        return Err(ConfigError::Invalid {
+            setting: "SEALDB_ACCESS_KEY_ID".to_owned(),
+            message: "must not be the name by which the audit trail calls the database itself"
+                .to_owned(),
+        });
+    }
     if !(8..=256).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(ConfigError::Invalid {
             setting: "SEALDB_SECRET_ACCESS_KEY".to_owned(),

@@ -313,10 +313,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let kms = keyring(&dir);
         let (record, _) = create(&kms);
+        let (database, table) = (
+            |n| DatabaseId::from_bytes([n; 16]),
+            |n| TableId::from_bytes([n; 16]),
+        );
+        let of = |database, table| {
+            let account = "000000000000";
+            EncryptionContext::for_table(database, table, "t", account, Generation::FIRST)
+        };
+        assert_eq!(of(database(1), table(2)), record.context);
         for expected in [
             context("u", 1),
             context("t", 2),
             context("t", 1).with("more", ""),
+            of(database(9), table(2)),
+            of(database(1), table(9)),
         ] {
             let answer = record
                 .unwrap(&kms, &Caller::database(), &expected)

@@ -61,6 +61,8 @@ impl UserIdentity {
         let principal = caller.principal.as_str();
         let identity = caller.identity.as_deref();
         let kind = match principal {
+            // Who has an identity proved it with a credential, whatever its access key is called.
+            _ if identity.is_some() => "IAMUser",
             "" => "Unknown",
             "sealdb" => "AWSService",
             name if name.starts_with("process:") => "Process",
@@ -335,9 +337,12 @@ pub fn rfc3339(wall_ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::ManualClock;
     use crate::kms::{DenyReason, Origin};
+    use crate::policy::Identity;
 
     #[test]
     fn an_event_has_cloudtrails_shape() {
@@ -376,6 +381,19 @@ mod tests {
         assert_eq!(event.outcome(), Outcome::Success);
         assert!(json.get("errorCode").is_none());
         assert_eq!(serde_json::from_value::<AuditEvent>(json).unwrap(), event);
+
+        // An access key that has the database's own name does not make its holder the database.
+        let identity = Identity {
+            account: ACCOUNT.to_owned(),
+            name: "eve".to_owned(),
+        };
+        let eve = Caller::new("sealdb").with_identity(Arc::new(identity));
+        let kinds = [&eve, &Caller::database()].map(|caller| {
+            AuditEvent::new(&clock, TABLE_EVENTS, "E", caller)
+                .user_identity
+                .kind
+        });
+        assert_eq!(kinds, ["IAMUser", "AWSService"]);
 
         let denied = KmsError::Denied {
             key: "alias/x".to_owned(),
