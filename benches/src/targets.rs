@@ -50,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     target("scan", "scan", "scan of 200,000 and of 2,000,000 items of 1 KB, embedded", "time grows with the items, memory by at most 16 MiB"),
     target("beside", "beside", "p99 of gets (one reader) while a full scan, a checkpoint or a bulk load runs", "at most 2 times that of quiet"),
     target("rekey", "rekey", "p99 of gets and of durable puts while a table of 1,000,000 items of 1 KB is rekeyed", "at most 2 times that of before"),
+    target("audit", "audit", "p50 and p99 of gets and of durable puts of 1 KB with every access recorded in the audit trail", "reported"),
     target("restart", "restart", "restart after kill -9 with a full log, 1,000,000 items", "3 s"),
     target("clean-start", "restart", "clean start with a key file", "50 ms"),
     target("idle", "server", "idle memory of the server", "30 MB"),

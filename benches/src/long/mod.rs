@@ -18,6 +18,7 @@ use crate::rows::Row;
 use crate::size::ItemSize;
 use crate::store::{Failure, Items, Kind, Settings, Store};
 
+mod audit;
 mod beside;
 #[cfg(feature = "sled")]
 mod engines;
@@ -88,6 +89,11 @@ pub const ALL: &[Long] = &[
         name: "rekey",
         what: "gets and durable puts of one thread while a table of a million items of 1 KB gets a new key, beside the same before",
         run: Run::Rows(rekey::run),
+    },
+    Long {
+        name: "audit",
+        what: "gets and durable puts of which each leaves an event in the audit trail, beside the same without",
+        run: Run::Rows(audit::run),
     },
     Long {
         name: "restart",
@@ -217,6 +223,7 @@ mod tests {
             ("scan", &["scan"]),
             ("stalls", &["stalls"]),
             ("beside", &["beside"]),
+            ("audit", &["audit"]),
             ("indexes", &["indexed"]),
         ] {
             let long = ALL.iter().find(|long| long.name == name).unwrap();
