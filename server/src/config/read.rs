@@ -681,4 +681,25 @@ mod tests {
         );
         assert_eq!(format!("{first:?}"), format!("{second:?}"));
     }
+
+    #[test]
+    fn an_access_key_of_ones_own_choice_is_checked() {
+        let given = |id: &str, secret: &str| {
+            let secret = Zeroizing::new(secret.to_owned());
+            first_credential(&(Some(id.to_owned()), Some(secret))).is_ok()
+        };
+        assert!(given("local_key", "12345678"));
+        for (id, secret) in [
+            ("ab", "12345678"),
+            ("with space", "12345678"),
+            ("local_key", "1234567"),
+            ("local_key", "1234 5678"),
+            // It would pass for the database in the audit trail.
+            ("sealdb", "12345678"),
+            ("SealDB", "12345678"),
+        ] {
+            assert!(!given(id, secret), "{id} {secret}");
+        }
+        assert!(first_credential(&(Some("local_key".to_owned()), None)).is_err());
+    }
 }
