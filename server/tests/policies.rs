@@ -246,7 +246,7 @@ fn operations() -> Vec<(&'static str, Value)> {
             "ExecuteTransaction",
             json!({"TransactStatements": [
                 {"Statement": "EXISTS(SELECT * FROM orders WHERE id = 'a' AND day = 'a')"},
-                {"Statement": "INSERT INTO open VALUE {'id': 'never'}"}]}),
+                {"Statement": "INSERT INTO \"open\" VALUE {'id': 'never'}"}]}),
         ),
         (
             "UpdateTable",
