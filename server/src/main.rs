@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     logging::init(config.log_format, &config.log_level);
+    seed_tls();
     if let Err(error) = forbid_core_dumps() {
         tracing::warn!(%error, "core dumps could not be turned off; they would hold keys");
     }
@@ -87,6 +88,14 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         // A second one means that somebody is in a hurry: the log holds all that was acknowledged.
         name = signals.next() => Err(format!("{name} while stopping: the next start replays the log").into()),
     }
+}
+
+/// TLS draws from AWS-LC's own generator, which measures the processor's jitter before its first byte, for tens of milliseconds: the first
+/// client would wait for that. It passes while the server starts.
+fn seed_tls() {
+    let thread = std::thread::Builder::new().name("sealdb-seed".into());
+    // If there is no thread, the first client waits.
+    let _ = thread.spawn(|| aws_lc_rs::rand::fill(&mut [0]));
 }
 
 /// Puts the passphrase in the place of the wish to be asked for it. A new one is asked for twice.

@@ -1,4 +1,4 @@
-//! The second provider: the AEAD of the pure-Rust `aes-gcm` crate, the other parts AWS-LC's. Feature `aes-gcm`; for tests.
+//! The second provider: the AEAD of the pure-Rust `aes-gcm` crate, the other parts the same. Feature `aes-gcm`; for tests.
 //!
 //! Two implementations that share no code and open each other's blocks show that the format is AES-256-GCM and not an accident
 //! of one library. Key schedules are wiped on drop (the crate's `zeroize` feature), but are made on the stack and moved to the

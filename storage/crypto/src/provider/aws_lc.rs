@@ -1,4 +1,4 @@
-//! HKDF, HMAC and randomness from AWS-LC, through `aws-lc-rs`: what every provider takes from there.
+//! What every provider has in common: HKDF and HMAC from AWS-LC, through `aws-lc-rs`, and the system's generator.
 
 use aws_lc_rs::{hkdf, hmac};
 
@@ -32,6 +32,7 @@ pub(super) fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
     mac
 }
 
+/// Not AWS-LC's own generator: before its first byte that one measures the processor's jitter, for half of what a server's start took.
 pub(super) fn random(out: &mut [u8]) -> Result<(), ProviderError> {
-    aws_lc_rs::rand::fill(out).map_err(|_| ProviderError)
+    getrandom::fill(out).map_err(|_| ProviderError)
 }

@@ -1,4 +1,4 @@
-//! The default provider: AES-256-GCM from `ring`, the other parts AWS-LC's.
+//! The default provider: AES-256-GCM from `ring`, HKDF and HMAC from AWS-LC, randomness from the system.
 //!
 //! `ring` because of one thing: it has BoringSSL's code for processors with wide AES instructions and without AVX-512 (VAES with AVX2), on which
 //! it seals and opens a page in little more than half the time that AWS-LC takes. Elsewhere the two run the same code, or nearly.
@@ -14,7 +14,7 @@ use super::{
     NONCE_LEN, OpeningKey, Provider, ProviderError, SealingKey, TAG_LEN, Unauthentic, aws_lc,
 };
 
-/// `ring`'s AES-256-GCM; HKDF, HMAC and randomness from AWS-LC.
+/// `ring`'s AES-256-GCM; the other parts those that every provider has.
 pub static PROVIDER: Provider = Provider {
     name: "ring",
     sealing_key: |key| Ok(Box::new(Key::new(key)?)),
