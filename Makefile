@@ -43,7 +43,7 @@ bench: setup ## sealed against plain, interleaved, in two minutes; README=1 puts
 bench-long: setup ## what takes long, half an hour or more: ONLY="stored load ..." for some of it
 	@scripts/bench $(if $(ONLY),$(addprefix --only ,$(ONLY)),--long)
 
-fuzz: ## every target for SECONDS_EACH=60 with cargo-fuzz (needs a nightly toolchain)
+fuzz: ## every target for SECONDS_EACH=60 with cargo-fuzz
 	@scripts/fuzz
 
 doc: ## API documentation in target/doc
