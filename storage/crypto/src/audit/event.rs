@@ -39,7 +39,7 @@ pub const TRAIL_EVENTS: &str = "trail.sealdb";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserIdentity {
-    /// `IAMUser` for an access key, `AWSService` for the database itself, `Process` for a program that embeds it, `Unknown` for who
+    /// `IAMUser` for an access key, `AWSService` for the database itself and the server, `Process` for a program that embeds it, `Unknown` for who
     /// did not prove it.
     #[serde(rename = "type")]
     pub kind: String,
@@ -65,6 +65,8 @@ impl UserIdentity {
             _ if identity.is_some() => "IAMUser",
             "" => "Unknown",
             "sealdb" => "AWSService",
+            // Parts of the server that work on their own account. No access key has a hyphen.
+            name if name.starts_with("sealdb-") => "AWSService",
             name if name.starts_with("process:") => "Process",
             _ => "IAMUser",
         };
