@@ -55,6 +55,7 @@ fn a_good_database_passes() {
     for part in ["table", "sound", "3000", "no damage"] {
         assert!(said.contains(part), "{part} in\n{said}");
     }
+    assert!(!said.contains("were not opened"), "{said}");
     let value = home.sealdb(&["check", "data", "--json"]).json();
     assert_eq!(value["damages"], json!([]));
     assert_eq!(value["tables"][0]["name"], "table");

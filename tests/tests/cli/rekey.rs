@@ -81,6 +81,8 @@ fn a_table_is_rekeyed_and_the_proof_checked() {
     for (key, noted) in [(&["--public-key", "trail.key"][..], false), (&[], true)] {
         let ran = home.sealdb(&[&["key", "verify-proof", file], key].concat());
         assert_eq!((ran.code, ran.stderr.contains("note:")), (Some(0), noted));
+        // Line by line, as people read it.
+        assert!(ran.stdout.contains("Cannot see") && !ran.stdout.contains("\\n"));
     }
     fs::write(file, proof.replace("films", "songs")).unwrap();
     let said = home.sealdb(&["key", "verify-proof", file]).refused(2);
@@ -150,6 +152,12 @@ fn keys_are_rewrapped_and_what_depends_on_one_is_shown() {
             "{event}: in the name of who asked for it"
         );
     }
+    let tail = home
+        .sealdb(&["audit", "tail", "--data-dir", "data", "--lines", "100"])
+        .ok();
+    let mut lines = tail.lines();
+    let line = lines.find(|line| line.contains("RewrapTableKey")).unwrap();
+    assert!(line.contains(" films "), "{line}");
     let impact = home
         .sealdb(&["key", "impact", "alias/sealdb/default", "--json"])
         .json();

@@ -146,7 +146,7 @@ fn line(record: &AuditRecord, output: Output) -> String {
         (principal, _) => principal.to_owned(),
     };
     let mut line = format!(
-        "{sequence:>6}  {}  {:<16} {what:<24} {outcome:<8} by {principal}",
+        "{sequence:>6}  {}  {:<18} {what:<24} {outcome:<8} by {principal}",
         event.event_time, event.event_name
     );
     if let Some(address) = &event.source_ip_address {

@@ -1,6 +1,6 @@
 //! `sealdb check`, `compact` and `copy`: work on a closed database. A running one is refused by its lock.
 
-use sealdb::tools;
+use sealdb::tools::{self, TableState};
 use serde_json::json;
 
 use crate::args::{ClosedArgs, CopyArgs};
@@ -48,12 +48,19 @@ pub(crate) fn check(args: &ClosedArgs, output: Output) -> Result<(), CliError> {
             &value,
         )?;
     }
+    let pages = |shut: bool| -> u64 {
+        let tables = report.tables.iter();
+        let tables = tables.filter(|table| (table.state == TableState::Inaccessible) == shut);
+        tables.map(|table| table.pages).sum()
+    };
+    let not_opened = match pages(true) {
+        0 => String::new(),
+        pages => format!("; {pages} pages of tables whose keys are out of reach were not opened"),
+    };
     match report.damages.len() {
         0 => output.done(&format!(
-            "pages of tables: {}, log records: {}, audit records: {}; each opened with its key, no damage",
-            report.tables.iter().map(|table| table.pages).sum::<u64>(),
-            report.log_records,
-            report.audit_records,
+            "pages of tables: {}, log records: {}, audit records: {}; each opened with its key, no damage{not_opened}",
+            pages(false), report.log_records, report.audit_records,
         )),
         damaged => Err(CliError::Damaged(damaged)),
     }

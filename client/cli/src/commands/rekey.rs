@@ -292,7 +292,7 @@ fn verify(file: &Path, public_key: Option<&str>, output: Output) -> Result<(), C
         .iter()
         .flat_map(|tree| tree.blocks.values())
         .sum();
-    let fields = [
+    let mut fields = vec![
         ("Database", proof.database.clone()),
         ("Table", format!("{} ({})", proof.table, proof.table_id)),
         (
@@ -308,9 +308,12 @@ fn verify(file: &Path, public_key: Option<&str>, output: Output) -> Result<(), C
         ),
         ("Of the old key", proof.old_blocks.to_string()),
         ("Signed by", signed.public_key.clone()),
-        ("Covers", proof.covers.join("\n")),
-        ("Cannot see", proof.cannot_see.join("\n")),
     ];
+    let listed = [("Covers", &proof.covers), ("Cannot see", &proof.cannot_see)];
+    for (name, lines) in listed {
+        let names = std::iter::once(name).chain(std::iter::repeat(""));
+        fields.extend(names.zip(lines.iter().cloned()));
+    }
     output.fields(&fields, &serde_json::to_value(&proof).unwrap_or_default())
 }
 

@@ -69,17 +69,19 @@ pub(super) fn table_of(event: &AuditEvent) -> Option<&str> {
     let named = request.other.get("tableName").and_then(Value::as_str);
     let of_key = request.encryption_context.as_ref();
     let of_key = of_key.and_then(|context| context.get("sealdb:table-name"));
-    named.or(of_key)
+    let mut of_arns = event.resources.iter();
+    named
+        .or(of_key)
+        .or_else(|| of_arns.find_map(|resource| table_in(&resource.arn)))
+}
+
+fn table_in(arn: &str) -> Option<&str> {
+    arn.rsplit_once(":table/").map(|(_, name)| name)
 }
 
 fn is_on_table(event: &AuditEvent, table: &str) -> bool {
-    let arn = |arn: &str| {
-        arn == table
-            || arn
-                .rsplit_once(":table/")
-                .is_some_and(|(_, name)| name == table)
-    };
-    table_of(event) == Some(table) || event.resources.iter().any(|resource| arn(&resource.arn))
+    let is_it = |arn: &str| arn == table || table_in(arn) == Some(table);
+    table_of(event) == Some(table) || event.resources.iter().any(|resource| is_it(&resource.arn))
 }
 
 fn names_item(event: &AuditEvent, table: Option<&str>, hash: &str) -> bool {
