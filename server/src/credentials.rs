@@ -14,11 +14,15 @@
 //! | m | AES-256-GCM of the content (JSON); AAD is all that stands before the nonce |
 //! | 16 | tag |
 //!
+//! The content holds, beside the credentials, what was done to them and stands in no audit trail yet ([`acts`]).
+//!
 //! Not detected: the whole file replaced by an older copy of itself, by someone with the disk. Revoke again after a
 //! restore of the run directory.
 
+mod acts;
+
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,8 +31,10 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::fs::{FlockOperation, flock};
+use sealdb::crypto::audit::AuditError;
 use sealdb::crypto::{
-    Caller, Clock, DEFAULT_ACCOUNT, EncryptionContext, KeyRef, Kms, KmsError, SystemClock,
+    AuditEvent, AuditSink, Caller, Clock, DEFAULT_ACCOUNT, EncryptionContext, KeyRef, Kms,
+    KmsError, SystemClock,
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -41,7 +47,7 @@ const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 /// Room for thousands of credentials.
 const FILE_LIMIT: u64 = 4 << 20;
-/// Whom the audit trail names for the store's calls.
+/// Whom the audit trail names for the store's calls of the KMS, and for what a server does to credentials by itself.
 const PRINCIPAL: &str = "sealdb-credentials";
 /// Description of the credential that stands in the endpoint file.
 const LOCAL: &str = "clients on this machine, by the endpoint file";
@@ -171,6 +177,42 @@ pub struct Stamp {
 #[derive(Default, Serialize, Deserialize)]
 struct Content {
     credentials: Vec<Credential>,
+    /// What was done to them and no audit trail has yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    acts: Vec<AuditEvent>,
+}
+
+impl Content {
+    /// Adds a credential, and the act that tells of it.
+    fn add(&mut self, principal: &str, credential: Credential) {
+        acts::made(&mut self.acts, principal, &credential);
+        self.credentials.push(credential);
+    }
+
+    /// Takes a credential out, and leaves the act that tells of it.
+    fn remove(&mut self, principal: &str, access_key_id: &str) -> Option<Credential> {
+        let mut all = self.credentials.iter();
+        let at = all.position(|one| one.access_key_id == access_key_id)?;
+        let removed = self.credentials.remove(at);
+        acts::revoked(&mut self.acts, principal, &removed);
+        Some(removed)
+    }
+
+    fn local(&self) -> Option<&Credential> {
+        self.credentials.iter().find(|one| one.local)
+    }
+}
+
+/// What a server accepts from now on.
+pub struct TakenOver {
+    /// The credential of the endpoint file.
+    pub local: Credential,
+    /// All whose making the audit trail has.
+    pub accepted: Vec<Credential>,
+    /// Why the trail has not all that was done; to be taken over again.
+    pub waiting: Option<AuditError>,
+    /// Of the file that this was read from.
+    pub stamp: Option<Stamp>,
 }
 
 /// The sealed file of one server. All its methods block (file system, KMS).
@@ -178,14 +220,25 @@ struct Content {
 pub struct Store {
     path: PathBuf,
     kms: Arc<dyn Kms>,
+    /// In whose name credentials are made and revoked.
+    principal: String,
 }
 
 impl Store {
-    /// The store in a run directory, which must exist. Nothing is read yet.
+    /// The store in a run directory, which must exist. Nothing is read yet. What is done, is done in the name of the process's user.
     pub fn new(run_dir: &Path, kms: Arc<dyn Kms>) -> Store {
         Store {
             path: run_dir.join("credentials.seal"),
             kms,
+            principal: format!("uid:{}", rustix::process::geteuid().as_raw()),
+        }
+    }
+
+    /// The same, of a server: what it does, it does on its own account.
+    pub fn of_server(run_dir: &Path, kms: Arc<dyn Kms>) -> Store {
+        Store {
+            principal: PRINCIPAL.to_owned(),
+            ..Store::new(run_dir, kms)
         }
     }
 
@@ -209,7 +262,7 @@ impl Store {
         self.change(|content| {
             let mut made = Credential::generate(description, false, SystemClock.wall_ms())?;
             (made.user, made.account) = (user, account);
-            content.credentials.push(made.clone());
+            content.add(&self.principal, made.clone());
             Ok(made)
         })
     }
@@ -222,30 +275,24 @@ impl Store {
             return Ok(());
         }
         self.change(|content| {
-            let before = content.credentials.len();
-            let was_local = content
-                .credentials
-                .iter()
-                .any(|one| one.access_key_id == access_key_id && one.local);
-            content
-                .credentials
-                .retain(|one| one.access_key_id != access_key_id);
-            if content.credentials.len() < before {
+            let replaced = content.remove(&self.principal, access_key_id);
+            if replaced.is_some() {
                 tracing::info!(
                     access_key_id,
                     "the access key of the environment has another secret now"
                 );
             }
-            let others_local = content.credentials.iter().any(|one| one.local);
-            content.credentials.push(Credential {
+            let credential = Credential {
                 access_key_id: access_key_id.to_owned(),
                 secret: Zeroizing::new(secret.to_owned()),
                 description: ADOPTED.to_owned(),
                 created_ms: SystemClock.wall_ms(),
-                local: was_local || !others_local,
+                // Also in the place of the one that was the endpoint file's.
+                local: content.local().is_none(),
                 user: None,
                 account: None,
-            });
+            };
+            content.add(&self.principal, credential);
             Ok(())
         })
     }
@@ -254,35 +301,59 @@ impl Store {
     ///
     /// If it is the one of the endpoint file, the server makes another and writes the file anew.
     pub fn revoke(&self, access_key_id: &str) -> Result<(), CredentialError> {
-        self.change(|content| {
-            let before = content.credentials.len();
-            content
-                .credentials
-                .retain(|credential| credential.access_key_id != access_key_id);
-            match content.credentials.len() == before {
-                true => Err(CredentialError::Unknown(access_key_id.to_owned())),
-                false => Ok(()),
-            }
-        })
+        self.change(
+            |content| match content.remove(&self.principal, access_key_id) {
+                None => Err(CredentialError::Unknown(access_key_id.to_owned())),
+                Some(_) => Ok(()),
+            },
+        )
     }
 
-    /// The credential of the endpoint file, made at the first start and kept, and all credentials beside it.
-    pub fn local(&self) -> Result<(Credential, Vec<Credential>), CredentialError> {
-        let find = |all: &[Credential]| all.iter().find(|credential| credential.local).cloned();
-        let all = self.list()?;
-        if let Some(found) = find(&all) {
-            return Ok((found, all));
+    /// Gives the audit trail what was done to credentials, and reads which a server accepts. The one of the endpoint file is made if
+    /// there is none.
+    ///
+    /// A credential whose making the trail cannot take is not accepted before it can; one that was revoked is not accepted at all. Without
+    /// a trail what was done stays in the file.
+    pub fn take_over(&self, trail: Option<&dyn AuditSink>) -> Result<TakenOver, CredentialError> {
+        let _lock = self.lock()?;
+        let mut content = self.read()?;
+        let mut changed = false;
+        let local = match content.local() {
+            Some(found) => found.clone(),
+            None => {
+                let made = Credential::generate(LOCAL, true, SystemClock.wall_ms())?;
+                content.add(&self.principal, made.clone());
+                changed = true;
+                made
+            }
+        };
+        let mut waiting = None;
+        let mut recorded = 0;
+        if let Some(trail) = trail {
+            for act in &content.acts {
+                match trail.append(act) {
+                    Ok(()) => recorded += 1,
+                    Err(error) => {
+                        waiting = Some(error);
+                        break;
+                    }
+                }
+            }
         }
-        self.change(|content| {
-            if find(&content.credentials).is_none() {
-                content
-                    .credentials
-                    .push(Credential::generate(LOCAL, true, SystemClock.wall_ms())?);
-            }
-            match find(&content.credentials) {
-                Some(found) => Ok((found, content.credentials.clone())),
-                None => Err(CredentialError::Unknown(LOCAL.to_owned())),
-            }
+        // Crash here: they are recorded again at the next start, under the same ids.
+        content.acts.drain(..recorded);
+        if changed || recorded > 0 {
+            self.write(&content)?;
+        }
+        let mut accepted = content.credentials;
+        if trail.is_some() {
+            accepted.retain(|one| !acts::tell_of_making(&content.acts, &one.access_key_id));
+        }
+        Ok(TakenOver {
+            local,
+            accepted,
+            waiting,
+            stamp: self.stamp(),
         })
     }
 
@@ -304,9 +375,13 @@ impl Store {
         let _lock = self.lock()?;
         let mut content = self.read()?;
         let result = edit(&mut content)?;
-        let sealed = self.seal(&content)?;
-        files::replace(&self.path, &sealed).map_err(|source| self.file_error(source))?;
+        self.write(&content)?;
         Ok(result)
+    }
+
+    fn write(&self, content: &Content) -> Result<(), CredentialError> {
+        let sealed = self.seal(content)?;
+        files::replace(&self.path, &sealed).map_err(|source| self.file_error(source))
     }
 
     /// Held until the answer is dropped; a process that dies lets go of it.
@@ -343,15 +418,11 @@ impl Store {
             .generate_data_key(&caller, &KeyRef::system(), &context())?;
         let mut sealed = head(&key.wrapped);
         // The JSON is written where it is sealed in place, into a buffer that is wiped and never grows.
-        let capacity = 64
-            + content
-                .credentials
-                .iter()
-                .map(|one| 256 + 6 * one.description.len())
-                .sum::<usize>();
-        let mut body = Zeroizing::new(Vec::with_capacity(capacity));
-        serde_json::to_writer(&mut *body, content)
-            .map_err(|error| self.file_error(io::Error::other(error)))?;
+        let mut length = Length(0);
+        let told = |error| self.file_error(io::Error::other(error));
+        serde_json::to_writer(&mut length, content).map_err(told)?;
+        let mut body = Zeroizing::new(Vec::with_capacity(length.0));
+        serde_json::to_writer(&mut *body, content).map_err(told)?;
         let sealing = RandomizedNonceKey::new(&AES_256_GCM, key.plaintext.expose())
             .map_err(|_| CredentialError::Random)?;
         let (nonce, tag) = sealing
@@ -400,6 +471,20 @@ impl Store {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+/// How long something is, once written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -460,6 +545,7 @@ impl<'a> Parts<'a> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use sealdb::crypto::testing::MemoryTrail;
     use sealdb::crypto::{Keyring, RootKeySource};
 
     fn keyring(dir: &Path, name: &str) -> Arc<dyn Kms> {
@@ -482,11 +568,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path(), keyring(dir.path(), "k"));
         assert_eq!(store.stamp(), None);
-        let (local, all) = store.local().unwrap();
-        assert_eq!(all.len(), 1);
+        let first = store.take_over(None).unwrap();
+        let local = first.local;
+        assert_eq!((first.accepted.len(), first.stamp), (1, store.stamp()));
         let stamp = store.stamp();
         assert_eq!(
-            store.local().unwrap().0.access_key_id,
+            store.take_over(None).unwrap().local.access_key_id,
             local.access_key_id,
             "made once"
         );
@@ -513,14 +600,15 @@ mod tests {
         ));
         assert_eq!(ids(&store), std::slice::from_ref(&local.access_key_id));
         store.revoke(&local.access_key_id).unwrap();
-        assert_ne!(store.local().unwrap().0.access_key_id, local.access_key_id);
+        let renewed = store.take_over(None).unwrap().local;
+        assert_ne!(renewed.access_key_id, local.access_key_id);
     }
 
     #[test]
     fn any_flipped_or_missing_byte_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path(), keyring(dir.path(), "k"));
-        store.local().unwrap();
+        store.take_over(None).unwrap();
         let path = dir.path().join("credentials.seal");
         let sealed = std::fs::read(&path).unwrap();
         for at in 0..sealed.len() {
@@ -551,11 +639,70 @@ mod tests {
     fn another_keyring_does_not_open_it() {
         let dir = tempfile::tempdir().unwrap();
         Store::new(dir.path(), keyring(dir.path(), "one"))
-            .local()
+            .take_over(None)
             .unwrap();
         let other = Store::new(dir.path(), keyring(dir.path(), "two"));
         assert!(matches!(other.list(), Err(CredentialError::Sealed { .. })));
         assert!(other.create("x").is_err(), "and is not overwritten");
+    }
+
+    #[test]
+    fn what_is_done_reaches_the_trail_before_a_new_key_is_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let keyring = keyring(dir.path(), "k");
+        let (beside, server) = (
+            Store::new(dir.path(), keyring.clone()),
+            Store::of_server(dir.path(), keyring),
+        );
+        let trail = MemoryTrail::new();
+        let names = || {
+            let events = trail.events().into_iter();
+            events
+                .map(|event| format!("{} {}", event.event_name, event.user_identity.principal))
+                .collect::<Vec<_>>()
+        };
+        let me = &beside.principal;
+        let local = server.take_over(Some(&trail)).unwrap().local;
+        assert_eq!(names(), ["CreateAccessKey sealdb-credentials"]);
+
+        // The trail takes nothing: who was made waits, who was revoked is out.
+        let made = beside.create("x").unwrap();
+        trail.set_failing(true);
+        let taken = server.take_over(Some(&trail)).unwrap();
+        assert!(taken.waiting.is_some() && taken.accepted.len() == 1);
+        beside.revoke(&local.access_key_id).unwrap();
+        let taken = server.take_over(Some(&trail)).unwrap();
+        assert!(taken.waiting.is_some() && taken.accepted.is_empty());
+        assert_eq!(names().len(), 1);
+
+        trail.set_failing(false);
+        let taken = server.take_over(Some(&trail)).unwrap();
+        assert!(taken.waiting.is_none());
+        assert_eq!(
+            taken.accepted.len(),
+            2,
+            "{} and the new local one",
+            made.access_key_id
+        );
+        let expected = [
+            "CreateAccessKey sealdb-credentials".to_owned(),
+            format!("CreateAccessKey {me}"),
+            format!("DeleteAccessKey {me}"),
+            "CreateAccessKey sealdb-credentials".to_owned(),
+        ];
+        assert_eq!(names(), expected);
+        // Nothing is recorded twice, and without news nothing is written.
+        assert_eq!(server.take_over(Some(&trail)).unwrap().stamp, taken.stamp);
+        assert_eq!(names(), expected);
+
+        // A key of the environment that gets another secret is another key under the same id.
+        server.adopt("AKIACHOSEN", "one").unwrap();
+        server.adopt("AKIACHOSEN", "one").unwrap();
+        server.adopt("AKIACHOSEN", "two").unwrap();
+        server.take_over(Some(&trail)).unwrap();
+        let expected = ["CreateAccessKey", "DeleteAccessKey", "CreateAccessKey"]
+            .map(|name| format!("{name} sealdb-credentials"));
+        assert_eq!(names()[4..], expected);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use tower::{Layer, Service};
 use crate::auth::{Authenticator, Principal, claimed_id};
 use crate::budget::Budget;
 use crate::listener::ConnectionInfo;
-use crate::metrics::{Metrics, Open};
+use crate::metrics::{Metrics, Open, Rejected};
 use crate::refusals::{Peer, Refusal, Refusals};
 
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -41,7 +41,7 @@ pub struct Call {
     pub request_id: Arc<str>,
     /// Who calls.
     pub principal: Principal,
-    peer: Peer,
+    pub(crate) peer: Peer,
     reached: Arc<AtomicBool>,
 }
 
@@ -113,7 +113,7 @@ impl Gate {
     ) -> Result<Principal, Status> {
         let authorization = authorization.map(HeaderValue::as_bytes);
         self.authenticator.check(authorization).map_err(|denied| {
-            self.metrics.rejected("unauthenticated");
+            self.metrics.rejected(Rejected::Unauthenticated);
             let code = denied.code();
             self.refusals.note(&Refusal {
                 operation: operation_of(path),
@@ -251,7 +251,7 @@ where
             connection.logged_in();
         }
         let Some(place) = self.gate.enter() else {
-            self.gate.metrics.rejected("overloaded");
+            self.gate.metrics.rejected(Rejected::Overloaded);
             let message = format!(
                 "the server already works on {} calls; try again later",
                 self.gate.limit
@@ -261,13 +261,14 @@ where
         };
         let reached = Arc::new(AtomicBool::new(false));
         let path = request.uri().path().to_owned();
-        request.extensions_mut().insert(Call {
+        let call = Call {
             request_id: request_id.as_str().into(),
             principal,
             peer,
             reached: Arc::clone(&reached),
-        });
-        let metrics = self.gate.metrics.clone();
+        };
+        request.extensions_mut().insert(call.clone());
+        let (metrics, refusals) = (self.gate.metrics.clone(), self.gate.refusals.clone());
         let service = path
             .strip_prefix('/')
             .and_then(|path| path.split('/').next());
@@ -306,11 +307,14 @@ where
                 Err(status) => status.clone(),
             };
             drop((place, share));
-            let overloaded = named_error(&status) == Some(ErrorCode::ThrottlingException);
-            metrics.rejected(match overloaded {
-                true => "overloaded",
-                false => "malformed",
-            });
+            match named_error(&status) {
+                Some(ErrorCode::ThrottlingException) => metrics.rejected(Rejected::Overloaded),
+                code => {
+                    metrics.rejected(Rejected::Malformed);
+                    let code = code.unwrap_or(ErrorCode::SerializationException);
+                    refusals.malformed((operation_of(&path), ""), &call.caller(), code);
+                }
+            }
             tracing::info!(request_id, path, outcome = ?status.code(), "call turned away");
             finish(status.into_http())
         })

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::auth::Principal;
 use crate::metrics::Metrics;
-use crate::refusals::Peer;
+use crate::refusals::{Peer, Refusals};
 
 /// Table names end at 255 bytes; what is longer is not one, and is cut in logs.
 const NAME_LIMIT: usize = 255;
@@ -95,6 +95,12 @@ impl Begun {
             principal = self.principal(),
             "call"
         );
+    }
+
+    /// What was asked for could not be read.
+    pub(crate) fn unread(self, metrics: &Metrics, refusals: &Refusals, code: ErrorCode) {
+        refusals.malformed((self.operation, &self.table), &self.caller(), code);
+        self.failed(metrics, code, None);
     }
 
     /// `error`: the database's, if it comes from there.

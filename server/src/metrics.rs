@@ -43,6 +43,27 @@ struct Operation {
     operation: &'static str,
 }
 
+/// Why a call is turned away before an operation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// Nobody knows who calls.
+    Unauthenticated,
+    /// The server has no room for it.
+    Overloaded,
+    /// It is none.
+    Malformed,
+}
+
+impl Rejected {
+    fn label(self) -> &'static str {
+        match self {
+            Rejected::Unauthenticated => "unauthenticated",
+            Rejected::Overloaded => "overloaded",
+            Rejected::Malformed => "malformed",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
@@ -171,8 +192,9 @@ impl Metrics {
         Open(self.in_flight.clone())
     }
 
-    /// Counts a call refused: `unauthenticated` or `overloaded`.
-    pub fn rejected(&self, reason: &'static str) {
+    /// Counts a call that was turned away.
+    pub fn rejected(&self, why: Rejected) {
+        let reason = why.label();
         self.rejected.get_or_create(&Reason { reason }).inc();
     }
 
@@ -214,7 +236,7 @@ mod tests {
         metrics.ended("PutItem", "ok", Duration::from_micros(90));
         metrics.ended("PutItem", "ValidationException", Duration::from_micros(10));
         metrics.bytes("PutItem", 100, 20);
-        metrics.rejected("unauthenticated");
+        metrics.rejected(Rejected::Unauthenticated);
         metrics.connection_began("accepted");
         metrics.credentials(2);
         let open = metrics.connection();

@@ -1,7 +1,8 @@
-//! Refusals in the audit trail: who was turned away, from where, and why.
+//! Refusals in the audit trail: who was turned away, from where, and why; and which changes of tables were asked for in a way that cannot
+//! be read, which therefore never reach the database and its events.
 //!
 //! Whoever is turned away has proved nothing, and must not be able to fill the disk or to slow others: a refusal is noted, not waited
-//! for, and only as an [`Allowance`] lets it. All are counted in `sealdb_calls_rejected_total`.
+//! for, and only as an [`Allowance`] lets it. Those who proved who they are have one of their own, so that no stranger uses it up.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,45 +47,56 @@ pub(crate) struct Refusals(Arc<Inner>);
 struct Inner {
     trail: Option<Arc<AuditTrail>>,
     clock: Arc<dyn Clock>,
-    allowance: Mutex<Allowance>,
+    strangers: Mutex<Allowance>,
+    callers: Mutex<Allowance>,
 }
 
 impl Refusals {
     /// Notes them in this trail.
     pub(crate) fn new(trail: Option<Arc<AuditTrail>>, clock: Arc<dyn Clock>) -> Refusals {
-        let allowance = Mutex::new(Allowance::default());
         Refusals(Arc::new(Inner {
             trail,
             clock,
-            allowance,
+            strangers: Mutex::default(),
+            callers: Mutex::default(),
         }))
     }
 
     /// Notes one, if there is room for it.
     pub(crate) fn note(&self, refusal: &Refusal<'_>) {
-        let Inner {
-            trail: Some(trail),
-            clock,
-            allowance,
-        } = &*self.0
-        else {
-            return;
-        };
-        let mut allowance = allowance.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(left_out) = allowance.take(clock.boot()) else {
-            return;
-        };
-        drop(allowance);
         let caller =
             Caller::with_request("", refusal.request_id).with_origin(refusal.peer.origin());
-        let mut event = AuditEvent::new(&**clock, TABLE_EVENTS, refusal.operation, &caller)
-            .refused(refusal.code.name(), None)
-            .after_others(left_out);
-        event.user_identity.access_key_id = refusal
-            .access_key_id
-            .filter(|id| is_key_id(id))
-            .map(str::to_owned);
-        trail.note(&event);
+        self.0.note(&self.0.strangers, || {
+            let clock = &*self.0.clock;
+            let mut event = AuditEvent::new(clock, TABLE_EVENTS, refusal.operation, &caller)
+                .refused(refusal.code.name(), None);
+            event.user_identity.access_key_id = refusal
+                .access_key_id
+                .filter(|id| is_key_id(id))
+                .map(str::to_owned);
+            Some(event)
+        });
+    }
+
+    /// Notes a request of somebody known that could not be read, if it was to change a table and there is room for it.
+    pub(crate) fn malformed(&self, asked: (&str, &str), caller: &Caller, code: ErrorCode) {
+        self.0.note(&self.0.callers, || {
+            sealdb::malformed_administration(&*self.0.clock, asked, caller, code)
+        });
+    }
+}
+
+impl Inner {
+    fn note(&self, allowance: &Mutex<Allowance>, event: impl FnOnce() -> Option<AuditEvent>) {
+        let Some(trail) = &self.trail else { return };
+        let Some(event) = event() else { return };
+        let left_out = {
+            let mut allowance = allowance.lock().unwrap_or_else(PoisonError::into_inner);
+            allowance.take(self.clock.boot())
+        };
+        if let Some(left_out) = left_out {
+            trail.note(&event.after_others(left_out));
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sealdb::Database;
-use sealdb::crypto::SystemClock;
+use sealdb::crypto::{AuditSink, AuditTrail, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -21,7 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::auth::Authenticator;
 use crate::budget::{self, Budget};
 use crate::config::{Config, ConfigError};
-use crate::credentials::{CredentialError, Store};
+use crate::credentials::{CredentialError, Store, TakenOver};
 use crate::database;
 use crate::dynamodb::{self, DynamoDb};
 use crate::endpoint::Published;
@@ -219,23 +219,25 @@ async fn assemble(
 ) -> Result<Running, StartError> {
     let metrics =
         Metrics::new(|registry| database::register(registry, database.clone(), &config.database));
-    let (store, local, all, identity) = {
-        let (config, kms) = (Arc::clone(config), database.kms());
+    let trail = database.audit_trail();
+    let (store, taken, identity) = {
+        let (config, kms, trail) = (Arc::clone(config), database.kms(), trail.clone());
         tokio::task::spawn_blocking(move || {
             crate::files::private_dir(&config.run_dir).map_err(StartError::RunDir)?;
-            let store = Store::new(&config.run_dir, kms);
+            let store = Store::of_server(&config.run_dir, kms);
             if let Some(first) = &config.first_credential {
                 store.adopt(&first.access_key_id, &first.secret)?;
             }
-            let (local, all) = store.local()?;
+            let taken = take_over(&store, trail.as_deref())?;
             let identity = Identity::load(config.tls.as_ref(), &config.run_dir)?;
-            Ok::<_, StartError>((store, local, all, identity))
+            Ok::<_, StartError>((store, taken, identity))
         })
         .await??
     };
+    let local = taken.local.clone();
     let authenticator = Authenticator::default();
-    authenticator.replace(&all);
-    metrics.credentials(all.len());
+    authenticator.replace(&taken.accepted);
+    metrics.credentials(taken.accepted.len());
 
     let tls = TlsAcceptor::from(Arc::clone(&identity.config));
     let (listener, address) = bind(config.listen).await?;
@@ -285,9 +287,9 @@ async fn assemble(
         limits.max_message_size,
         budget::PATIENCE,
     );
-    let refusals = Refusals::new(database.audit_trail(), Arc::new(SystemClock));
+    let refusals = Refusals::new(trail.clone(), Arc::new(SystemClock));
     let gate = Gate::new(
-        (authenticator.clone(), refusals),
+        (authenticator.clone(), refusals.clone()),
         metrics.clone(),
         limits.max_in_flight,
         budget,
@@ -297,7 +299,7 @@ async fn assemble(
         metrics.clone(),
         limits,
         phases.clone(),
-        authenticator.clone(),
+        (authenticator.clone(), refusals),
     );
     let router = tonic::transport::Server::builder()
         .layer(gate.clone())
@@ -362,13 +364,14 @@ async fn assemble(
         ready,
     );
     helpers.spawn(accepting);
-    helpers.spawn(watch_credentials(
+    let watched = Watched {
         store,
+        trail,
         authenticator,
         metrics,
-        Arc::clone(&published),
-        phases.clone(),
-    ));
+        published: Arc::clone(&published),
+    };
+    helpers.spawn(watched.watch(taken, phases.clone()));
     let mut draining = phases;
     let serving = tokio::spawn(router.serve_with_incoming_shutdown(
         ReceiverStream::new(connections).map(|connection| connection.map(Gathered::new)),
@@ -407,55 +410,76 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErr
     Ok((listener, taken))
 }
 
-/// Takes over what `sealdb credential` changes, within a second.
-async fn watch_credentials(
+fn take_over(store: &Store, trail: Option<&AuditTrail>) -> Result<TakenOver, CredentialError> {
+    let taken = store.take_over(trail.map(|trail| trail as &dyn AuditSink))?;
+    if let Some(error) = &taken.waiting {
+        tracing::error!(%error, "new credentials wait for the audit trail");
+    }
+    Ok(taken)
+}
+
+/// What is needed to follow changes of the credentials.
+struct Watched {
     store: Store,
+    trail: Option<Arc<AuditTrail>>,
     authenticator: Authenticator,
     metrics: Metrics,
     published: Arc<RwLock<Option<Published>>>,
-    mut phase: watch::Receiver<Phase>,
-) {
-    let mut seen = store.stamp();
-    let mut troubled = false;
-    loop {
-        tokio::select! {
-            _ = phase.wait_for(|phase| *phase > Phase::Serving) => return,
-            () = tokio::time::sleep(CREDENTIALS_PERIOD) => {}
-        }
-        let stamp = store.stamp();
-        if stamp == seen {
-            continue;
-        }
-        let (reader, renewer) = (store.clone(), Arc::clone(&published));
-        let read = tokio::task::spawn_blocking(move || {
-            let (local, all) = reader.local()?;
-            // If another local credential was made, clients on this machine get it.
-            if let Some(published) = renewer
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .as_ref()
-                && let Err(error) = published.renew(&local)
-            {
-                tracing::warn!(%error, "the endpoint file holds an old credential");
+}
+
+impl Watched {
+    /// Takes over what `sealdb credential` changes, within a second.
+    async fn watch(self, first: TakenOver, mut phase: watch::Receiver<Phase>) {
+        let watched = Arc::new(self);
+        let (mut seen, mut waiting) = (first.stamp, first.waiting.is_some());
+        let mut troubled = false;
+        loop {
+            tokio::select! {
+                _ = phase.wait_for(|phase| *phase > Phase::Serving) => return,
+                () = tokio::time::sleep(CREDENTIALS_PERIOD) => {}
             }
-            Ok::<_, CredentialError>((reader.stamp(), all))
-        })
-        .await;
-        match read {
-            Ok(Ok((stamp, all))) => {
-                tracing::info!(count = all.len(), "credentials changed");
-                authenticator.replace(&all);
-                metrics.credentials(all.len());
-                seen = stamp;
-                troubled = false;
+            let changed = watched.store.stamp() != seen;
+            if !changed && !waiting {
+                continue;
             }
-            // Tried again each time: those known stay in force until the file can be read.
-            Ok(Err(error)) if !troubled => {
-                tracing::error!(%error, "the credentials changed, but cannot be read; those known stay in force");
-                troubled = true;
+            let looking = Arc::clone(&watched);
+            let read = tokio::task::spawn_blocking(move || looking.look(changed)).await;
+            match read {
+                Ok(Ok(Some(taken))) => {
+                    let count = taken.accepted.len();
+                    tracing::info!(count, "credentials changed");
+                    watched.authenticator.replace(&taken.accepted);
+                    watched.metrics.credentials(count);
+                    (seen, waiting) = (taken.stamp, taken.waiting.is_some());
+                    troubled = false;
+                }
+                // Tried again each time: those known stay in force until the file can be read.
+                Ok(Err(error)) if !troubled => {
+                    tracing::error!(%error, "the credentials changed, but cannot be read; those known stay in force");
+                    troubled = true;
+                }
+                _ => {}
             }
-            _ => {}
         }
+    }
+
+    /// Reads them. What waits for a trail that still takes nothing is left alone: each reading uses a key, whose event takes of the reserve.
+    fn look(&self, changed: bool) -> Result<Option<TakenOver>, CredentialError> {
+        let trail = self.trail.as_deref();
+        if !changed && trail.is_none_or(|trail| trail.ready().is_err()) {
+            return Ok(None);
+        }
+        let taken = take_over(&self.store, trail)?;
+        // If another local credential was made, clients on this machine get it.
+        let published = self.published.read();
+        let published = published.unwrap_or_else(PoisonError::into_inner);
+        if let Some(published) = published.as_ref()
+            && let Err(error) = published.renew(&taken.local)
+        {
+            tracing::warn!(%error, "the endpoint file holds an old credential");
+        }
+        drop(published);
+        Ok(Some(taken))
     }
 }
 

@@ -10,6 +10,8 @@ use sealdb_proto::v1::{
     CreateTableRequest, DeleteTableRequest, ListTablesRequest, TagResourceRequest,
     TimeToLiveSpecification, UntagResourceRequest, UpdateTableRequest, UpdateTimeToLiveRequest,
 };
+use sealdb_server::config::FirstCredential;
+use sealdb_server::credentials::Store;
 use support::http::Http;
 use support::{Served, Signed, serve};
 
@@ -347,6 +349,142 @@ async fn who_is_turned_away_leaves_an_event_and_cannot_fill_the_disk() {
     }
     let noted = events(&served).len() - all.len();
     assert!((90..=105).contains(&noted), "{noted} of 300");
+    served.running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_table_that_cannot_be_read_leaves_an_event_and_cannot_fill_the_disk() {
+    let served = serve(|config| {
+        config.dynamodb = Some(([127, 0, 0, 1], 0).into());
+        config.dynamodb_plain_http = true;
+    })
+    .await;
+    let mut http = Http::to(&served).await;
+    let mut client = served.client().await;
+    let before = events(&served).len();
+    for operation in ADMINISTRATION {
+        for body in ["canary", r#"{"TableName":7,"ResourceArn":7}"#] {
+            assert_eq!(http.call(operation, body).await.status, 400);
+        }
+    }
+    // Well-formed, and refused by the constraints of its shape.
+    let no_keys = r#"{"TableName":"films","KeySchema":[]}"#;
+    assert_eq!(http.call("CreateTable", no_keys).await.status, 400);
+    // What changes no table leaves none.
+    for operation in ["GetItem", "DescribeTable", "ListTables"] {
+        assert_eq!(http.call(operation, "canary").await.status, 400);
+    }
+    let create = CreateTableRequest {
+        table_name: "songs".to_owned(),
+        billing_mode: 99,
+        ..CreateTableRequest::default()
+    };
+    client.create_table(create).await.unwrap_err();
+
+    let all = events(&served);
+    let key = served.endpoint().access_key_id;
+    let told = &all[before..];
+    for event in told {
+        let who = &event.user_identity;
+        assert_eq!((&*who.kind, &who.principal), ("IAMUser", &key));
+        assert_eq!(event.source_ip_address.as_deref(), Some("127.0.0.1"));
+        assert_eq!(event.event_source, "dynamodb.amazonaws.com");
+        assert!(event.management_event && event.error_message.is_none());
+    }
+    let told: Vec<_> = told
+        .iter()
+        .map(|event| {
+            let table = event.request_parameters.other.get("tableName");
+            let code = event.error_code.as_deref().unwrap();
+            (
+                &*event.event_name,
+                code,
+                table.and_then(|name| name.as_str()),
+            )
+        })
+        .collect();
+    let unread = ADMINISTRATION.map(|name| [(name, "SerializationException", None); 2]);
+    let mut expected = unread.concat();
+    expected.push(("CreateTable", "ValidationException", None));
+    expected.push(("CreateTable", "ValidationException", Some("songs")));
+    assert_eq!(told, expected);
+    assert!(!format!("{all:?}").contains("canary"));
+
+    for _ in 0..200 {
+        http.call("DeleteTable", "canary").await;
+    }
+    let noted = events(&served).len() - all.len();
+    assert!((80..=105).contains(&noted), "{noted} of 200");
+    served.running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_keys_that_come_and_go_leave_events_before_they_are_accepted() {
+    let served = serve(|config| {
+        config.first_credential = Some(FirstCredential {
+            access_key_id: "AKIACHOSENBYUS".to_owned(),
+            secret: "canaryOne".to_owned().into(),
+        });
+    })
+    .await;
+    let config = support::config(served.dir.path());
+    // Another process, as `sealdb credential` is: the keyring opened a second time.
+    let keys = tokio::task::spawn_blocking(move || sealdb_server::keys::unlock(&config).unwrap());
+    let keyring = keys.await.unwrap().keyring;
+    let store = Store::new(&served.dir.path().join("D.run"), keyring);
+    let made = store
+        .create_for(
+            "",
+            Some("alice".to_owned()),
+            Some("111122223333".to_owned()),
+        )
+        .unwrap();
+    let signed = Signed::new(&made.access_key_id, &made.secret);
+    let mut client = SealDbClient::with_interceptor(served.channel().await, signed);
+    while client
+        .list_tables(ListTablesRequest::default())
+        .await
+        .is_err()
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // It is accepted, so its making stands in the trail.
+    let all = events(&served);
+    let told: Vec<_> = named(&all, "CreateAccessKey")
+        .into_iter()
+        .map(|event| {
+            let answer = event.response_elements.as_ref().unwrap();
+            let id = answer.other["accessKey"]["accessKeyId"].as_str().unwrap();
+            let who = &event.user_identity;
+            (id, &*who.kind, &*event.recipient_account_id)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("AKIACHOSENBYUS", "AWSService", "000000000000"),
+            (&*made.access_key_id, "Process", "111122223333")
+        ]
+    );
+    // Revoked while no server runs: told when the next one starts.
+    let Served { running, dir } = served;
+    running.shutdown().await.unwrap();
+    store.revoke(&made.access_key_id).unwrap();
+    let running = sealdb_server::start(support::config(dir.path()));
+    let served = Served {
+        running: running.await.unwrap(),
+        dir,
+    };
+    let all = events(&served);
+    let [gone] = named(&all, "DeleteAccessKey")[..] else {
+        panic!("{all:?}")
+    };
+    let parameters = &gone.request_parameters.other;
+    assert_eq!(parameters["accessKeyId"], *made.access_key_id);
+    assert_eq!(parameters["userName"], "alice");
+    assert_eq!(gone.user_identity.kind, "Process");
+    let text = format!("{all:?}");
+    assert!(!text.contains("canary") && !text.contains(made.secret.as_str()));
     served.running.shutdown().await.unwrap();
 }
 

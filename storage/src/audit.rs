@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use administration::administer;
+pub use administration::malformed_administration;
 
 use sealdb_crypto::audit::{AuditError, AuditTrail, TABLE_EVENTS, TrailAccess};
 use sealdb_crypto::signing::SIGNATURE_LEN;

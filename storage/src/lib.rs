@@ -84,6 +84,7 @@ pub use root::fuzz_root;
 #[doc(hidden)]
 pub use tree::fuzz_page;
 
+pub use audit::malformed_administration;
 pub use database::{Builder, Database};
 pub use error::{ClosedReason, Error};
 pub use key_admin::{ForEach, IndexImpact, KeyScope, TableImpact};

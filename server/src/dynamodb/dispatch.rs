@@ -176,7 +176,7 @@ where
         Ok(input) => input,
         Err(refused) => {
             let exception = Exception::from(refused);
-            begun.failed(&service.metrics, exception.code, None);
+            begun.unread(&service.metrics, service.gate.refusals(), exception.code);
             return Err(exception);
         }
     };

@@ -17,6 +17,7 @@ use crate::dynamodb::sigv4::{self, Claim};
 use crate::dynamodb::{DynamoDb, account};
 use crate::listener::ConnectionInfo;
 use crate::measured::Who;
+use crate::metrics::Rejected;
 use crate::refusals::{Peer, Refusal};
 
 /// Content types of the protocol; the service takes the plain one too.
@@ -132,10 +133,18 @@ async fn call(
         turned_away(service, &told, exception);
     })?;
     connection.logged_in();
-    let (_share, bytes) = match is_gzip(&parts.headers) {
-        true => body::unpack(&bytes, share, budget).await?,
-        false => (share, bytes),
+    let unpacked = match is_gzip(&parts.headers) {
+        true => body::unpack(&bytes, share, budget).await,
+        false => Ok((share, bytes)),
     };
+    let (_share, bytes) = unpacked.inspect_err(|exception| {
+        turned_away(service, &told, exception);
+        if rejected(exception.code) == Rejected::Malformed {
+            let caller = principal.caller(&asked.request_id, &told.peer);
+            let refusals = service.gate.refusals();
+            refusals.malformed((operation.name(), ""), &caller, exception.code);
+        }
+    })?;
     let who = Who {
         request_id: asked.request_id.as_str().into(),
         principal: Some(principal),
@@ -189,14 +198,22 @@ struct Told<'a> {
     peer: Peer,
 }
 
+/// Why what is answered so before an operation begins is turned away.
+fn rejected(code: ErrorCode) -> Rejected {
+    match code {
+        ErrorCode::ThrottlingException => Rejected::Overloaded,
+        ErrorCode::UnknownOperationException | ErrorCode::SerializationException => {
+            Rejected::Malformed
+        }
+        // All else that is said here is about who calls.
+        _ => Rejected::Unauthenticated,
+    }
+}
+
 fn turned_away(service: &DynamoDb, told: &Told<'_>, exception: &Exception) {
-    let reason = match exception.code {
-        ErrorCode::ThrottlingException => "overloaded",
-        ErrorCode::UnknownOperationException => "malformed",
-        _ => "unauthenticated",
-    };
-    service.metrics.rejected(reason);
-    if reason == "unauthenticated" {
+    let why = rejected(exception.code);
+    service.metrics.rejected(why);
+    if why == Rejected::Unauthenticated {
         let target = text(&told.parts.headers, "x-amz-target").unwrap_or_default();
         let claim = Claim::of(told.parts).ok();
         service.gate.refusals().note(&Refusal {

@@ -168,7 +168,7 @@ where
     let input = match Input::try_from(message).map_err(WireError::from) {
         Ok(input) => input,
         Err(error) => {
-            begun.failed(metrics, error.code(), None);
+            begun.unread(metrics, &service.refusals, error.code());
             return Err(Status::from(error));
         }
     };
@@ -205,7 +205,7 @@ pub(super) fn begin<Req: Message + NamesTable>(
             Who {
                 request_id: call.request_id.clone(),
                 principal: Some(call.principal.clone()),
-                peer: Peer::default(),
+                peer: call.peer.clone(),
             }
         }
         None => Who {

@@ -32,6 +32,7 @@ use crate::config::Limits;
 use crate::gate::Call;
 use crate::listener::Phase;
 use crate::metrics::Metrics;
+use crate::refusals::Refusals;
 use crate::service::stream::{Pages, Waiting};
 
 /// The service over an open database.
@@ -44,18 +45,19 @@ pub struct Service {
     waiting: Waiting,
     /// For streams that outlive the credential that they were asked for with.
     authenticator: Authenticator,
+    refusals: Refusals,
 }
 
 pub use keys::KeyService;
 
 impl Service {
     /// What the services over this database stand on. Streams without an end go when the phase is past [`Phase::Serving`].
-    pub fn new(
+    pub(crate) fn new(
         database: Database,
         metrics: Metrics,
         limits: &Limits,
         phase: watch::Receiver<Phase>,
-        authenticator: Authenticator,
+        (authenticator, refusals): (Authenticator, Refusals),
     ) -> Service {
         Service {
             database,
@@ -63,6 +65,7 @@ impl Service {
             max_message_size: limits.max_message_size,
             waiting: Waiting::new(limits.max_in_flight, phase),
             authenticator,
+            refusals,
         }
     }
 

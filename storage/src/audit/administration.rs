@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use sealdb_crypto::audit::{AuditTrail, TABLE_EVENTS};
-use sealdb_crypto::{AuditEvent, AuditSink, Caller};
+use sealdb_crypto::{AuditEvent, AuditSink, Caller, Clock};
+use sealdb_model::ErrorCode;
 use sealdb_model::ops::{
     CreateTableInput, DeleteTableInput, GlobalSecondaryIndexUpdate, SseSpecification,
     StreamSpecification, TagResourceInput, UntagResourceInput, UpdateTableInput,
@@ -34,6 +35,32 @@ pub(crate) trait Administration {
 
     /// What else was asked for.
     fn parameters(&self) -> Value;
+}
+
+/// The names of all that leave such an event.
+const OPERATIONS: [&str; 6] = [
+    CreateTableInput::NAME,
+    DeleteTableInput::NAME,
+    UpdateTableInput::NAME,
+    TagResourceInput::NAME,
+    UntagResourceInput::NAME,
+    UpdateTimeToLiveInput::NAME,
+];
+
+/// The event of a change of a table that a protocol refused, because it could not read what was asked for; for programs around a database.
+/// `table` is as it was sent, empty where none could be read. `None`: the operation changes no table.
+pub fn malformed_administration(
+    clock: &dyn Clock,
+    (operation, table): (&str, &str),
+    caller: &Caller,
+    code: ErrorCode,
+) -> Option<AuditEvent> {
+    let name = OPERATIONS.into_iter().find(|name| *name == operation)?;
+    let event = AuditEvent::new(clock, TABLE_EVENTS, name, caller).refused(code.name(), None);
+    Some(match table {
+        "" => event,
+        _ => on_table(event, table),
+    })
 }
 
 /// Carries out an administration. The answer is given only after its event is durable; if the trail cannot take one, nothing is
@@ -101,8 +128,9 @@ pub(super) fn table_name(table: &str) -> String {
     table.chars().take(NAME_CHARS).collect()
 }
 
-fn event<I: Administration>(input: &I, event: AuditEvent) -> AuditEvent {
-    let table = table_name(input.table());
+/// Names the table, by its name or ARN.
+fn on_table(event: AuditEvent, table: &str) -> AuditEvent {
+    let table = table_name(table);
     let arn = match table.starts_with("arn:") {
         true => table.clone(),
         false => table_arn(&table),
@@ -110,6 +138,12 @@ fn event<I: Administration>(input: &I, event: AuditEvent) -> AuditEvent {
     let mut event = event.on("AWS::DynamoDB::Table", arn);
     let other = &mut event.request_parameters.other;
     other.insert("tableName".to_owned(), table.into());
+    event
+}
+
+fn event<I: Administration>(input: &I, event: AuditEvent) -> AuditEvent {
+    let mut event = on_table(event, input.table());
+    let other = &mut event.request_parameters.other;
     let parameters = input.parameters();
     let len = parameters.to_string().len();
     match parameters {

@@ -136,6 +136,7 @@ fn line(record: &AuditRecord, output: Output) -> String {
     let outcome = event.error_code.as_deref().unwrap_or("ok");
     let what = filter::table_of(event)
         .or_else(|| purpose_of(event))
+        .or_else(|| access_key_of(event))
         .unwrap_or("-");
     let principal = match (
         &*event.user_identity.principal,
@@ -162,4 +163,12 @@ fn line(record: &AuditRecord, output: Output) -> String {
 fn purpose_of(event: &AuditEvent) -> Option<&str> {
     let context = event.request_parameters.encryption_context.as_ref()?;
     context.get("sealdb:purpose")
+}
+
+/// The access key that was made or revoked.
+fn access_key_of(event: &AuditEvent) -> Option<&str> {
+    let made = event.response_elements.as_ref();
+    let made = made.and_then(|answer| answer.other.get("accessKey")?.get("accessKeyId"));
+    let revoked = || event.request_parameters.other.get("accessKeyId");
+    made.or_else(revoked)?.as_str()
 }

@@ -32,6 +32,8 @@ const FOREIGN_CHARS: usize = 256;
 pub const KEY_EVENTS: &str = "kms.amazonaws.com";
 /// The source of events of tables and items.
 pub const TABLE_EVENTS: &str = "dynamodb.amazonaws.com";
+/// The source of events of access keys.
+pub const ACCOUNT_EVENTS: &str = "iam.amazonaws.com";
 /// The source of what the trail says about itself.
 pub const TRAIL_EVENTS: &str = "trail.sealdb";
 
@@ -39,8 +41,8 @@ pub const TRAIL_EVENTS: &str = "trail.sealdb";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserIdentity {
-    /// `IAMUser` for an access key, `AWSService` for the database itself and the server, `Process` for a program that embeds it, `Unknown` for who
-    /// did not prove it.
+    /// `IAMUser` for an access key, `AWSService` for the database itself and the server, `Process` for a program that embeds it and for a user of
+    /// the machine who administers keys, `Unknown` for who did not prove it.
     #[serde(rename = "type")]
     pub kind: String,
     /// An access key id, a user of the machine, or `sealdb` for the database itself.
@@ -67,7 +69,7 @@ impl UserIdentity {
             "sealdb" => "AWSService",
             // Parts of the server that work on their own account. No access key has a hyphen.
             name if name.starts_with("sealdb-") => "AWSService",
-            name if name.starts_with("process:") => "Process",
+            name if name.starts_with("process:") || name.starts_with("uid:") => "Process",
             _ => "IAMUser",
         };
         Self {
@@ -155,7 +157,7 @@ pub struct AuditEvent {
     pub user_identity: UserIdentity,
     /// RFC 3339, UTC, milliseconds.
     pub event_time: String,
-    /// [`KEY_EVENTS`], [`TABLE_EVENTS`] or [`TRAIL_EVENTS`].
+    /// [`KEY_EVENTS`], [`TABLE_EVENTS`], [`ACCOUNT_EVENTS`] or [`TRAIL_EVENTS`].
     pub event_source: String,
     /// The operation: `"Decrypt"`.
     pub event_name: String,
@@ -390,12 +392,13 @@ mod tests {
             name: "eve".to_owned(),
         };
         let eve = Caller::new("sealdb").with_identity(Arc::new(identity));
-        let kinds = [&eve, &Caller::database()].map(|caller| {
-            AuditEvent::new(&clock, TABLE_EVENTS, "E", caller)
-                .user_identity
-                .kind
+        let kinds = [&eve, &Caller::database(), &Caller::new("uid:0")].map(|caller| {
+            let who = AuditEvent::new(&clock, TABLE_EVENTS, "E", caller).user_identity;
+            (who.kind, who.access_key_id.is_some())
         });
-        assert_eq!(kinds, ["IAMUser", "AWSService"]);
+        let kinds = kinds.each_ref().map(|(kind, key)| (kind.as_str(), *key));
+        let expected = [("IAMUser", true), ("AWSService", false), ("Process", false)];
+        assert_eq!(kinds, expected);
 
         let denied = KmsError::Denied {
             key: "alias/x".to_owned(),

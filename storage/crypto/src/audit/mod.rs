@@ -68,8 +68,8 @@ pub use chain::AuditRecord;
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint, Verifier};
 pub use error::AuditError;
 pub use event::{
-    AuditEvent, Category, KEY_EVENTS, Outcome, RequestParameters, Resource, ResponseElements,
-    TABLE_EVENTS, TRAIL_EVENTS, UserIdentity, rfc3339,
+    ACCOUNT_EVENTS, AuditEvent, Category, KEY_EVENTS, Outcome, RequestParameters, Resource,
+    ResponseElements, TABLE_EVENTS, TRAIL_EVENTS, UserIdentity, rfc3339,
 };
 pub use proof::{Proven, TrailClaim, TrailProof, TrailProofError};
 pub use reader::TrailReader;
