@@ -9,18 +9,14 @@ use sealdb_proto::codec::{Encoded, EncodedCodec};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use zeroize::Zeroizing;
 
+use crate::channel::Channel;
 use crate::connect::Connector;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::retry::RetryPolicy;
-
-/// Longest header list of an answer. Errors travel in it: a transaction of 4 MB whose every condition fails gives back
-/// all items that it met, in base64.
-const ERROR_LIMIT: u32 = 8 * 1024 * 1024;
 
 /// A connection that signs, limits and repeats its calls. A clone shares it.
 #[derive(Clone, Debug)]
@@ -42,12 +38,6 @@ impl Caller {
     pub(crate) async fn connect(endpoint: Endpoint) -> Result<Self, Error> {
         let authorization = authorization(&endpoint)?;
         let connector = Connector::new(&endpoint)?;
-        let invalid = |e: tonic::transport::Error| {
-            Error::new(
-                ErrorCode::ValidationException,
-                format!("'{}' is not an address: {e}", endpoint.address),
-            )
-        };
         let origin = format!("https://{}", endpoint.address)
             .parse()
             .map_err(|e| {
@@ -56,24 +46,10 @@ impl Caller {
                     format!("'{}' is not an address: {e}", endpoint.address),
                 )
             })?;
-        // TLS is the connector's: tonic is asked for a plain connection and told the true scheme.
-        let channel =
-            tonic::transport::Endpoint::from_shared(format!("http://{}", endpoint.address))
-                .and_then(|channel| {
-                    channel.user_agent(concat!("sealdb-client/", env!("CARGO_PKG_VERSION")))
-                })
-                .map_err(invalid)?
-                .origin(origin)
-                .http2_max_header_list_size(ERROR_LIMIT)
-                // A page of 1 MB fits, so that it needs no round trip for more room.
-                .initial_stream_window_size(2 * 1024 * 1024)
-                .initial_connection_window_size(8 * 1024 * 1024)
-                .http2_keep_alive_interval(Duration::from_secs(20))
-                .keep_alive_timeout(Duration::from_secs(10))
-                .connect_with_connector(connector)
-                .await
-                .map_err(Error::of_transport)?;
-        let grpc = Grpc::new(channel)
+        let channel = Channel::connect(connector)
+            .await
+            .map_err(Error::of_transport)?;
+        let grpc = Grpc::with_origin(channel, origin)
             .max_decoding_message_size(MAX_MESSAGE_LEN)
             .max_encoding_message_size(MAX_MESSAGE_LEN);
         Ok(Self {
@@ -122,12 +98,9 @@ impl Caller {
         R: sealdb_proto::Message + Default + 'static,
     {
         let mut grpc = self.grpc.clone();
-        let answer = async {
-            ready(&mut grpc).await?;
-            let path = PathAndQuery::from_static(path);
-            let codec = EncodedCodec::<R>::default();
-            grpc.unary(self.signed(message), path, codec).await
-        };
+        let codec = EncodedCodec::<R>::default();
+        // The channel is always ready.
+        let answer = grpc.unary(self.signed(message), PathAndQuery::from_static(path), codec);
         let response = self.in_time(answer, harmless_twice).await?;
         Ok(response.into_inner())
     }
@@ -144,13 +117,8 @@ impl Caller {
     {
         let message = encoded(&request)?;
         let mut grpc = self.grpc.clone();
-        let answer = async {
-            ready(&mut grpc).await?;
-            let path = PathAndQuery::from_static(path);
-            let codec = EncodedCodec::<R>::default();
-            grpc.server_streaming(self.signed(message), path, codec)
-                .await
-        };
+        let (path, codec) = (PathAndQuery::from_static(path), EncodedCodec::default());
+        let answer = grpc.server_streaming(self.signed(message), path, codec);
         let response = self.in_time(answer, true).await?;
         Ok(response.into_inner())
     }
@@ -186,10 +154,6 @@ impl Caller {
     pub(crate) fn retry(&self) -> RetryPolicy {
         self.settings.retry
     }
-}
-
-async fn ready(grpc: &mut Grpc<Channel>) -> Result<(), Status> {
-    grpc.ready().await.map_err(|e| Status::from_error(e.into()))
 }
 
 fn encoded(request: &impl sealdb_proto::Message) -> Result<Encoded, Error> {

@@ -1,20 +1,15 @@
 //! The connector: TCP, then TLS with the server's certificate checked, within one time limit.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
 use sealdb_model::ErrorCode;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tonic::codegen::http::Uri;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -85,8 +80,7 @@ impl ConnectError {
     }
 }
 
-/// Connects to one address, whatever URI it is asked for.
-#[derive(Clone)]
+/// Connects to one address.
 pub(crate) struct Connector {
     address: String,
     server_name: ServerName<'static>,
@@ -121,43 +115,32 @@ impl Connector {
         })
     }
 
-    async fn connect(self) -> Result<TokioIo<TlsStream<TcpStream>>, ConnectError> {
-        let address = self.address.clone();
-        let handshake = async {
-            let unreachable = |source| ConnectError::Unreachable {
-                address: self.address.clone(),
-                source: Arc::new(source),
-            };
-            let tcp = TcpStream::connect(&self.address)
-                .await
-                .map_err(unreachable)?;
-            tcp.set_nodelay(true).map_err(unreachable)?;
-            self.tls
-                .connect(self.server_name, tcp)
-                .await
-                .map(TokioIo::new)
-                .map_err(|e| ConnectError::of_handshake(self.address.clone(), e))
-        };
-        match tokio::time::timeout(self.limit, handshake).await {
+    /// Where to, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Makes a connection to whom is trusted.
+    pub(crate) async fn connect(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
+        match tokio::time::timeout(self.limit, self.shake()).await {
             Ok(connected) => connected,
             Err(_) => Err(ConnectError::TimedOut {
-                address,
+                address: self.address.clone(),
                 limit: self.limit,
             }),
         }
     }
-}
 
-impl tower::Service<Uri> for Connector {
-    type Response = TokioIo<TlsStream<TcpStream>>;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        Box::pin(self.clone().connect())
+    async fn shake(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
+        let unreachable = |source| ConnectError::Unreachable {
+            address: self.address.clone(),
+            source: Arc::new(source),
+        };
+        let tcp = TcpStream::connect(&self.address)
+            .await
+            .map_err(unreachable)?;
+        tcp.set_nodelay(true).map_err(unreachable)?;
+        let shaken = self.tls.connect(self.server_name.clone(), tcp).await;
+        shaken.map_err(|error| ConnectError::of_handshake(self.address.clone(), error))
     }
 }

@@ -8,6 +8,7 @@ use sealdb_proto::endpoint::EndpointError;
 use sealdb_proto::{
     Detail, REQUEST_ID_METADATA, WireError, detail_of, error_from_status, named_error,
 };
+use tonic::codegen::StdError;
 use tonic::{Code, Status};
 
 use crate::connect::ConnectError;
@@ -135,8 +136,8 @@ impl Error {
     }
 
     /// Where connecting failed for the first time.
-    pub(crate) fn of_transport(error: tonic::transport::Error) -> Self {
-        let found = match ConnectError::in_chain_of(&error) {
+    pub(crate) fn of_transport(error: StdError) -> Self {
+        let found = match ConnectError::in_chain_of(&*error) {
             Some(failure) => Self::of_connect(failure),
             None => Self::new(
                 ErrorCode::ServiceUnavailable,

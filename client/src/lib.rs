@@ -30,6 +30,7 @@
 
 mod batch;
 mod call;
+mod channel;
 mod client;
 mod connect;
 mod endpoint;

@@ -281,6 +281,38 @@ async fn a_lost_answer_is_asked_for_again_only_where_that_is_harmless() {
     client.get_item(get()).await.unwrap();
 }
 
+/// Waits until the relay holds so many connections.
+async fn opened(server: &Server, count: usize) {
+    let reached = async {
+        while server.state.open.load(Ordering::SeqCst) != count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let within = tokio::time::timeout(Duration::from_secs(10), reached).await;
+    within.unwrap_or_else(|_| panic!("{count} connections"));
+}
+
+#[tokio::test]
+async fn clones_share_a_connection_and_it_ends_with_the_last() {
+    let server = Server::start().await;
+    let client = Client::connect(server.endpoint()).await.unwrap();
+    client.get_item(get()).await.unwrap();
+    // It breaks while nobody looks; many find out at once.
+    server.state.cut.notify_waiters();
+    opened(&server, 0).await;
+    let calls = (0..20).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { client.get_item(get()).await.map(|_| ()) })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(server.state.handshakes.load(Ordering::SeqCst), 2);
+    opened(&server, 1).await;
+    drop(client);
+    opened(&server, 0).await;
+}
+
 #[tokio::test]
 async fn a_late_answer_is_a_lost_one() {
     let server = Server::start().await;

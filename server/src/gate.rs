@@ -221,7 +221,11 @@ where
             return Box::pin(self.inner.call(request));
         }
         let request_id = uuid::Uuid::new_v4().to_string();
-        let id_value = HeaderValue::from_str(&request_id).ok();
+        let mut id_value = HeaderValue::from_str(&request_id).ok();
+        if let Some(value) = &mut id_value {
+            // No secret, but new in each answer: header compression would remember the last sixty, and compare each with all of them.
+            value.set_sensitive(true);
+        }
         let finish = move |mut response: Response<Body>| {
             if let Some(value) = id_value {
                 response.headers_mut().insert(REQUEST_ID_METADATA, value);

@@ -12,7 +12,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tonic::transport::server::Connected;
 use zeroize::Zeroize;
 
 /// What is kept back at most. What is longer gains nothing by waiting.
@@ -75,14 +74,6 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
             self.asked = false;
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: Connected> Connected for Gathered<S> {
-    type ConnectInfo = S::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.inner.connect_info()
     }
 }
 

@@ -9,6 +9,7 @@
 //! - Neither logs nor metrics hold values, keys or secrets.
 //! - After [`Running::shutdown`] every answered write is in the database's files, and a checkpoint ends them.
 
+mod again;
 pub mod auth;
 mod budget;
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod endpoint;
 pub mod files;
 pub mod gate;
 mod gathered;
+mod grpc;
 pub mod keys;
 pub mod listener;
 pub mod logging;

@@ -1,7 +1,8 @@
 //! Accepting connections: bounded in number, with a deadline for the TLS handshake and one for the first login.
 //!
-//! The accept loop never waits for a client: handshakes run beside it, and what has shaken hands goes to the HTTP/2 server
-//! through a short queue. A connection over the bound is closed at once, which a client sees as a refused connection.
+//! The accept loop never waits for a client: handshakes run beside it, and what has shaken hands goes through a short queue to those who
+//! serve it, each connection on a task of its own. A connection over the bound is closed at once, which a client sees as a refused
+//! connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,9 +15,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
 use crate::config::Limits;
 use crate::metrics::{Metrics, Open};
@@ -55,10 +56,9 @@ pub struct Connection {
     _open: Open,
 }
 
-impl Connected for Connection {
-    type ConnectInfo = ConnectionInfo;
-
-    fn connect_info(&self) -> ConnectionInfo {
+impl Connection {
+    /// What its calls know of it.
+    pub(crate) fn info(&self) -> ConnectionInfo {
         self.info.clone()
     }
 }
@@ -143,7 +143,7 @@ pub async fn accept(
     limits: Limits,
     metrics: Metrics,
     phase: watch::Receiver<Phase>,
-    ready: mpsc::Sender<io::Result<Connection>>,
+    ready: mpsc::Sender<Connection>,
 ) {
     let places = Arc::new(Semaphore::new(
         limits.max_connections.min(Semaphore::MAX_PERMITS),
@@ -177,11 +177,35 @@ pub async fn accept(
         let ready = ready.clone();
         tokio::spawn(async move {
             if let Some(connection) = handshake.run(stream, peer).await {
-                // The HTTP/2 server takes no more once it drains; the connection is closed then.
-                let _ = ready.send(Ok(connection)).await;
+                // No more are served once the server drains; the connection is closed then.
+                let _ = ready.send(connection).await;
             }
         });
     }
+}
+
+/// Serves each connection on a task of its own, until the server drains and all have ended, or are cut.
+pub(crate) async fn serve<F>(
+    mut connections: mpsc::Receiver<Connection>,
+    mut phase: watch::Receiver<Phase>,
+    one: impl Fn(Connection) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = phase.wait_for(|phase| *phase > Phase::Serving) => break,
+            next = connections.recv() => match next {
+                Some(connection) => {
+                    open.spawn(one(connection));
+                }
+                None => break,
+            },
+            Some(_) = open.join_next() => {}
+        }
+    }
+    while open.join_next().await.is_some() {}
 }
 
 struct Handshake {

@@ -15,8 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
 
 use crate::auth::Authenticator;
 use crate::budget::{self, Budget};
@@ -26,7 +25,7 @@ use crate::database;
 use crate::dynamodb::{self, DynamoDb};
 use crate::endpoint::Published;
 use crate::gate::Gate;
-use crate::gathered::Gathered;
+use crate::grpc::{self, Grpc};
 use crate::keys::{self, KeysError, Unlocked};
 use crate::listener::{self, Phase};
 use crate::metrics::Metrics;
@@ -42,21 +41,6 @@ const CREDENTIALS_PERIOD: Duration = Duration::from_millis(500);
 const READY_QUEUE: usize = 64;
 /// At a stop, so long without a call in work the last answers have left.
 const QUIET: Duration = Duration::from_millis(500);
-/// Largest list of metadata of a call.
-const HEADER_LIMIT: u32 = 16 << 10;
-
-/// What a client may send on a call before somebody reads it. HTTP/2's default; what calls that wait for memory hold is at most
-/// `max-in-flight` times this.
-const STREAM_WINDOW: u32 = (64 << 10) - 1;
-
-/// What all calls of a connection may send unread: so much that those which wait never hold up the one that is read.
-fn connection_window(max_streams: u32) -> u32 {
-    const MOST: u32 = (1 << 31) - 1;
-    STREAM_WINDOW
-        .saturating_mul(max_streams.saturating_add(1))
-        .min(MOST)
-}
-
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -113,9 +97,6 @@ pub enum StopError {
         "the database did not close cleanly; nothing acknowledged is lost, the next start replays the log: {0}"
     )]
     Database(#[source] Box<sealdb::Error>),
-    /// The gRPC server ended with an error.
-    #[error("the gRPC server: {0}")]
-    Serve(#[from] tonic::transport::Error),
 }
 
 /// A server that runs. Dropping it cuts its connections, but only [`Running::shutdown`] closes the database in order.
@@ -145,7 +126,7 @@ pub struct Running {
     database: Database,
     published: Arc<RwLock<Option<Published>>>,
     phase: watch::Sender<Phase>,
-    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    serving: JoinHandle<()>,
     serving_dynamodb: Option<JoinHandle<()>>,
     health: tonic_health::server::HealthReporter,
     gate: Gate,
@@ -301,20 +282,12 @@ async fn assemble(
         phases.clone(),
         (authenticator.clone(), refusals),
     );
-    let router = tonic::transport::Server::builder()
-        .layer(gate.clone())
-        .max_concurrent_streams(limits.max_streams)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(connection_window(limits.max_streams))
-        .http2_keepalive_interval(Some(limits.keepalive_interval))
-        .http2_keepalive_timeout(Some(limits.keepalive_timeout))
-        .http2_max_header_list_size(HEADER_LIMIT)
-        .add_service(service.clone().into_server())
-        .add_service(KeyService::new(service))
+    let others = Routes::new(KeyService::new(service.clone()))
         .add_service(health_service)
         .add_service(described().build_v1().map_err(reflection)?)
         // What grpcurl and older tools ask for.
         .add_service(described().build_v1alpha().map_err(reflection)?);
+    let grpc = Grpc::new(&gate, service.into_server(), others, limits);
 
     let published = {
         let (config, pin, local) = (Arc::clone(config), identity.pin, local.clone());
@@ -372,13 +345,7 @@ async fn assemble(
         published: Arc::clone(&published),
     };
     helpers.spawn(watched.watch(taken, phases.clone()));
-    let mut draining = phases;
-    let serving = tokio::spawn(router.serve_with_incoming_shutdown(
-        ReceiverStream::new(connections).map(|connection| connection.map(Gathered::new)),
-        async move {
-            let _ = draining.wait_for(|phase| *phase > Phase::Serving).await;
-        },
-    ));
+    let serving = tokio::spawn(grpc::serve(grpc, connections, phases));
     Ok(Running {
         address,
         dynamodb_address,
@@ -522,20 +489,18 @@ impl Running {
                 .await;
         }
         self.phase.send_replace(Phase::Draining);
-        let mut served = Ok(());
         if !self.serving.is_finished() {
             let quiet = quiet(self.gate.clone());
             let (serving, serving_dynamodb) = (&mut self.serving, &mut self.serving_dynamodb);
             let both = async {
-                let served = serving.await.unwrap_or(Ok(()));
+                let _ = serving.await;
                 if let Some(serving) = serving_dynamodb {
                     let _ = serving.await;
                 }
-                served
             };
             tokio::select! {
                 // All clients have gone. A panic in there was reported when it happened.
-                ended = both => served = ended,
+                () = both => {}
                 // Only streams without an end are left, of health and reflection.
                 () = quiet => {}
                 () = tokio::time::sleep(self.deadline) => {
@@ -559,7 +524,6 @@ impl Running {
             published.remove();
         }
         closed?;
-        served?;
         tracing::info!("stopped");
         Ok(())
     }

@@ -55,6 +55,8 @@ pub(crate) struct State {
     /// TLS handshakes that came to their end, and that failed.
     pub(crate) handshakes: AtomicUsize,
     pub(crate) failed_handshakes: AtomicUsize,
+    /// Connections that the relay holds.
+    pub(crate) open: AtomicUsize,
     /// Cuts the relay's connections.
     pub(crate) cut: Notify,
     /// How many requests of a batch are done at once.
@@ -168,10 +170,12 @@ impl Server {
                 let state = Arc::clone(&relaying);
                 tokio::spawn(async move {
                     let mut inner = TcpStream::connect(inner).await.unwrap();
+                    state.open.fetch_add(1, Ordering::SeqCst);
                     tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut outer, &mut inner) => {}
                         () = state.cut.notified() => {}
                     }
+                    state.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });

@@ -1,7 +1,6 @@
 //! Connections: each speaks HTTP/1.1, with keep-alive, until it or the server ends.
 
 use std::convert::Infallible;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +9,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tonic::transport::server::Connected;
 
 use crate::dynamodb::{DynamoDb, exchange};
-use crate::listener::{Connection, Phase};
+use crate::listener::{self, Connection, Phase};
 
 /// Time for the head of a request, silence between two requests included: longer than SDKs keep a connection unused.
 const HEAD_DEADLINE: Duration = Duration::from_secs(90);
@@ -26,29 +23,16 @@ const HEADERS: usize = 64;
 /// Serves connections until the server drains and they have ended, or are cut.
 pub(crate) async fn serve(
     service: Arc<DynamoDb>,
-    mut connections: mpsc::Receiver<io::Result<Connection>>,
+    connections: mpsc::Receiver<Connection>,
     phase: watch::Receiver<Phase>,
 ) {
-    let mut open = JoinSet::new();
-    let mut draining = phase.clone();
-    loop {
-        tokio::select! {
-            _ = draining.wait_for(|phase| *phase > Phase::Serving) => break,
-            next = connections.recv() => match next {
-                Some(Ok(connection)) => {
-                    open.spawn(one(Arc::clone(&service), connection, phase.clone()));
-                }
-                Some(Err(_)) => {}
-                None => break,
-            },
-            Some(_) = open.join_next() => {}
-        }
-    }
-    while open.join_next().await.is_some() {}
+    let draining = phase.clone();
+    let one = |connection| one(Arc::clone(&service), connection, phase.clone());
+    listener::serve(connections, draining, one).await;
 }
 
 async fn one(service: Arc<DynamoDb>, connection: Connection, mut phase: watch::Receiver<Phase>) {
-    let info = connection.connect_info();
+    let info = connection.info();
     let answer = service_fn(move |request| {
         let (service, info) = (Arc::clone(&service), info.clone());
         async move { Ok::<_, Infallible>(exchange::exchange(&service, &info, request).await) }
