@@ -2,7 +2,8 @@
 //!
 //! | metric | kind |
 //! |---|---|
-//! | `sealdb_database_tables`, `_items`, `_size_bytes` | gauge |
+//! | `sealdb_database_open`, `_read_only` | gauge, 1 or 0: whether requests are carried out, and whether all but writes |
+//! | `sealdb_database_tables`, `_tables_closed`, `_items`, `_size_bytes` | gauge; closed are tables whose KMS key cannot be used, and damaged ones |
 //! | `sealdb_database_sequence` | counter: commits published |
 //! | `sealdb_database_cache_clean_bytes`, `_cache_dirty_bytes`, `_cache_limit_bytes` | gauge |
 //! | `sealdb_database_cache_misses`, `_cache_evictions` | counter |
@@ -23,7 +24,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use sealdb::crypto::{EpochLimits, Kms};
-use sealdb::{Database, Error, Options};
+use sealdb::{Database, DatabaseState, Error, Options};
 
 use crate::config::{Config, DatabaseSettings, Durability};
 
@@ -87,7 +88,22 @@ impl Collector for Counters {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let stats = self.database.stats();
         let gauges = [
+            (
+                "open",
+                "Whether requests are carried out: 0 once the system key is lost",
+                u64::from(stats.state != DatabaseState::Closed),
+            ),
+            (
+                "read_only",
+                "Whether all writes are refused, because a write or sync of the files failed",
+                u64::from(stats.state == DatabaseState::ReadOnly),
+            ),
             ("tables", "Tables", stats.tables),
+            (
+                "tables_closed",
+                "Tables of them whose key cannot be used, or that are damaged",
+                stats.tables_closed,
+            ),
             ("items", "Items in all tables", stats.items),
             (
                 "size_bytes",

@@ -23,6 +23,7 @@ pub mod files;
 pub mod gate;
 mod gathered;
 mod grpc;
+mod health;
 pub mod keys;
 pub mod listener;
 pub mod logging;

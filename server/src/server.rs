@@ -26,6 +26,7 @@ use crate::dynamodb::{self, DynamoDb};
 use crate::endpoint::Published;
 use crate::gate::Gate;
 use crate::grpc::{self, Grpc};
+use crate::health::Health;
 use crate::keys::{self, KeysError, Unlocked};
 use crate::listener::{self, Phase};
 use crate::metrics::Metrics;
@@ -128,7 +129,7 @@ pub struct Running {
     phase: watch::Sender<Phase>,
     serving: JoinHandle<()>,
     serving_dynamodb: Option<JoinHandle<()>>,
-    health: tonic_health::server::HealthReporter,
+    health: Health,
     gate: Gate,
     helpers: JoinSet<()>,
     deadline: Duration,
@@ -244,16 +245,8 @@ async fn assemble(
         );
     }
 
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_service_status("", tonic_health::ServingStatus::Serving)
-        .await;
-    health
-        .set_service_status(
-            sealdb_proto::SERVICE_NAME,
-            tonic_health::ServingStatus::Serving,
-        )
-        .await;
+    let (health, health_service) = Health::serving().await;
+    helpers.spawn(health.clone().watch(database.clone(), phases.clone()));
     let reflection =
         |error: tonic_reflection::server::Error| StartError::Reflection(error.to_string());
     let described = || {
@@ -483,11 +476,7 @@ impl Running {
     /// Stops in order; see the module's documentation.
     pub async fn shutdown(mut self) -> Result<(), StopError> {
         tracing::info!("stopping: no new connections");
-        for name in ["", sealdb_proto::SERVICE_NAME] {
-            self.health
-                .set_service_status(name, tonic_health::ServingStatus::NotServing)
-                .await;
-        }
+        self.health.not_serving().await;
         self.phase.send_replace(Phase::Draining);
         if !self.serving.is_finished() {
             let quiet = quiet(self.gate.clone());

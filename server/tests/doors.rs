@@ -10,10 +10,13 @@ use sealdb_proto::v1::seal_db_client::SealDbClient;
 use sealdb_proto::v1::{DescribeTableRequest, ListTablesRequest, MapValue, PutItemRequest};
 use sealdb_proto::{REQUEST_ID_METADATA, named_error};
 use sealdb_server::credentials::Store;
-use support::{Signed, serve};
+use support::http::Http;
+use support::{Served, Signed, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::{Code, Request};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 fn describe() -> DescribeTableRequest {
     DescribeTableRequest {
@@ -57,8 +60,6 @@ async fn only_the_credential_lets_in_and_each_call_has_an_id() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_needs_no_credential_and_reflection_does() {
-    use tonic_health::pb::health_check_response::ServingStatus;
-    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
     use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
@@ -275,6 +276,60 @@ fn tls12_hello() -> Vec<u8> {
     record
 }
 
+/// The page of metrics.
+async fn metrics(served: &Served) -> String {
+    let address = served.running.metrics_address.unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let get = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(get).await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    page
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_system_key_shows_in_every_health_check_and_in_the_metrics() {
+    let served = serve(|config| {
+        config.metrics = Some(([127, 0, 0, 1], 0).into());
+        config.dynamodb = Some(([127, 0, 0, 1], 0).into());
+        config.dynamodb_plain_http = true;
+        config.database.key_max_age = Duration::from_secs(2);
+    })
+    .await;
+    let mut watches = Vec::new();
+    for service in ["", sealdb_proto::SERVICE_NAME] {
+        let asked = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let mut health = HealthClient::new(served.channel().await);
+        let mut watch = health.watch(asked).await.unwrap().into_inner();
+        let first = watch.message().await.unwrap().unwrap();
+        assert_eq!(first.status(), ServingStatus::Serving);
+        watches.push(watch);
+    }
+
+    // Another process, as `sealdb key disable --close-everything` is.
+    let keys = support::config(served.dir.path());
+    let disabled = tokio::task::spawn_blocking(move || {
+        let unlocked = sealdb_server::keys::unlock(&keys).unwrap();
+        unlocked.keyring.disable_system_key().unwrap()
+    });
+    disabled.await.unwrap();
+
+    for mut watch in watches {
+        let told = tokio::time::timeout(Duration::from_secs(20), watch.message()).await;
+        let status = told.unwrap().unwrap().unwrap().status();
+        assert_eq!(status, ServingStatus::NotServing);
+    }
+    let refused = served.client().await.describe_table(describe()).await;
+    assert!(refused.unwrap_err().message().contains("system key"));
+    let answer = Http::to(&served).await.send("GET /", &[], b"").await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let page = metrics(&served).await;
+    assert!(page.contains("\nsealdb_database_open 0"), "{page}");
+    served.running.shutdown().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_calls_and_name_no_table() {
     let served = serve(|config| config.metrics = Some(([127, 0, 0, 1], 0).into())).await;
@@ -282,20 +337,15 @@ async fn metrics_count_calls_and_name_no_table() {
     let _ = client.describe_table(describe()).await;
     let unknown: Result<tonic::Response<()>, _> = raw(&served, "/sealdb.v1.SealDb/Explode").await;
     assert_eq!(unknown.unwrap_err().code(), Code::Unimplemented);
-    let mut stream = TcpStream::connect(served.running.metrics_address.unwrap())
-        .await
-        .unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).await.unwrap();
+    let page = metrics(&served).await;
     for line in [
         "sealdb_operation_duration_seconds_count{operation=\"DescribeTable\",outcome=\"ResourceNotFoundException\"} 1",
         "sealdb_calls_rejected_total{reason=\"malformed\"} 1",
         "sealdb_credentials 1",
+        "sealdb_database_open 1",
+        "sealdb_database_read_only 0",
         "sealdb_database_tables 0",
+        "sealdb_database_tables_closed 0",
         "sealdb_database_cache_limit_bytes 134217728",
         "sealdb_database_syncs_total ",
         "sealdb_database_rekeys 0",
@@ -350,8 +400,6 @@ async fn a_stop_takes_the_endpoint_away_and_closes_the_door() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_without_end_does_not_hold_a_stop_up() {
-    use tonic_health::pb::health_check_response::ServingStatus;
-    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
     let served = serve(|_| {}).await;
     let mut health = HealthClient::new(served.channel().await);
     let mut watch = health

@@ -22,6 +22,7 @@ use crate::keeper;
 use crate::options::{Background, Durability};
 use crate::rewrap::NewKey;
 use crate::shared::{Parts, Shared, Tables, TablesGuard};
+use crate::stats::DatabaseState;
 use crate::table::Table;
 use crate::tokens::Token;
 use crate::tree::CacheStats;
@@ -340,11 +341,22 @@ impl Core {
         self.shared.fail_queued(&Error::Closed);
     }
 
+    /// What it does with requests.
+    pub(crate) fn state(&self) -> DatabaseState {
+        match self.shared.writable() {
+            Ok(()) => DatabaseState::Open,
+            Err(Error::ReadOnly(_)) => DatabaseState::ReadOnly,
+            Err(_) => DatabaseState::Closed,
+        }
+    }
+
     /// Page cache, engine and table counters.
     pub(crate) fn stats(&self) -> Stats {
         let tables = self.shared.tables();
         let mut counters = Counters::default();
+        let mut closed = 0;
         for table in tables.values() {
+            closed += usize::from(table.closed_reason().is_some());
             counters.item_count += table.counters().item_count;
             counters.size_bytes += table.counters().size_bytes;
         }
@@ -352,7 +364,9 @@ impl Core {
             cache: self.shared.cache.stats(),
             engine: self.shared.engine.stats(),
             sequence: self.sequence(),
+            state: self.state(),
             tables: tables.len(),
+            tables_closed: closed,
             counters,
             torn_tails: self.shared.torn_tails,
             keys: self.shared.sealing.key_uses(),
@@ -382,7 +396,9 @@ pub(crate) struct Stats {
     pub(crate) cache: CacheStats,
     pub(crate) engine: sealdb_engine::EngineStats,
     pub(crate) sequence: u64,
+    pub(crate) state: DatabaseState,
     pub(crate) tables: usize,
+    pub(crate) tables_closed: usize,
     pub(crate) counters: Counters,
     pub(crate) torn_tails: u64,
     pub(crate) keys: sealdb_crypto::KeyUses,

@@ -32,7 +32,7 @@ use crate::ops::{self, Via};
 use crate::options::{EngineKind, Options};
 use crate::session::Session;
 use crate::shared::Parts;
-use crate::stats::Stats;
+use crate::stats::{DatabaseState, Stats};
 use crate::tools::{CheckReport, check_parts};
 
 /// Carries out an access to items, and notes its event if one is asked for.
@@ -319,6 +319,11 @@ impl Database {
             Trail::Open(trail) => Some(trail.clone()),
             Trail::None | Trail::At(_) => None,
         }
+    }
+
+    /// What it does with requests. It goes from open to read-only to closed, never back: then it is to be opened again.
+    pub fn state(&self) -> DatabaseState {
+        self.core.state()
     }
 
     /// Counters for operators.

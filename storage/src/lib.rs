@@ -95,7 +95,7 @@ pub use rekey::{
 pub use rewrap::Rewrapped;
 #[doc(hidden)]
 pub use shared::Parts;
-pub use stats::Stats;
+pub use stats::{DatabaseState, Stats};
 
 pub use sealdb_crypto as crypto;
 pub use sealdb_crypto::RootKeySource;

@@ -2,12 +2,27 @@
 
 use sealdb_crypto::KmsCalls;
 
+/// What a database does with requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// Reads and writes are carried out.
+    Open,
+    /// Reads are; every write is refused, because a write or sync of its files failed, or a thread of it. Until it is opened again.
+    ReadOnly,
+    /// All are refused, because its system key is lost or it was closed. Until it is opened again.
+    Closed,
+}
+
 /// What an open database has done and holds now. Counts are since the database was opened.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
+    /// What it does with requests.
+    pub state: DatabaseState,
     /// Tables there are.
     pub tables: u64,
+    /// Tables of them that are closed, because their KMS key cannot be used or they are damaged.
+    pub tables_closed: u64,
     /// Items in all tables.
     pub items: u64,
     /// AWS's size of all items.
@@ -68,7 +83,9 @@ impl Stats {
     pub(crate) fn new(stats: crate::core::Stats, kms_calls: KmsCalls) -> Self {
         let unit = u64::from(sealdb_engine::UNIT);
         Stats {
+            state: stats.state,
             tables: stats.tables as u64,
+            tables_closed: stats.tables_closed as u64,
             items: stats.counters.item_count,
             size_bytes: stats.counters.size_bytes,
             sequence: stats.sequence,

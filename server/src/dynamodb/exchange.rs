@@ -15,6 +15,7 @@ use crate::dynamodb::dispatch::Operation;
 use crate::dynamodb::exception::Exception;
 use crate::dynamodb::sigv4::{self, Claim};
 use crate::dynamodb::{DynamoDb, account};
+use crate::health;
 use crate::listener::ConnectionInfo;
 use crate::measured::Who;
 use crate::metrics::Rejected;
@@ -37,7 +38,7 @@ pub(super) async fn exchange(
     let asked = Asked::of(&parts.headers, request_id());
     match parts.method {
         Method::POST if is_json(&parts.headers) => {}
-        Method::GET => return health(&asked, &parts),
+        Method::GET => return told_health(service, &asked, &parts),
         Method::OPTIONS => return answer::preflight(&asked, &parts.headers),
         _ => {
             let xml = HeaderValue::from_static("application/xml");
@@ -246,20 +247,20 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// `healthy: ` and the name of the service as the caller calls it.
-fn health(asked: &Asked, parts: &Parts) -> Response<Full<Bytes>> {
+/// `healthy: ` and the name of the service as the caller calls it, or that the database is closed.
+fn told_health(service: &DynamoDb, asked: &Asked, parts: &Parts) -> Response<Full<Bytes>> {
+    let text_plain = HeaderValue::from_static("text/plain");
+    if !health::is_serving(&service.database) {
+        let body = Bytes::from_static(b"unhealthy: the database is closed\n");
+        return answer::plain(asked, 503, text_plain, body);
+    }
     let host = text(&parts.headers, "host").unwrap_or_default();
     let name = match host.starts_with("dynamodb.") {
         true => host,
         false => "dynamodb.us-east-1.amazonaws.com",
     };
     let body = format!("healthy: {name} ");
-    answer::plain(
-        asked,
-        200,
-        HeaderValue::from_static("text/plain"),
-        body.into(),
-    )
+    answer::plain(asked, 200, text_plain, body.into())
 }
 
 /// 52 characters, as the service's are.

@@ -10,6 +10,7 @@ use super::{World, get, item, new_table, put, reopened, sizes};
 use crate::core::Core;
 use crate::error::Error;
 use crate::options::Durability;
+use crate::stats::DatabaseState;
 use crate::table::Table;
 
 struct Faulty {
@@ -104,6 +105,7 @@ fn a_failed_sync_or_write_of_the_log_makes_it_read_only_until_reopened() {
         ));
         assert_eq!(get(&f.table, "b", "1").unwrap(), None, "not published");
         assert!(get(&f.table, "a", "0").unwrap().is_some(), "reads go on");
+        assert_eq!(f.core.state(), DatabaseState::ReadOnly);
         assert!(matches!(f.core.checkpoint_now(), Err(Error::ReadOnly(_))));
         f.faults.clear();
         let (core, table) = f.reopen();
@@ -182,6 +184,7 @@ fn a_failed_sync_of_pages_or_root_makes_it_read_only_until_reopened() {
             );
         }
         assert!(get(&f.table, "b", "1").unwrap().is_some(), "reads go on");
+        assert_eq!(f.core.state(), DatabaseState::ReadOnly);
         f.core.close_blocking().unwrap();
         let (core, table) = f.reopen();
         assert_eq!(table.counters().item_count, 2, "{point:?}");

@@ -9,6 +9,7 @@ use sealdb_engine::{Engine, MemoryEngine, PageAddr, UNIT};
 use super::{World, get, item, new_table, put, reopened, sizes};
 use crate::core::Core;
 use crate::error::{ClosedReason, Error};
+use crate::stats::DatabaseState;
 use crate::table::Table;
 use crate::testing::Answer;
 
@@ -160,6 +161,9 @@ fn a_table_coasts_while_its_kms_is_away_then_closes_then_opens_and_has_everythin
         "other tables never notice"
     );
     put(&s.core, &s.songs, &item("b", "1", "x")).unwrap();
+    let stats = s.core.stats();
+    assert_eq!(stats.state, DatabaseState::Open);
+    assert_eq!((stats.tables, stats.tables_closed), (2, 1));
     // The log may go meanwhile.
     s.core.checkpoint_now().unwrap();
     s.core.checkpoint_now().unwrap();
@@ -394,6 +398,9 @@ fn without_the_system_key_the_database_is_closed_until_it_is_opened_again() {
     s.world.kms.answer("system", Answer::No);
     s.world.clock.advance(4 * MINUTE + Duration::from_secs(1));
     s.core.keeper_tick();
+    let stats = s.core.stats();
+    assert_eq!(stats.state, DatabaseState::Closed);
+    assert_eq!((stats.tables, stats.tables_closed), (2, 2));
     assert!(matches!(
         s.core.table("films"),
         Err(Error::SystemKeyLost(_))
