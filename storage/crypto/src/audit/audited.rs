@@ -21,8 +21,8 @@ pub struct AuditedKms {
     inner: Arc<dyn Kms>,
     trail: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
-    /// Held while what was done to keys is taken over, so that none of it is recorded twice.
-    taking: Mutex<()>,
+    /// Held while what was done to keys is taken over, so that none of it is recorded twice: whether that failed the last time.
+    taking: Mutex<bool>,
 }
 
 impl AuditedKms {
@@ -32,13 +32,13 @@ impl AuditedKms {
             inner,
             trail,
             clock,
-            taking: Mutex::new(()),
+            taking: Mutex::new(false),
         }
     }
 
     /// Records what was done to keys since, before anything that is done with them. Whoever finds another doing so goes on.
     fn take_administration(&self) {
-        let Some(_taking) = self.taking.try_lock() else {
+        let Some(mut failing) = self.taking.try_lock() else {
             return;
         };
         let taken = self.inner.administration(&mut |act| {
@@ -46,9 +46,17 @@ impl AuditedKms {
             let appended = self.trail.append(&event);
             appended.map_err(|error| KmsError::AuditTrail(Arc::new(error)))
         });
-        if let Err(error) = taken {
-            // It stays with the provider, and is asked for at the next call.
-            tracing::warn!(%error, "what was done to keys is not in the audit trail yet");
+        match (taken, *failing) {
+            (Ok(()), true) => {
+                tracing::info!("what was done to keys can be taken into the audit trail again");
+                *failing = false;
+            }
+            // It stays with the provider, and is asked for at each call: told once, or a provider that is away would fill the log.
+            (Err(error), false) => {
+                tracing::warn!(%error, "what was done to keys is not in the audit trail yet");
+                *failing = true;
+            }
+            (Ok(()), false) | (Err(_), true) => {}
         }
     }
 

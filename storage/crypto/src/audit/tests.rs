@@ -3,7 +3,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tempfile::TempDir;
+use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use super::head::HEAD_LEN;
 use super::reader::{ALIGN, MAX_RECORD, PREFIX_LEN};
@@ -579,4 +581,54 @@ fn without_a_trail_no_key_is_handed_out() {
     trail.set_failing(false);
     assert!(kms.decrypt(&caller, &key, &made.wrapped, &context).is_ok());
     assert_eq!(trail.events().len(), 2);
+}
+
+/// The levels of what [`AuditedKms`] logs.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<Level>>>);
+
+impl Subscriber for Logged {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().ends_with("::audited")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        self.0.lock().push(*event.metadata().level());
+    }
+
+    fn new_span(&self, _span: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &span::Id, _values: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &span::Id, _follows: &span::Id) {}
+
+    fn enter(&self, _span: &span::Id) {}
+
+    fn exit(&self, _span: &span::Id) {}
+}
+
+#[test]
+fn acts_that_cannot_be_taken_over_are_told_once_and_so_is_their_end() {
+    let place = Place::new();
+    let trail = Arc::new(MemoryTrail::new());
+    let kms = AuditedKms::new(
+        Arc::clone(&place.keyring) as Arc<dyn Kms>,
+        Arc::clone(&trail) as Arc<dyn AuditSink>,
+        Arc::clone(&place.access.clock),
+    );
+    let key = KeyRef::default_key();
+    place.keyring.rotate(&key).unwrap();
+    let logged = Logged::default();
+    tracing::subscriber::with_default(logged.clone(), || {
+        for failing in [true, false, true] {
+            trail.set_failing(failing);
+            for _ in 0..3 {
+                let _ = kms.describe_key(&Caller::database(), &key);
+            }
+            place.keyring.rotate(&key).unwrap();
+        }
+    });
+    assert_eq!(*logged.0.lock(), [Level::WARN, Level::INFO, Level::WARN]);
 }
