@@ -141,11 +141,6 @@ impl Number {
         self.high == 0 && self.low == 0
     }
 
-    /// Whether the value is below zero.
-    pub fn is_negative(self) -> bool {
-        self.negative
-    }
-
     /// Count of significant digits: 0 for zero, else 1 to 38.
     pub fn significant_digits(self) -> u32 {
         count_digits(self.digits())
