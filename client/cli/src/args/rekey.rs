@@ -15,7 +15,7 @@ Examples:
     Rewrap {
         #[command(flatten)]
         scope: ScopeArgs,
-        /// The KMS key from now on: id or alias. Without it each table keeps its own, in its newest version.
+        /// The KMS key from now on: id, alias, arn:…, vault:… or pkcs11:…. Without it each table keeps its own, in its newest version.
         #[arg(long, value_name = "KEY")]
         to: Option<String>,
     },
@@ -28,7 +28,7 @@ Examples:
     Rekey {
         #[command(flatten)]
         scope: ScopeArgs,
-        /// The KMS key that wraps them: id or alias. Without it the one that each table has.
+        /// The KMS key that wraps them: id, alias, arn:…, vault:… or pkcs11:…. Without it the one that each table has.
         #[arg(long, value_name = "KEY")]
         to: Option<String>,
         /// MB resealed in a second. Without it 32 MiB.
@@ -74,7 +74,7 @@ Examples:
     },
     /// Show what stops if a KMS key goes: tables, indexes, streams, items, bytes.
     Impact {
-        /// Id or alias of the KMS key.
+        /// The KMS key: id, alias, arn:…, vault:… or pkcs11:….
         key: String,
     },
 }
@@ -86,7 +86,7 @@ pub(crate) struct ScopeArgs {
     /// This table.
     #[arg(long, value_name = "NAME")]
     pub(crate) table: Option<String>,
-    /// All tables under this KMS key: id or alias.
+    /// All tables under this KMS key: id, alias, arn:…, vault:… or pkcs11:….
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
     /// All tables.

@@ -16,7 +16,7 @@ pub(crate) enum TableCommand {
         /// Sort key: NAME:S, NAME:N or NAME:B.
         #[arg(long, value_name = "NAME:TYPE")]
         sk: Option<String>,
-        /// KMS key that wraps the table's key: id or alias. Without it the server's default key.
+        /// KMS key that wraps the table's key: id, alias, or arn:…, vault:…, pkcs11:… of another provider. Without it the server's default key.
         #[arg(long, value_name = "KEY", visible_alias = "key")]
         kms_key: Option<String>,
         #[command(flatten)]
@@ -122,7 +122,7 @@ pub(crate) struct SettingArgs {
     /// Let the table be deleted.
     #[arg(long)]
     pub(crate) unprotect: bool,
-    /// Wrap the table's key under this KMS key: id or alias, or "default". The data stays as it is.
+    /// Wrap the table's key under this KMS key: id, alias, arn:…, vault:…, pkcs11:…, or "default". The data stays as it is.
     #[arg(long, value_name = "KEY", visible_alias = "key")]
     pub(crate) kms_key: Option<String>,
 }
