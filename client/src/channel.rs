@@ -20,8 +20,8 @@ use tonic::codegen::{Bytes, Service, StdError};
 
 use crate::connect::Connector;
 
-/// Longest header list of an answer. Errors travel in it: a transaction of 4 MB whose every condition fails gives back
-/// all items that it met, in base64.
+/// Longest header list of an answer. Errors travel in it, in base64: a transaction whose conditions fail gives back the items that it met,
+/// up to 4 MiB.
 const ERROR_LIMIT: u32 = 8 * 1024 * 1024;
 /// A page of 1 MB fits, so that it needs no round trip for more room.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;

@@ -148,7 +148,9 @@ impl Error {
     }
 }
 
-/// Whether this gRPC code, without details of ours, means that the answer is lost rather than that it is no.
+/// Whether this gRPC code, without details of ours, means that the answer is lost rather than that it is no. A stream that was reset after the
+/// request had arrived is among them, and tonic gives each reason of a reset a code: ResourceExhausted for ENHANCE_YOUR_CALM, PermissionDenied
+/// for INADEQUATE_SECURITY.
 fn lost(code: Code) -> bool {
     matches!(
         code,
@@ -157,6 +159,8 @@ fn lost(code: Code) -> bool {
             | Code::Internal
             | Code::Cancelled
             | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::PermissionDenied
             | Code::Ok
     )
 }

@@ -546,10 +546,19 @@ async fn a_transaction_is_sent_again_for_its_token_and_an_update_is_not() {
     assert_eq!(tokens[1], "mine");
     assert_ne!(tokens[0], tokens[2]);
 
-    server.state.script([Step::Cut]);
-    let update = UpdateItemInput::new("t", Map::from([("pk", "AT")]));
-    let error = client.update_item(update).await.unwrap_err();
-    assert_eq!(error.code(), ErrorCode::UnknownOutcomeException);
+    let lost = [
+        Step::Cut,
+        Step::Foreign(tonic::Code::ResourceExhausted),
+        Step::Foreign(tonic::Code::PermissionDenied),
+    ];
+    for step in lost {
+        server.state.calls.lock().unwrap().clear();
+        server.state.script([step]);
+        let update = UpdateItemInput::new("t", Map::from([("pk", "AT")]));
+        let error = client.update_item(update).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::UnknownOutcomeException);
+        assert_eq!(server.state.calls(), ["UpdateItem"]);
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,10 @@ pub enum Detail {
     Reasons(Vec<CancellationReason>),
 }
 
+/// Errors travel in the head of an answer, whose length clients and proxies bound (ours at 8 MiB, base64 included). What is longer than this
+/// goes without the items: why a transaction was cancelled matters more than what its conditions met.
+const DETAIL_LIMIT: usize = 4 << 20;
+
 const CONDITIONAL_CHECK_FAILED: &str = "type.googleapis.com/sealdb.v1.ConditionalCheckFailed";
 const TRANSACTION_CANCELED: &str = "type.googleapis.com/sealdb.v1.TransactionCanceled";
 
@@ -94,7 +98,10 @@ impl Detail {
             }
             Detail::Reasons(reasons) => {
                 let reasons = reasons.into_iter().map(Into::into).collect();
-                let message = v1::TransactionCanceled { reasons };
+                let mut message = v1::TransactionCanceled { reasons };
+                if message.encoded_len() > DETAIL_LIMIT {
+                    message.reasons.iter_mut().for_each(|one| one.item = None);
+                }
                 (TRANSACTION_CANCELED, message.encode_to_vec())
             }
         };
@@ -121,7 +128,7 @@ impl Detail {
     }
 }
 
-/// The status of a failed call whose error carries something.
+/// The status of a failed call whose error carries something: reasons without their items, if those are longer than 4 MiB together.
 pub fn status_with(code: ErrorCode, message: impl Into<String>, detail: Detail) -> Status {
     let status = status_for(code, message);
     let Some(any) = detail.into_any() else {
@@ -247,6 +254,24 @@ mod tests {
             assert_eq!(error_from_status(&received), (code, "why".to_owned()));
             assert_eq!(detail_of(&received), detail);
         }
+    }
+
+    #[test]
+    fn reasons_that_are_too_long_for_a_head_go_without_their_items() {
+        let item = Item::from([("b", vec![7u8; 400_000])]);
+        let reasons = |count| {
+            let met = CancellationReason::condition(Some(item.clone()));
+            let mut reasons = vec![met; count];
+            reasons.push(CancellationReason::none());
+            reasons
+        };
+        let code = ErrorCode::TransactionCanceledException;
+        let received =
+            |count| detail_of(&status_with(code, "why", Detail::Reasons(reasons(count))));
+        assert_eq!(received(10), Detail::Reasons(reasons(10)));
+        let mut without = reasons(100);
+        without.iter_mut().for_each(|one| one.item = None);
+        assert_eq!(received(100), Detail::Reasons(without));
     }
 
     #[test]

@@ -106,7 +106,11 @@ impl Gate {
         self.in_flight.available_permits() == self.limit
     }
 
-    fn admit(
+    /// Who calls.
+    ///
+    /// # Errors
+    /// Nobody known; it is counted and noted.
+    pub(crate) fn admit(
         &self,
         authorization: Option<&HeaderValue>,
         (path, request_id, peer): (&str, &str, &Peer),

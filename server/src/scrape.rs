@@ -2,20 +2,24 @@
 //!
 //! Off unless asked for. On loopback it is plain HTTP without a credential: the page names operations and counts, never a
 //! table or a value. On any other address it is served under the server's certificate and asks for a credential,
-//! which Prometheus sends with `authorization: { type: Bearer, credentials: "ACCESS_KEY_ID:SECRET" }`.
+//! which Prometheus sends with `authorization: { type: Bearer, credentials: "ACCESS_KEY_ID:SECRET" }`. Who has none is counted and
+//! noted in the audit trail as others are.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
+use tonic::codegen::http::HeaderValue;
 
-use crate::auth::Authenticator;
+use crate::gate::Gate;
 use crate::listener::Phase;
 use crate::metrics::Metrics;
+use crate::refusals::Peer;
 
 /// Scrapers at once; Prometheus is one or two.
 const AT_ONCE: usize = 16;
@@ -29,8 +33,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Scrape {
     /// What is served.
     pub metrics: Metrics,
-    /// With these the page is served under TLS to those who hold a credential.
-    pub guarded: Option<(TlsAcceptor, Authenticator)>,
+    /// With these the page is served under TLS to those whom the gate lets in.
+    pub guarded: Option<(TlsAcceptor, Gate)>,
 }
 
 impl Scrape {
@@ -42,7 +46,7 @@ impl Scrape {
                 _ = phase.wait_for(|phase| *phase > Phase::Serving) => return,
                 accepted = listener.accept() => accepted,
             };
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, peer)) = accepted else {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
@@ -52,27 +56,31 @@ impl Scrape {
             let scrape = self.clone();
             tokio::spawn(async move {
                 // A scraper that went away is not worth a line.
-                let _ = tokio::time::timeout(DEADLINE, scrape.exchange(stream)).await;
+                let _ = tokio::time::timeout(DEADLINE, scrape.exchange(stream, peer)).await;
                 drop(permit);
             });
         }
     }
 
-    async fn exchange(&self, stream: tokio::net::TcpStream) -> io::Result<()> {
+    async fn exchange(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
         match &self.guarded {
-            None => self.answer(stream).await,
-            Some((tls, _)) => self.answer(tls.accept(stream).await?).await,
+            None => self.answer(stream, peer).await,
+            Some((tls, _)) => self.answer(tls.accept(stream).await?, peer).await,
         }
     }
 
-    async fn answer(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    async fn answer(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        peer: SocketAddr,
+    ) -> io::Result<()> {
         let mut head = Vec::with_capacity(1 << 10);
         while !head.windows(4).any(|end| end == b"\r\n\r\n") {
             if head.len() >= HEAD_LIMIT || stream.read_buf(&mut head).await? == 0 {
                 return Ok(());
             }
         }
-        let (status, body) = self.page(&String::from_utf8_lossy(&head));
+        let (status, body) = self.page(&String::from_utf8_lossy(&head), peer);
         let kind = match status {
             "200 OK" => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             _ => "text/plain; charset=utf-8",
@@ -89,20 +97,29 @@ impl Scrape {
         stream.shutdown().await
     }
 
-    fn page(&self, head: &str) -> (&'static str, String) {
+    fn page(&self, head: &str, peer: SocketAddr) -> (&'static str, String) {
         let mut lines = head.split("\r\n");
         let mut words = lines.next().unwrap_or_default().split(' ');
         let (method, path) = (
             words.next().unwrap_or_default(),
             words.next().unwrap_or_default(),
         );
-        if let Some((_, authenticator)) = &self.guarded {
-            let authorization = lines
-                .filter_map(|line| line.split_once(':'))
-                .find(|(name, _)| name.eq_ignore_ascii_case("authorization"))
-                .map(|(_, value)| value.trim().as_bytes());
-            if let Err(denied) = authenticator.check(authorization) {
-                return ("401 Unauthorized", format!("{denied}\n"));
+        if let Some((_, gate)) = &self.guarded {
+            let header = |wanted: &str| {
+                lines
+                    .clone()
+                    .filter_map(|line| line.split_once(':'))
+                    .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                    .and_then(|(_, value)| HeaderValue::from_str(value.trim()).ok())
+            };
+            let peer = Peer {
+                address: Some(peer.ip()),
+                user_agent: header("user-agent"),
+            };
+            let request_id = uuid::Uuid::new_v4().to_string();
+            let told = (path, request_id.as_str(), &peer);
+            if let Err(denied) = gate.admit(header("authorization").as_ref(), told) {
+                return ("401 Unauthorized", format!("{}\n", denied.message()));
             }
         }
         if path != "/metrics" && !path.starts_with("/metrics?") {
@@ -125,13 +142,14 @@ impl Scrape {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::credentials::Credential;
-    use crate::tls::Identity;
 
     async fn exchange(scrape: &Scrape, request: &str) -> String {
         let (mut near, far) = tokio::io::duplex(1 << 20);
         near.write_all(request.as_bytes()).await.unwrap();
-        scrape.answer(far).await.unwrap();
+        scrape
+            .answer(far, ([127, 0, 0, 1], 9).into())
+            .await
+            .unwrap();
         let mut answer = String::new();
         near.read_to_string(&mut answer).await.unwrap();
         answer
@@ -161,40 +179,5 @@ mod tests {
         );
         let endless = "x".repeat(HEAD_LIMIT + 1);
         assert_eq!(exchange(&scrape, &endless).await, "");
-    }
-
-    #[tokio::test]
-    async fn beyond_loopback_a_credential_is_asked_for() {
-        let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::load(None, dir.path()).unwrap();
-        let credential = Credential::generate("prometheus", false, 0).unwrap();
-        let authenticator = Authenticator::default();
-        authenticator.replace(std::slice::from_ref(&credential));
-        let guarded = Some((TlsAcceptor::from(identity.config), authenticator));
-        let scrape = Scrape {
-            metrics: Metrics::new(|_| {}),
-            guarded,
-        };
-        assert!(
-            exchange(&scrape, "GET /metrics HTTP/1.1\r\n\r\n")
-                .await
-                .starts_with("HTTP/1.1 401")
-        );
-        let with = |secret: &str| {
-            format!(
-                "GET /metrics HTTP/1.1\r\nAuthorization: Bearer {}:{secret}\r\n\r\n",
-                credential.access_key_id
-            )
-        };
-        assert!(
-            exchange(&scrape, &with("x"))
-                .await
-                .starts_with("HTTP/1.1 401")
-        );
-        assert!(
-            exchange(&scrape, &with(&credential.secret))
-                .await
-                .starts_with("HTTP/1.1 200")
-        );
     }
 }

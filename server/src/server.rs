@@ -233,18 +233,6 @@ async fn assemble(
     };
     let (phase, phases) = watch::channel(Phase::Serving);
     let mut helpers = JoinSet::new();
-    let metrics_address = scrape.as_ref().map(|(_, address)| *address);
-    if let Some((listener, address)) = scrape {
-        let guarded = (!address.ip().is_loopback()).then(|| (tls.clone(), authenticator.clone()));
-        helpers.spawn(
-            Scrape {
-                metrics: metrics.clone(),
-                guarded,
-            }
-            .serve(listener, phases.clone()),
-        );
-    }
-
     let (health, health_service) = Health::serving().await;
     helpers.spawn(health.clone().watch(database.clone(), phases.clone()));
     let reflection =
@@ -297,6 +285,16 @@ async fn assemble(
     };
     let endpoint_file = published.path().to_owned();
     let published = Arc::new(RwLock::new(Some(published)));
+
+    let metrics_address = scrape.as_ref().map(|(_, address)| *address);
+    if let Some((listener, address)) = scrape {
+        let guarded = !address.ip().is_loopback();
+        let scrape = Scrape {
+            metrics: metrics.clone(),
+            guarded: guarded.then(|| (identity.for_http(), gate.clone())),
+        };
+        helpers.spawn(scrape.serve(listener, phases.clone()));
+    }
 
     let dynamodb_address = dynamodb.as_ref().map(|(_, address)| *address);
     let serving_dynamodb = dynamodb.map(|(listener, _)| {

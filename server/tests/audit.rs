@@ -14,6 +14,7 @@ use sealdb_server::config::FirstCredential;
 use sealdb_server::credentials::Store;
 use support::http::Http;
 use support::{Served, Signed, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const ADMINISTRATION: [&str; 6] = [
     "CreateTable",
@@ -349,6 +350,57 @@ async fn who_is_turned_away_leaves_an_event_and_cannot_fill_the_disk() {
     }
     let noted = events(&served).len() - all.len();
     assert!((90..=105).contains(&noted), "{noted} of 300");
+    served.running.shutdown().await.unwrap();
+}
+
+/// The page of the metrics as Prometheus asks for it beyond loopback.
+async fn scraped(served: &Served, authorization: &str) -> String {
+    let address = served.running.metrics_address.unwrap();
+    let address = ([127, 0, 0, 1], address.port()).into();
+    let certificate = &served.running.certificate;
+    let mut stream = support::connect_for(b"http/1.1", address, certificate)
+        .await
+        .unwrap();
+    let request =
+        format!("GET /metrics HTTP/1.1\r\nUser-Agent: Prometheus/3\r\n{authorization}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_loopback_metrics_are_for_credentials_and_refusals_leave_events() {
+    let served = serve(|config| config.metrics = Some(([0, 0, 0, 0], 0).into())).await;
+    let endpoint = served.endpoint();
+    let (key, secret) = (endpoint.access_key_id, endpoint.secret_access_key);
+    let bearer = |secret: &str| format!("Authorization: Bearer {key}:{secret}\r\n");
+    for refused in [String::new(), bearer("wrong")] {
+        let answer = scraped(&served, &refused).await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
+    let page = scraped(&served, &bearer(secret.expose())).await;
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    let count = "\nsealdb_calls_rejected_total{reason=\"unauthenticated\"} 2\n";
+    assert!(page.contains(count), "{page}");
+
+    let all = events(&served);
+    let told: Vec<_> = named(&all, "metrics")
+        .into_iter()
+        .map(|event| {
+            assert_eq!(event.user_agent.as_deref(), Some("Prometheus/3"));
+            assert_eq!(event.source_ip_address.as_deref(), Some("127.0.0.1"));
+            let code = event.error_code.as_deref().unwrap();
+            (code, event.user_identity.access_key_id.as_deref())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("MissingAuthenticationTokenException", None),
+            ("UnrecognizedClientException", Some(&*key)),
+        ]
+    );
     served.running.shutdown().await.unwrap();
 }
 

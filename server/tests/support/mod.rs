@@ -113,6 +113,15 @@ impl tonic::service::Interceptor for Signed {
 }
 
 async fn connect(address: SocketAddr, certificate: &Path) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_for(b"h2", address, certificate).await
+}
+
+/// TLS for a protocol by its name in ALPN.
+pub async fn connect_for(
+    protocol: &[u8],
+    address: SocketAddr,
+    certificate: &Path,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let pem = std::fs::read(certificate)?;
     roots
@@ -124,7 +133,7 @@ async fn connect(address: SocketAddr, certificate: &Path) -> std::io::Result<Tls
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     TlsConnector::from(Arc::new(config))

@@ -1,6 +1,7 @@
 //! Who a request says it is from, and when it was signed. Nothing is verified here but the form and the date.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use hyper::http::request::Parts;
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use sealdb::ErrorCode;
 
-use super::{TOLERANCE, unknown_key};
+use super::{TOLERANCE, no_match, unknown_key};
 use crate::dynamodb::exception::Exception;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -273,6 +274,13 @@ impl<'a> Written<'a> {
                     "'{name}' must be a 'SignedHeader' in the AWS Authorization."
                 )));
             }
+        }
+        // A canonical request has each header once, and is then no longer than the head. Named again and again, one long header would make it
+        // thousands of times as long.
+        let mut named = HashSet::new();
+        let mut names = self.signed_headers.split(';');
+        if !names.all(|name| named.insert(name.to_ascii_lowercase())) {
+            return Err(no_match());
         }
         Ok(Claim {
             access_key_id: access_key_id.to_owned().into(),

@@ -38,12 +38,17 @@ pub(super) fn verify(
     let offered: Option<[u8; SHA256_OUTPUT_LEN]> = unhex(claim.signature());
     match offered.is_some_and(|offered| keys.verify(claim.scope(), signed.as_bytes(), &offered)) {
         true => Ok(()),
-        false => Err(Exception::new(
-            ErrorCode::InvalidSignatureException,
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access \
-             Key and signing method. Consult the service documentation for details.",
-        )),
+        false => Err(no_match()),
     }
+}
+
+/// What those hear whose signature is not the request's.
+fn no_match() -> Exception {
+    Exception::new(
+        ErrorCode::InvalidSignatureException,
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access \
+         Key and signing method. Consult the service documentation for details.",
+    )
 }
 
 fn string_to_sign(claim: &Claim<'_>, canonical: &[u8]) -> String {

@@ -283,6 +283,12 @@ fn refusals_are_in_the_services_words() {
             ErrorCode::InvalidSignatureException,
             "'x-amz-target' must be a 'SignedHeader'",
         ),
+        (
+            "=host;",
+            "=host;Host;",
+            ErrorCode::InvalidSignatureException,
+            "The request signature we calculated does not match",
+        ),
     ] {
         let (found, text) = edit(from, to);
         assert_eq!(found, code, "{from}");
@@ -311,6 +317,28 @@ fn refusals_are_in_the_services_words() {
         &[("authorization", "AWS4-HMAC-SHA256")],
     );
     assert!(refusal(&both).1.contains("Found both 'X-Amz-Algorithm'"));
+}
+
+/// Whoever names a header twice is refused before anything is made of it, even where both sides would hash the same.
+#[test]
+fn a_header_is_signed_once() {
+    let claimed = |names: &str| {
+        let headers = format!("SignedHeaders={names},");
+        let changed = signed(|all| {
+            all[3].1 = all[3]
+                .1
+                .replace("SignedHeaders=host;x-amz-date;x-amz-target,", &headers);
+        });
+        Claim::of(&changed)
+            .map(|_| ())
+            .map_err(|refused| refused.code)
+    };
+    assert_eq!(claimed("host;x-amz-target;a;b"), Ok(()));
+    let repeated = format!("host;x-amz-target{}", ";a".repeat(15_500));
+    for names in [&repeated, "host;x-amz-target;a;A", "host;host;x-amz-target"] {
+        let refused = Err(ErrorCode::InvalidSignatureException);
+        assert_eq!(claimed(names), refused);
+    }
 }
 
 #[test]
