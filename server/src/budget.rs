@@ -1,12 +1,16 @@
 //! Memory of requests: how much all calls together may take, and how long a call waits for its share.
 //!
-//! A request is charged before its body is read, by the length that its frame or its HTTP head names, and until its call has ended. The charge is
+//! A request is charged before it is decoded, by the length that its frame names or its body has, and until its call has ended. The charge is
 //! [`GROWTH`] times that length: a message of the smallest fields takes so much more once it is decoded. A request whose charge is
 //! more than everything there is runs alone, so the memory of all requests is at most `max-request-memory`, or what one
 //! request of `max-message-size` takes, if that is more.
 //!
 //! Who waits does not read on, and HTTP/2 holds the sender back after 64 KiB, without holding up the other calls of the
 //! connection. Those who wait are served in order of arrival.
+//!
+//! A body that has to be read before its sender is known is kept in a room of its own, a quarter as large beside this, so that no stranger takes
+//! what callers need. It is charged as its bytes arrive, and as they are: who sends nothing holds nothing. A body longer than all of that room
+//! has it alone.
 //!
 //! Not bounded here: the memory of answers, which is that of `max-in-flight` pages of 1 MB at most. Not prevented: that who holds
 //! a credential stops in the middle of requests and keeps their shares for as long as the connection lives.
@@ -32,6 +36,8 @@ use crate::units::format_size;
 const GROWTH: u64 = 32;
 /// Bytes that one permit stands for.
 const UNIT: u64 = 1024;
+/// The room for bodies of unknown senders is so much smaller than the one for requests.
+const UNKNOWN_PART: u32 = 4;
 /// What stands before a message: whether it is compressed, and its length.
 const FRAME_HEAD: usize = 5;
 /// How long a call waits for others to end.
@@ -42,6 +48,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Budget {
     room: Arc<Semaphore>,
     total: u32,
+    unknown: Arc<Semaphore>,
     max_message_size: usize,
     patience: Duration,
 }
@@ -51,16 +58,63 @@ pub(crate) struct Share {
     _permits: OwnedSemaphorePermit,
 }
 
+/// The share of a body whose sender is not known, given back when it is dropped.
+pub(crate) struct Arriving {
+    budget: Budget,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl Arriving {
+    /// Waits for room for a body that has become so long.
+    ///
+    /// # Errors
+    /// What to say to the caller, if there is none in time.
+    pub(crate) async fn grow(&mut self, length: usize) -> Result<(), String> {
+        let taken = self.taken.as_ref().map_or(0, |taken| taken.num_permits());
+        let units = u64::try_from(length).unwrap_or(u64::MAX).div_ceil(UNIT);
+        let most = unknown_part(self.budget.total);
+        let units = u32::try_from(units).unwrap_or(most).min(most);
+        let more = units.saturating_sub(u32::try_from(taken).unwrap_or(most));
+        if more == 0 {
+            return Ok(());
+        }
+        let room = Arc::clone(&self.budget.unknown).acquire_many_owned(more);
+        match tokio::time::timeout(self.budget.patience, room).await {
+            Ok(Ok(permits)) => match &mut self.taken {
+                Some(taken) => taken.merge(permits),
+                None => self.taken = Some(permits),
+            },
+            _ => {
+                return Err(format!(
+                    "requests that arrive take all of the {} that are set aside for them (a quarter of max-request-memory); try again later",
+                    format_size(u64::from(most) * UNIT)
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Budget {
     /// A budget of so many bytes for requests of at most so many.
     pub(crate) fn new(memory: u64, max_message_size: usize, patience: Duration) -> Budget {
         let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
         let total = u32::try_from(memory / UNIT).unwrap_or(most).clamp(1, most);
+        let room = |units: u32| Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1)));
         Budget {
-            room: Arc::new(Semaphore::new(usize::try_from(total).unwrap_or(1))),
+            room: room(total),
             total,
+            unknown: room(unknown_part(total)),
             max_message_size,
             patience,
+        }
+    }
+
+    /// Room for a body of somebody who is not known yet; none of it is taken.
+    pub(crate) fn arriving(&self) -> Arriving {
+        Arriving {
+            budget: self.clone(),
+            taken: None,
         }
     }
 
@@ -136,6 +190,11 @@ impl Budget {
             .unwrap_or(self.total)
             .clamp(1, self.total)
     }
+}
+
+/// The units for bodies of unknown senders, beside so many for requests.
+fn unknown_part(total: u32) -> u32 {
+    (total / UNKNOWN_PART).max(1)
 }
 
 /// A body that ends with the message that was charged: another one behind it would not have been.
@@ -253,6 +312,23 @@ mod tests {
         );
         drop(alone);
         assert!(budget.admit(body(0, 0)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn bodies_of_unknown_senders_have_a_room_of_their_own_and_take_what_arrived() {
+        // 8 KiB of it.
+        let budget = Budget::new(32 << 10, 1 << 20, SOON);
+        let (mut one, mut two) = (budget.arriving(), budget.arriving());
+        one.grow(6 << 10).await.unwrap();
+        two.grow(2 << 10).await.unwrap();
+        two.grow(100).await.unwrap();
+        assert!(two.grow((2 << 10) + 1).await.is_err(), "all is taken");
+        assert!(budget.reserve(1 << 20).await.is_ok(), "callers have theirs");
+        drop(one);
+        two.grow(1 << 20).await.unwrap();
+        assert!(budget.arriving().grow(1).await.is_err(), "alone");
+        drop(two);
+        budget.arriving().grow(8 << 10).await.unwrap();
     }
 
     #[tokio::test]

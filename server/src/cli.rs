@@ -232,7 +232,7 @@ pub const SETTINGS: &[Setting] = &[
         "max-request-memory",
         "SIZE",
         "256MiB",
-        "Memory for all requests, each counted as 32 times its size, which is what tiny fields grow to; more wait, after 10s for RESOURCE_EXHAUSTED",
+        "Memory for all requests, each counted as 32 times its size, which is what tiny fields grow to; more wait, after 10s for RESOURCE_EXHAUSTED; beside it a quarter as much for requests of the DynamoDB protocol while they arrive",
     ),
     value(
         LIMITS,

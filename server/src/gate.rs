@@ -3,8 +3,8 @@
 //! The health service is exempt from the credential (load balancers have none) and from the bound on calls in flight (its
 //! watches last for ever). Reflection is not exempt: grpcurl sends its `-H` on reflection calls too.
 //!
-//! The place in flight and the request's share of memory ([`crate::budget`]) are taken before its body is read, and only those
-//! who hold a credential can take any. The place is given back when the operation has its answer, or, where that is a stream,
+//! The place in flight and the request's share of memory ([`crate::budget`]) are taken before its body is read, or where a signature covers the
+//! body ([`crate::dynamodb`]) after it; only those who hold a credential can take any. The place is given back when the operation has its answer, or, where that is a stream,
 //! when all of it has been sent.
 //!
 //! What the gRPC library refuses before the service sees it (bytes that are no frame, an operation that does not exist) gets the

@@ -551,6 +551,38 @@ async fn hostile_bodies_are_refused_at_once() {
     served.running.shutdown().await.unwrap();
 }
 
+/// An access key's id is no secret: whoever knows it must not be able to stop those who know the secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_come_hold_up_nobody() {
+    let served = serve(|config| {
+        plain_http(config);
+        config.limits.max_request_memory = 1 << 20;
+        config.limits.max_in_flight = 8;
+    })
+    .await;
+    let mut idle = Vec::new();
+    for length in ["Transfer-Encoding: chunked", "Content-Length: 16777216"].repeat(10) {
+        let mut http = Http::to(&served).await;
+        http.secret.push('x');
+        let mut head = format!("POST / HTTP/1.1\r\n{length}\r\n");
+        for (name, value) in http.headers("PutItem", b"") {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        http.raw(format!("{head}\r\n").as_bytes()).await;
+        idle.push(http);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = tokio::time::Instant::now();
+    let mut http = Http::to(&served).await;
+    http.ok("ListTables", "{}").await;
+    let mut client = served.client().await;
+    let list = sealdb_proto::v1::ListTablesRequest::default();
+    client.list_tables(list).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    drop(idle);
+    served.running.shutdown().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_environments_access_key_is_the_first_and_stays() {
     let own = |config: &mut Config| {

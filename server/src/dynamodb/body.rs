@@ -4,11 +4,11 @@ use std::io::Read;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
 use sealdb::ErrorCode;
 
-use crate::budget::{Budget, Share};
+use crate::budget::{Arriving, Budget, Share};
 use crate::dynamodb::exception::Exception;
 
 /// Longest body, packed as unpacked: DynamoDB's.
@@ -24,38 +24,53 @@ pub(super) enum Unread {
     TooLong,
     /// The sender stopped, or went away.
     Broken,
+    /// Others take all the memory that there is for it; what to say.
+    NoRoom(String),
 }
 
-/// What the body will have at most, as its head says; [`LIMIT`] if it does not.
-///
-/// # Errors
-/// More than [`LIMIT`].
-pub(super) fn length(body: &Incoming) -> Result<usize, Unread> {
-    match body.size_hint().upper() {
-        None => Ok(LIMIT),
-        Some(length) => match usize::try_from(length) {
-            Ok(length) if length <= LIMIT => Ok(length),
-            _ => Err(Unread::TooLong),
-        },
+/// The whole body, in one piece: who sends it byte by byte makes it no larger.
+pub(super) async fn read(
+    body: Incoming,
+    limit: usize,
+    budget: &Budget,
+) -> Result<(Arriving, Bytes), Unread> {
+    // Refused by its head alone, if that tells.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Unread::TooLong);
     }
+    let reading = collect(body, limit, budget.arriving());
+    let read = tokio::time::timeout(DEADLINE, reading).await;
+    read.unwrap_or(Err(Unread::Broken))
 }
 
-/// The whole body.
-pub(super) async fn read(body: Incoming, limit: usize) -> Result<Bytes, Unread> {
-    let collected = tokio::time::timeout(DEADLINE, Limited::new(body, limit).collect()).await;
-    match collected {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Unread::TooLong),
-        _ => Err(Unread::Broken),
+async fn collect(
+    mut body: Incoming,
+    limit: usize,
+    mut room: Arriving,
+) -> Result<(Arriving, Bytes), Unread> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Unread::Broken)?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        let length = whole.len() + data.len();
+        if length > limit {
+            return Err(Unread::TooLong);
+        }
+        room.grow(length).await.map_err(Unread::NoRoom)?;
+        whole.extend_from_slice(data);
     }
+    Ok((room, whole.into()))
 }
 
 /// A short body of a request that is refused; `None` if it is not short, or does not come.
-pub(super) async fn glance(body: Incoming) -> Option<Bytes> {
+pub(super) async fn glance(body: Incoming, budget: &Budget) -> Option<Bytes> {
     if body.size_hint().upper()? > GLANCE as u64 {
         return None;
     }
-    read(body, GLANCE).await.ok()
+    let (_room, bytes) = read(body, GLANCE, budget).await.ok()?;
+    Some(bytes)
 }
 
 /// A body unpacked, and its share of memory: what it unpacks to is charged before that.

@@ -55,25 +55,18 @@ pub(super) async fn exchange(
         Err(Ended::Refused(exception)) => {
             answer::json(&asked, exception.status(), exception.body()).await
         }
-        Err(Ended::Unread(Unread::TooLong)) => answer::plain(
-            &asked,
-            413,
-            HeaderValue::from_static("text/plain"),
-            Bytes::new(),
-        ),
-        Err(Ended::Unread(Unread::Broken)) => answer::plain(
-            &asked,
-            408,
-            HeaderValue::from_static("text/plain"),
-            Bytes::new(),
-        ),
+        Err(Ended::Unread(status)) => {
+            let text = HeaderValue::from_static("text/plain");
+            answer::plain(&asked, status, text, Bytes::new())
+        }
     }
 }
 
 /// How a call ended without an answer of its operation.
 enum Ended {
     Refused(Exception),
-    Unread(Unread),
+    /// There was no body to carry out; the status that says so.
+    Unread(u16),
 }
 
 impl From<Exception> for Ended {
@@ -84,7 +77,11 @@ impl From<Exception> for Ended {
 
 impl From<Unread> for Ended {
     fn from(unread: Unread) -> Ended {
-        Ended::Unread(unread)
+        match unread {
+            Unread::TooLong => Ended::Unread(413),
+            Unread::Broken => Ended::Unread(408),
+            Unread::NoRoom(message) => overloaded(message).into(),
+        }
     }
 }
 
@@ -108,7 +105,7 @@ async fn call(
         Err(exception) => {
             turned_away(service, &told, &exception);
             // What is no JSON is told so first.
-            return Err(match body::glance(body).await {
+            return Err(match body::glance(body, service.gate.budget()).await {
                 Some(bytes) if !json_api::is_json(&bytes) => {
                     Exception::silent(ErrorCode::SerializationException).into()
                 }
@@ -116,24 +113,28 @@ async fn call(
             });
         }
     };
-    let length = body::length(&body)?;
-    let Some(_place) = service.gate.enter() else {
-        let message = "the server already works on as many calls as it may; try again later";
-        let exception = Exception::new(ErrorCode::ThrottlingException, message);
-        turned_away(service, &told, &exception);
-        return Err(exception.into());
-    };
     let budget = service.gate.budget();
-    let share = budget.reserve(length).await.map_err(|message| {
-        let exception = Exception::new(ErrorCode::ThrottlingException, message);
-        turned_away(service, &told, &exception);
-        exception
+    let read = body::read(body, body::LIMIT, budget).await;
+    let (arriving, bytes) = read.map_err(Ended::from).inspect_err(|ended| {
+        if let Ended::Refused(exception) = ended {
+            turned_away(service, &told, exception);
+        }
     })?;
-    let bytes = body::read(body, body::LIMIT).await?;
     let principal = verify(service, parts, &claim, &bytes).inspect_err(|exception| {
         turned_away(service, &told, exception);
     })?;
     connection.logged_in();
+    let refused = |message: String| {
+        let exception = overloaded(message);
+        turned_away(service, &told, &exception);
+        exception
+    };
+    let Some(_place) = service.gate.enter() else {
+        let message = "the server already works on as many calls as it may; try again later";
+        return Err(refused(message.to_owned()).into());
+    };
+    let share = budget.reserve(bytes.len()).await.map_err(refused)?;
+    drop(arriving);
     let unpacked = match is_gzip(&parts.headers) {
         true => body::unpack(&bytes, share, budget).await,
         false => Ok((share, bytes)),
@@ -165,6 +166,10 @@ fn admit<'a>(service: &DynamoDb, parts: &'a Parts) -> Result<(Operation, Claim<'
     }
     claim.check_date(service.clock.wall_ms())?;
     Ok((operation, claim))
+}
+
+fn overloaded(message: String) -> Exception {
+    Exception::new(ErrorCode::ThrottlingException, message)
 }
 
 fn unknown_operation(target: &str) -> Exception {

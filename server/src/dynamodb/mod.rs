@@ -7,12 +7,12 @@
 //! A request passes, in this order:
 //!
 //! 1. its head: method, content type, operation ([`dispatch`]), signature's form, access key, date ([`sigv4`]);
-//! 2. a place in flight and its share of memory, by its length, before its body is read ([`body`]);
-//! 3. its body, within a deadline, and then its signature, which covers the body;
+//! 2. its body, within a deadline and the memory for what arrives ([`body`]), and then its signature, which covers the body;
+//! 3. a place in flight and its share of the memory for requests;
 //! 4. the operation, and the answer with its checksum ([`answer`]).
 //!
 //! Whoever does not know an access key's id sends no body that is kept. The id is no secret, though: who knows one can have the
-//! server read a body, for at most [`body::DEADLINE`].
+//! server read a body, for at most [`body::DEADLINE`], and takes nothing by it that those need whose signature was right.
 
 mod account;
 mod answer;
