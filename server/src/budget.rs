@@ -12,8 +12,9 @@
 //! what callers need. It is charged as its bytes arrive, and as they are: who sends nothing holds nothing. A body longer than all of that room
 //! has it alone.
 //!
-//! Not bounded here: the memory of answers, which is that of `max-in-flight` pages of 1 MB at most. Not prevented: that who holds
-//! a credential stops in the middle of requests and keeps their shares for as long as the connection lives.
+//! Not bounded here: the memory of answers. A call keeps its place until its answer has left, so it is that of `max-in-flight` answers at most:
+//! pages of 1 MB, batches of 16. Not prevented: that who holds a credential stops in the middle of requests, or of answers over HTTP/2, and
+//! keeps their shares and places for as long as the connection lives.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

@@ -4,30 +4,28 @@
 //! watches last for ever). Reflection is not exempt: grpcurl sends its `-H` on reflection calls too.
 //!
 //! The place in flight and the request's share of memory ([`crate::budget`]) are taken before its body is read, or where a signature covers the
-//! body ([`crate::dynamodb`]) after it; only those who hold a credential can take any. The place is given back when the operation has its answer, or, where that is a stream,
-//! when all of it has been sent.
+//! body ([`crate::dynamodb`]) after it; only those who hold a credential can take any. The place is given back when the answer has been sent
+//! ([`crate::held`]).
 //!
 //! What the gRPC library refuses before the service sees it (bytes that are no frame, an operation that does not exist) gets the
 //! exception's name here, so that every refusal has one.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use http_body::{Frame, SizeHint};
 use sealdb::ErrorCode;
 use sealdb::crypto::Caller;
 use sealdb_proto::{REQUEST_ID_METADATA, named_error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
-use tonic::codegen::Bytes;
 use tonic::codegen::http::{HeaderValue, Request, Response, header};
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::auth::{Authenticator, Principal, claimed_id};
 use crate::budget::Budget;
+use crate::held::Held;
 use crate::listener::ConnectionInfo;
 use crate::metrics::{Metrics, Open, Rejected};
 use crate::refusals::{Peer, Refusal, Refusals};
@@ -101,7 +99,7 @@ impl Gate {
         &self.budget
     }
 
-    /// Whether no call is being worked on.
+    /// Whether no call is being worked on or answered.
     pub fn is_idle(&self) -> bool {
         self.in_flight.available_permits() == self.limit
     }
@@ -149,42 +147,6 @@ fn operation_of(path: &str) -> &str {
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
     _open: Open,
-}
-
-/// In the extensions of an answer that goes on after its head: its call stays in flight to the end of its body.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Streamed;
-
-impl Place {
-    /// The same body, which keeps the place.
-    fn held_by(self, body: Body) -> Body {
-        Body::new(Held { body, _place: self })
-    }
-}
-
-struct Held {
-    body: Body,
-    _place: Place,
-}
-
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 impl<S> Layer<S> for Gate {
@@ -299,11 +261,9 @@ where
                 Ok((share, body)) => {
                     let response = inner.call(Request::from_parts(parts, body)).await?;
                     if reached.load(Ordering::Relaxed) {
-                        let streamed = response.extensions().get::<Streamed>().is_some();
-                        return finish(match streamed {
-                            true => response.map(|body| place.held_by(body)),
-                            false => response,
-                        });
+                        return finish(
+                            response.map(|body| Body::new(Held::new(body, Some(place)))),
+                        );
                     }
                     Ok((share, response))
                 }
@@ -431,5 +391,28 @@ mod tests {
         assert!(gate.is_idle());
         let admitted = service.call(call("/other", &credential)).await.unwrap();
         assert!(admitted.extensions().get::<Status>().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_read_keeps_its_place() {
+        let credential = Credential::generate("x", false, 0).unwrap();
+        let authenticator = Authenticator::default();
+        authenticator.replace(std::slice::from_ref(&credential));
+        let gate = Gate::new(
+            (authenticator, Refusals::new(None, Arc::new(SystemClock))),
+            Metrics::new(|_| {}),
+            1,
+            Budget::new(1 << 20, 1 << 20, Duration::from_secs(1)),
+        );
+        let mut service = gate.layer(service_fn(|request: Request<Body>| async move {
+            request.extensions().get::<Call>().unwrap().reached();
+            let answer = http_body_util::Full::from("an answer");
+            Ok::<_, Infallible>(Response::new(Body::new(answer)))
+        }));
+        let path = "/sealdb.v1.SealDb/BatchGetItem";
+        let answer = service.call(call(path, &credential)).await.unwrap();
+        assert!(!gate.is_idle());
+        drop(answer);
+        assert!(gate.is_idle());
     }
 }

@@ -24,6 +24,7 @@ pub mod gate;
 mod gathered;
 mod grpc;
 mod health;
+mod held;
 pub mod keys;
 pub mod listener;
 pub mod logging;
@@ -35,6 +36,7 @@ pub mod scrape;
 pub mod server;
 pub mod service;
 pub mod shutdown;
+mod stuck;
 pub mod tls;
 pub mod units;
 

@@ -21,9 +21,13 @@ use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
 use crate::metrics::{Metrics, Open};
+use crate::stuck::Stuck;
 
 /// After a failed accept (no file descriptors left, for one) the loop rests this long instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A connection whose other end takes nothing for so long is closed, and what was to be written is freed.
+const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What the gate can say to the connection that a call came on.
 #[derive(Clone, Debug)]
@@ -47,10 +51,11 @@ enum Stream {
     Plain(TcpStream),
 }
 
-/// A connection after its handshake. It ends by itself if nobody logs in, or when `cut` becomes true.
+/// A connection after its handshake. It ends by itself if nobody logs in or reads, or when `cut` becomes true.
 pub struct Connection {
     stream: Stream,
     info: ConnectionInfo,
+    stuck: Stuck,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
     _permit: OwnedSemaphorePermit,
     _open: Open,
@@ -86,10 +91,11 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        let written = match &mut self.stream {
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        };
+        self.stuck.check(cx, written)
     }
 
     fn poll_write_vectored(
@@ -97,10 +103,11 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        let written = match &mut self.stream {
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
+        };
+        self.stuck.check(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -111,17 +118,19 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let written = match &mut self.stream {
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        };
+        self.stuck.check(cx, written)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let written = match &mut self.stream {
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        };
+        self.stuck.check(cx, written)
     }
 }
 
@@ -239,6 +248,7 @@ impl Handshake {
         Some(Connection {
             stream,
             info,
+            stuck: Stuck::after(WRITE_DEADLINE),
             end,
             _permit: self.permit,
             _open: open,

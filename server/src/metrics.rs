@@ -130,7 +130,7 @@ impl Metrics {
         );
         registry.register(
             "calls_in_flight",
-            "Calls being worked on",
+            "Calls being worked on or answered",
             in_flight.clone(),
         );
         registry.register(

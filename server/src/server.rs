@@ -40,7 +40,7 @@ use crate::tls::{Identity, TlsError};
 const CREDENTIALS_PERIOD: Duration = Duration::from_millis(500);
 /// Connections that have shaken hands and wait for the HTTP/2 server; it takes them as fast as it can.
 const READY_QUEUE: usize = 64;
-/// At a stop, so long without a call in work the last answers have left.
+/// At a stop, so long without a call in flight the last pieces of answers have left.
 const QUIET: Duration = Duration::from_millis(500);
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -441,7 +441,7 @@ impl Watched {
     }
 }
 
-/// Completes when no call has been worked on for a while, long enough for the last answers to be sent.
+/// Completes when no call has been in flight for a while, long enough for what connections hold of the last answers to be sent.
 async fn quiet(gate: Gate) {
     let mut since = tokio::time::Instant::now();
     while since.elapsed() < QUIET {

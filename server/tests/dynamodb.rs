@@ -621,6 +621,33 @@ async fn a_stop_ends_connections_that_idle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_answers_that_are_read_slowly() {
+    let (served, mut http) = served().await;
+    http.ok("CreateTable", TABLE).await;
+    let text = "x".repeat(390_000);
+    let mut keys = Vec::new();
+    for n in 0..40 {
+        let key = json!({"pk": {"S": "IS"}, "sk": {"N": n.to_string()}});
+        let mut item = key.clone();
+        item["text"] = json!({"S": text});
+        let put = json!({"TableName": "airports", "Item": item});
+        http.ok("PutItem", &put.to_string()).await;
+        keys.push(key);
+    }
+    let batch = json!({"RequestItems": {"airports": {"Keys": keys}}}).to_string();
+    let headers = http.headers("BatchGetItem", batch.as_bytes());
+    http.ask("POST /", &headers, batch.as_bytes()).await;
+    // It has begun, and nobody reads.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let stopped = tokio::spawn(served.running.shutdown());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!stopped.is_finished());
+    let answer = http.receive().await;
+    assert!(answer.body.len() > 40 * text.len());
+    stopped.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn plain_http_is_for_loopback() {
     let mut config = Config::new("D");
     config.dynamodb = Some(([0, 0, 0, 0], 8000).into());

@@ -15,7 +15,9 @@ use crate::dynamodb::dispatch::Operation;
 use crate::dynamodb::exception::Exception;
 use crate::dynamodb::sigv4::{self, Claim};
 use crate::dynamodb::{DynamoDb, account};
+use crate::gate::Place;
 use crate::health;
+use crate::held::Held;
 use crate::listener::ConnectionInfo;
 use crate::measured::Who;
 use crate::metrics::Rejected;
@@ -28,11 +30,22 @@ const CONTENT_TYPES: [&str; 3] = [
     "application/json",
 ];
 
-/// Answers a request, whatever it is.
+/// Answers a request, whatever it is. The answer of a call keeps its place in flight.
 pub(super) async fn exchange(
     service: &DynamoDb,
     connection: &ConnectionInfo,
     request: Request<Incoming>,
+) -> Response<Held<Full<Bytes>>> {
+    let mut place = None;
+    let response = respond(service, connection, request, &mut place).await;
+    response.map(|body| Held::new(body, place))
+}
+
+async fn respond(
+    service: &DynamoDb,
+    connection: &ConnectionInfo,
+    request: Request<Incoming>,
+    place: &mut Option<Place>,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let asked = Asked::of(&parts.headers, request_id());
@@ -50,7 +63,7 @@ pub(super) async fn exchange(
             );
         }
     }
-    match call(service, connection, &parts, body, &asked).await {
+    match call(service, connection, &parts, body, &asked, place).await {
         Ok(body) => answer::json(&asked, 200, body).await,
         Err(Ended::Refused(exception)) => {
             answer::json(&asked, exception.status(), exception.body()).await
@@ -91,6 +104,7 @@ async fn call(
     parts: &Parts,
     body: Incoming,
     asked: &Asked,
+    place: &mut Option<Place>,
 ) -> Result<Vec<u8>, Ended> {
     let told = Told {
         parts,
@@ -129,10 +143,11 @@ async fn call(
         turned_away(service, &told, &exception);
         exception
     };
-    let Some(_place) = service.gate.enter() else {
+    *place = service.gate.enter();
+    if place.is_none() {
         let message = "the server already works on as many calls as it may; try again later";
         return Err(refused(message.to_owned()).into());
-    };
+    }
     let share = budget.reserve(bytes.len()).await.map_err(refused)?;
     drop(arriving);
     let unpacked = match is_gzip(&parts.headers) {

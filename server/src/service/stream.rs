@@ -1,7 +1,7 @@
 //! Operations that are answered by a stream: Query and Scan from page to page to the end, GetRecords for as long as records come.
 //!
 //! A page is read when the connection has taken the one before, so a stream holds one page, and whoever does not read on holds
-//! up nothing but its own stream. The call keeps its place among those in flight to the stream's end ([`Streamed`]), so the
+//! up nothing but its own stream. The call keeps its place among those in flight to the stream's end ([`crate::held`]), so the
 //! pages of all streams and calls together are at most `max-in-flight`. Streams that wait for what comes ([`Waiting`]) leave
 //! half of those places to others, and end when the server stops. No page goes to whose credential was revoked since.
 
@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
 use crate::auth::{Denied, Principal};
-use crate::gate::{Call, Streamed};
+use crate::gate::Call;
 use crate::listener::Phase;
 use crate::measured::Begun;
 use crate::service::Service;
@@ -156,9 +156,7 @@ where
         let page = unread.page::<Res>().await?;
         Some((page, unread))
     });
-    let mut response: Response<Pages<Res>> = Response::new(Box::pin(pages));
-    response.extensions_mut().insert(Streamed);
-    Ok(response)
+    Ok(Response::new(Box::pin(pages)))
 }
 
 /// What of a stream is not read yet.

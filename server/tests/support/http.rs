@@ -113,6 +113,12 @@ impl Http {
     }
 
     pub async fn send(&mut self, line: &str, headers: &[(String, String)], body: &[u8]) -> Answer {
+        self.ask(line, headers, body).await;
+        self.receive().await
+    }
+
+    /// A request whose answer is not read yet.
+    pub async fn ask(&mut self, line: &str, headers: &[(String, String)], body: &[u8]) {
         let mut request = format!("{line} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -121,7 +127,6 @@ impl Http {
         self.stream.write_all(request.as_bytes()).await.unwrap();
         // A server that refuses early closes while we still send.
         let _ = self.stream.write_all(body).await;
-        self.receive().await
     }
 
     /// Bytes as they are.
