@@ -236,6 +236,14 @@ async fn accesses_to_items_are_recorded_where_they_are_asked_for() {
             "ExecuteStatement",
             r#"{"Statement":"SELECT * FROM films WHERE canaryKey = 'canary 1'"}"#,
         ),
+        (
+            "PutItem",
+            r#"{"TableName":"arn:aws:dynamodb:us-east-1:000000000000:table/films","Item":{"canaryKey":{"S":"canary 1"}}}"#,
+        ),
+        (
+            "GetItem",
+            r#"{"TableName":"arn:aws:dynamodb:us-east-1:000000000000:table/films","Key":{"canaryKey":{"S":"canary 1"}}}"#,
+        ),
     ];
     for (operation, body) in calls {
         http.ok(operation, body).await;
@@ -271,7 +279,7 @@ async fn accesses_to_items_are_recorded_where_they_are_asked_for() {
     }
     assert!(told[1].read_only && !told[0].read_only);
     assert_eq!(
-        told[7].error_code.as_deref(),
+        told[9].error_code.as_deref(),
         Some("ConditionalCheckFailedException")
     );
     // The same item has the same hash, over whatever operation; another has another.
@@ -279,6 +287,10 @@ async fn accesses_to_items_are_recorded_where_they_are_asked_for() {
     assert_eq!(hash(&told[0]), hash(&told[1]));
     assert_eq!(hash(&told[0]), hash(&told[5]));
     assert_ne!(hash(&told[1]), hash(&told[2]));
+    for by_arn in &told[7..9] {
+        assert_eq!(hash(by_arn), hash(&told[0]));
+        assert_eq!(by_arn.request_parameters.other["tableName"], "films");
+    }
     let batch = &told[4].request_parameters.other["requestItems"];
     assert_eq!(batch["films"][0], hash(&told[0]));
     assert_ne!(batch["songs"][0], hash(&told[0]), "of another table");

@@ -637,3 +637,44 @@ async fn only_the_administrators_of_a_key_rewrap_and_rekey_its_tables() {
     assert!(ann.reads().await && bob.reads().await);
     place.served.running.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_a_table_does_not_get_to_by_a_rekey() {
+    let place = Place::new().await;
+    let people = [("ann", DEFAULT_ACCOUNT), ("bob", DEFAULT_ACCOUNT)];
+    let [mut ann, mut bob] = place.people(people).await;
+    // Ann administers the key that bob alone may use, and has one of her own.
+    let policy = |users: &str| KeyPolicy {
+        administrators: vec!["ann".to_owned()],
+        users: vec![users.to_owned()],
+        ..KeyPolicy::default()
+    };
+    for (alias, users) in [("alias/orders", "bob"), ("alias/ann", "ann")] {
+        let keyring = &place.keyring;
+        let alias = Some(Alias::new(alias).unwrap());
+        let key = keyring.create_key(alias, "", KeyUsage::Table).unwrap();
+        keyring
+            .put_policy(&KeyRef::from(&key), policy(users))
+            .unwrap();
+    }
+    let orders = create("orders", Some("alias/orders"));
+    bob.http.ok("CreateTable", &orders.to_string()).await;
+    for to in [None, Some("alias/ann".to_owned())] {
+        let rekey = v1::RekeyTablesRequest {
+            scope: scope(Scope::TableName("orders".to_owned())),
+            kms_key: to,
+            ..v1::RekeyTablesRequest::default()
+        };
+        let refused = ann.keys.rekey_tables(rekey).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    }
+    assert!(!ann.reads().await && bob.reads().await);
+    // An id in other letters is the same key.
+    let key = place.keyring.describe(&"alias/orders".parse().unwrap());
+    let impact = v1::DescribeKeyImpactRequest {
+        kms_key: key.unwrap().id.as_str().to_uppercase(),
+    };
+    let impact = ann.keys.describe_key_impact(impact).await.unwrap();
+    assert_eq!(impact.into_inner().tables.len(), 1);
+    place.served.running.shutdown().await.unwrap();
+}

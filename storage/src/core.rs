@@ -48,6 +48,7 @@ impl Core {
         };
         if core.shared.options.background == Background::Threads {
             core.spawn("sealdb-log", log_thread::run)?;
+            core.spawn("sealdb-syncs", log_thread::run_syncs)?;
             core.spawn("sealdb-checkpoint", checkpoint::run)?;
             core.spawn("sealdb-keys", keeper::run)?;
             core.spawn("sealdb-log-room", crate::log::room::run)?;

@@ -298,6 +298,27 @@ impl Error {
         }
     }
 
+    /// What a client on a network is told: the same, but not where the keys of this database lie. That stands in its log.
+    pub fn told(&self) -> String {
+        match self {
+            Error::TableInaccessible {
+                table,
+                reason: ClosedReason::Expired(_),
+            } => {
+                format!(
+                    "table {table} is closed: its key expired while the key provider could not be reached"
+                )
+            }
+            Error::Key(error) if error.is_transient() => {
+                "the key provider cannot be reached".to_owned()
+            }
+            Error::SystemKeyLost(_) => {
+                "the database is closed: its system key is not at hand".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// Whether bytes on the disk are not what was written.
     pub(crate) fn is_damage(&self) -> bool {
         self.code() == ErrorCode::DataCorruptionException

@@ -54,10 +54,14 @@ struct Lease {
     failure: Option<KeyRecordError>,
     /// When the KMS was last asked, in boot time.
     asked: Option<Duration>,
+    /// How often in a row it could not be reached.
+    failures: u32,
 }
 
 /// How often the keeper looks, and at most asks for one key.
 const LOOK: Duration = Duration::from_secs(1);
+/// The longest that it lets a KMS be that could not be reached, or a 60th of the time for which keys are used on.
+const LONGEST: Duration = Duration::from_secs(30);
 
 impl Keeper {
     pub(crate) fn new(options: &Options) -> Self {
@@ -77,6 +81,7 @@ impl Keeper {
             lease: KeyLease::new(self.policy, asked),
             failure: None,
             asked: None,
+            failures: 0,
         };
         self.leases.lock().insert(table, lease);
     }
@@ -85,6 +90,12 @@ impl Keeper {
         self.leases.lock().remove(&table);
         self.tried.lock().remove(&table);
         self.calls.forget(table);
+    }
+
+    /// How long to wait between two calls for a key. Each call leaves an event, and a trail without room lets no key be refreshed.
+    fn pause(&self, failures: u32) -> Duration {
+        let longest = LONGEST.min(self.policy.coast / 60).max(LOOK);
+        LOOK.saturating_mul(1 << failures.min(5)).min(longest)
     }
 
     /// A table has other key records: what is still said about the ones before counts no more. `asked`: they were unwrapped, and this was
@@ -217,7 +228,8 @@ impl Shared {
             if !state.usable() {
                 return Some(run_out(held.failure.take()));
             }
-            let just_asked = |asked| now.boot.saturating_sub(asked) < LOOK;
+            let pause = self.keeper.pause(held.failures);
+            let just_asked = |asked| now.boot.saturating_sub(asked) < pause;
             if !state.wants_refresh() || held.asked.is_some_and(just_asked) {
                 return None;
             }
@@ -254,9 +266,11 @@ impl Shared {
                 }
                 held.lease.renew(asked);
                 held.failure = None;
+                held.failures = 0;
                 None
             }
             Err(error) if error.is_transient() => {
+                held.failures = held.failures.saturating_add(1);
                 let state = held.lease.unavailable(Moment::now(&*self.clock));
                 tracing::warn!(table = %id, %error, "the key provider cannot be reached; the key is used on for a while");
                 held.failure = Some(error.clone());

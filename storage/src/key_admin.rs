@@ -284,14 +284,17 @@ impl Database {
 
     /// The tables that a KMS key guards, also those of which only a retiring key is under it.
     fn tables_under(&self, key: &KeyRef) -> Result<Vec<Arc<Table>>, Error> {
-        let id: KeyId = match key {
-            KeyRef::Id(id) => id.clone(),
-            KeyRef::Alias(_) => {
-                let shared = self.core.shared();
-                // The call leaves an event that may take the whole reserve of a full disk, which is for the database's own.
-                shared.trail.ready()?;
-                let described = shared.kms.describe_key(&self.caller(), key);
-                described.map_err(sealdb_crypto::KeyRecordError::from)?.id
+        let shared = self.core.shared();
+        // The call leaves an event that may take the whole reserve of a full disk, which is for the database's own.
+        shared.trail.ready()?;
+        // Also of an id: a provider may know a key by several.
+        let described = shared.kms.describe_key(&self.caller(), key);
+        let id: KeyId = match (described, key) {
+            (Ok(described), _) => described.id,
+            // Of a key that is gone, or away, tables know the id.
+            (Err(_), KeyRef::Id(id)) => id.clone(),
+            (Err(error), KeyRef::Alias(_)) => {
+                return Err(sealdb_crypto::KeyRecordError::from(error).into());
             }
         };
         self.tables_where(|table| {

@@ -27,7 +27,7 @@ pub enum Durability {
     /// Each acknowledged write is on the device: it survives kill -9 and power loss. Concurrent writes share a sync.
     #[default]
     Commit,
-    /// Acknowledged writes survive the death of the process at once, and a power loss after at most this long.
+    /// Acknowledged writes survive the death of the process at once, and a power loss after this long and the time of a sync.
     Interval(Duration),
 }
 

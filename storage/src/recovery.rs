@@ -98,6 +98,8 @@ struct Recovery<'p> {
     tokens: Arc<Tokens>,
     tables: BTreeMap<TableId, Replaying>,
     deleted: Vec<Arc<Table>>,
+    /// Key records were replaced: the older ones are to be overwritten.
+    keys_changed: bool,
     next_space: u64,
 }
 
@@ -144,6 +146,7 @@ fn recover(mut parts: Parts, roots: &[Option<Vec<u8>>; 2]) -> Result<Arc<Shared>
         tokens: Arc::default(),
         tables: BTreeMap::new(),
         deleted: Vec::new(),
+        keys_changed: false,
         next_space: body.next_space,
     };
     recovery.keeper.insert(TableId::SYSTEM, chosen.asked);
@@ -324,7 +327,7 @@ impl Recovery<'_> {
             (Err(error), _) => {
                 tracing::warn!(table = %name, %error, "the table stays closed");
                 table.note_closed(self.parts.clock.wall_ms());
-                table.begin_closing(closed_reason(error));
+                table.set_closed(closed_reason(error));
                 // What was replayed for it until here goes again.
                 table
                     .logged_to
@@ -434,7 +437,10 @@ impl Recovery<'_> {
     fn apply_system(&mut self, outcome: SystemOutcome, sequence: u64) -> Result<(), Error> {
         match outcome {
             SystemOutcome::Token(token) => self.tokens.insert(token, sequence),
-            SystemOutcome::Keys(id, records) => self.set_keys(id, *records, sequence),
+            SystemOutcome::Keys(id, records) => {
+                self.keys_changed = true;
+                self.set_keys(id, *records, sequence);
+            }
             SystemOutcome::Created(record) => {
                 if self.tables.contains_key(&record.id) {
                     return Ok(());
@@ -468,12 +474,8 @@ impl Recovery<'_> {
             }
             SystemOutcome::Deleted(id) => {
                 if let Some(replaying) = self.tables.remove(&id) {
-                    let slot = replaying.table.record.lock();
-                    self.published
-                        .lock()
-                        .dropped
-                        .extend(slot.record.definition.spaces());
-                    drop(slot);
+                    let definition = replaying.table.definition();
+                    self.published.lock().dropped.extend(definition.spaces());
                     self.keeper.remove(id);
                     self.deleted.push(replaying.table);
                 }
@@ -506,7 +508,7 @@ impl Recovery<'_> {
         log: LogWriter,
         replayed: ReplayedLog,
     ) -> Result<Arc<Shared>, Error> {
-        let deletions = body.deleting || !self.deleted.is_empty();
+        let deletions = body.deleting || !self.deleted.is_empty() || self.keys_changed;
         {
             let mut published = self.published.lock();
             published.tag = log.tag();
@@ -572,7 +574,7 @@ fn unless_damaged(
     };
     let table = &replaying.table;
     tracing::error!(table = %table.name, %error, "the table stays closed: what the log holds for it cannot be applied");
-    table.begin_closing(ClosedReason::Damaged(Arc::new(error)));
+    table.set_closed(ClosedReason::Damaged(Arc::new(error)));
     keeper.remove(table.id);
     replaying.state = None;
     Ok(())

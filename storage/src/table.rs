@@ -266,8 +266,19 @@ impl Table {
         working.closed = Some(reason.clone());
         // Before the view shows it: a checkpoint that finds the table closed asks what it has to carry along.
         self.logged_to.fetch_max(working.sequence, Ordering::AcqRel);
+        self.keep_definition();
         let counters = self.counters();
         self.show(View::Closed(ClosedView { reason, counters }));
+    }
+
+    /// Gives the record the trees that were made or removed since the last checkpoint: of a closed table no view tells the next one of them.
+    fn keep_definition(&self) {
+        let definition = self.definition();
+        let mut slot = self.record.lock();
+        if slot.record.definition.derived != definition.derived {
+            slot.record.redefine((*definition).clone());
+            slot.changed = true;
+        }
     }
 
     /// Drops key, pages and unpublished state. With no open group that touches the table.
@@ -276,14 +287,7 @@ impl Table {
         let counters = self.counters();
         self.logged_to.fetch_max(working.sequence, Ordering::AcqRel);
         working.open = None;
-        // No view tells the next checkpoint of trees that were made or removed since the last one.
-        let definition = self.definition();
-        let mut slot = self.record.lock();
-        if slot.record.definition.derived != definition.derived {
-            slot.record.redefine((*definition).clone());
-            slot.changed = true;
-        }
-        drop(slot);
+        self.keep_definition();
         working.closed = Some(reason.clone());
         working.part = Plaintext::default();
         working.retired.clear();

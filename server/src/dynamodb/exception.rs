@@ -68,7 +68,7 @@ impl Exception {
         }
         Exception {
             detail: detail_of(error),
-            ..Exception::new(error.code(), error.to_string())
+            ..Exception::new(error.code(), error.told())
         }
     }
 }

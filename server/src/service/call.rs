@@ -239,5 +239,5 @@ pub(super) fn checked_len(
 
 /// The status of an error of the database, with what DynamoDB's exceptions carry.
 pub(super) fn status_of(error: &Error) -> Status {
-    sealdb_proto::status_with(error.code(), error.to_string(), detail_of(error))
+    sealdb_proto::status_with(error.code(), error.told(), detail_of(error))
 }

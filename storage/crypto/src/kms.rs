@@ -161,13 +161,16 @@ impl KmsError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Denied { reason, .. } => reason.code(),
-            Self::Unavailable { .. } => "DependencyTimeoutException",
+            Self::Unavailable { .. } => UNAVAILABLE,
             Self::InvalidCiphertext { .. } => "InvalidCiphertextException",
             Self::InvalidRequest(_) => "ValidationException",
             Self::AuditTrail(_) => "KMSInternalException",
         }
     }
 }
+
+/// The code of [`KmsError::Unavailable`].
+pub(crate) const UNAVAILABLE: &str = "DependencyTimeoutException";
 
 /// Why a KMS says no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

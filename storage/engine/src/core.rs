@@ -120,8 +120,15 @@ impl<M: Medium> Core<M> {
 
     /// Makes a segment; the caller holds `creating`.
     fn create_segment(&self, min_len: u64, in_use: bool) -> Result<(SegmentNo, u64), EngineError> {
-        let (no, capacity) = self.segments.lock().plan(min_len)?;
-        let handle = self.medium.create_segment(no, capacity)?;
+        let (no, usual) = self.segments.lock().plan(min_len)?;
+        let least = min_len.max(1).next_multiple_of(u64::from(UNIT));
+        let (handle, capacity) = match self.medium.create_segment(no, usual) {
+            // What is needed may still fit.
+            Err(EngineError::Full { .. }) if least < usual => {
+                (self.medium.create_segment(no, least)?, least)
+            }
+            other => (other?, usual),
+        };
         count(&self.counters.syncs, M::SYNCS_OF_NEW_SEGMENT);
         count(&self.counters.log_bytes_zeroed, capacity);
         self.segments.lock().insert(no, capacity, in_use, handle);

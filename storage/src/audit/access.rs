@@ -92,9 +92,10 @@ impl Database {
         let mut tables: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         let mut wanted = I::KIND == Kind::Either || asked.tables.is_empty();
         input.each(&mut |table, named| {
-            wanted |= asked.tables.contains(table);
-            let hash = self.key_hash(trail, table, &named);
-            let items = tables.entry(table_name(table)).or_default();
+            let table = table_name(table);
+            wanted |= asked.tables.contains(&table);
+            let hash = self.key_hash(trail, &table, &named);
+            let items = tables.entry(table).or_default();
             items.extend(hash.map(Value::from));
         });
         if !wanted {

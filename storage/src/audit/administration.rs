@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use sealdb_crypto::audit::{AuditTrail, TABLE_EVENTS};
 use sealdb_crypto::{AuditEvent, AuditSink, Caller, Clock};
-use sealdb_model::ErrorCode;
 use sealdb_model::ops::{
     CreateTableInput, DeleteTableInput, GlobalSecondaryIndexUpdate, SseSpecification,
     StreamSpecification, TagResourceInput, UntagResourceInput, UpdateTableInput,
     UpdateTimeToLiveInput, table_arn,
 };
+use sealdb_model::{ErrorCode, TableName};
 use serde_json::{Map, Value, json};
 
 use super::Trail;
@@ -123,9 +123,12 @@ impl Drop for Unfinished {
     }
 }
 
-/// The name of a table, as long as one can be.
+/// The name of a table that a request names, by its ARN too; of what names none, as much as a name can be long.
 pub(super) fn table_name(table: &str) -> String {
-    table.chars().take(NAME_CHARS).collect()
+    match TableName::of_arn(table) {
+        Some(name) => name.to_string(),
+        None => table.chars().take(NAME_CHARS).collect(),
+    }
 }
 
 /// Names the table, by its name or ARN.

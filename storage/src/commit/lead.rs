@@ -41,6 +41,7 @@ const SLOWEST: Duration = Duration::from_millis(20);
 pub(crate) struct Pipeline {
     state: Mutex<State>,
     log_thread: Condvar,
+    stopped: Condvar,
 }
 
 #[derive(Default)]
@@ -50,6 +51,8 @@ struct State {
     called: bool,
     stop: bool,
     sleepers: VecDeque<Arc<dyn Sleeper>>,
+    /// When there are so many, those who have their answers are looked for: nobody does while the log thread leads on and on.
+    sweep_at: usize,
 }
 
 impl Pipeline {
@@ -57,6 +60,10 @@ impl Pipeline {
     pub(super) fn begin_or_sleep(&self, sleeper: Arc<dyn Sleeper>) -> bool {
         let mut state = self.state.lock();
         if state.leading {
+            if state.sleepers.len() >= state.sweep_at.max(64) {
+                state.sleepers.retain(|sleeper| sleeper.waits());
+                state.sweep_at = 2 * state.sleepers.len();
+            }
             state.sleepers.push_back(sleeper);
             return false;
         }
@@ -94,30 +101,28 @@ impl Pipeline {
         }
     }
 
-    /// Waits until the log thread is called, is told to stop, or the time is up. `None`: stop.
-    pub(super) fn log_thread_waits(&self, at_most: Option<Duration>) -> Option<bool> {
+    /// Waits until the log thread is called; false if it is told to stop.
+    pub(super) fn log_thread_waits(&self) -> bool {
         let mut state = self.state.lock();
-        loop {
-            if state.stop {
-                return None;
-            }
-            if std::mem::take(&mut state.called) {
-                return Some(true);
-            }
-            match at_most {
-                None => self.log_thread.wait(&mut state),
-                Some(time) => {
-                    if self.log_thread.wait_for(&mut state, time).timed_out() {
-                        return Some(std::mem::take(&mut state.called));
-                    }
-                }
-            }
+        while !state.stop && !std::mem::take(&mut state.called) {
+            self.log_thread.wait(&mut state);
         }
+        !state.stop
+    }
+
+    /// Waits so long; false if it is told to stop.
+    pub(super) fn rest(&self, time: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.stop {
+            self.stopped.wait_for(&mut state, time);
+        }
+        !state.stop
     }
 
     pub(crate) fn stop(&self) {
         self.state.lock().stop = true;
         self.log_thread.notify_all();
+        self.stopped.notify_all();
     }
 }
 
@@ -211,12 +216,34 @@ impl Shared {
             }
             // Room may mean a new file: not while holding the seat.
             drop(seat);
-            if let Err(error) = self.make_room(need) {
+            if let Err(error) = self.make_room_somehow(need) {
                 return self.refuse(&error);
             }
         };
         self.finish(group);
         Led::Group
+    }
+
+    /// Makes room in the log. Where it fills the disk itself, a checkpoint lets it go.
+    fn make_room_somehow(self: &Arc<Self>, need: u64) -> Result<(), Error> {
+        match self.make_room(need) {
+            Err(Error::StorageFull) if self.log.lock().bytes_since_checkpoint() > 0 => {}
+            other => return other,
+        }
+        match self.options.background {
+            // What it fails with says less than what there is no room for.
+            Background::Inline => drop(self.checkpoint_now()),
+            Background::Threads => {
+                let (before, _) = self.checkpoints.ended();
+                // One that is under way may have begun before what fills the disk.
+                while self.checkpoints.ended().0 < before + 2 && !self.stopping() {
+                    self.writable()?;
+                    self.request_checkpoint();
+                    self.checkpoints.wait_progress(Duration::from_millis(100));
+                }
+            }
+        }
+        self.make_room(need)
     }
 
     /// Takes the open group back and tells its callers why.

@@ -1,4 +1,4 @@
-//! The log thread: leads for callers that are tasks, and syncs when durability is an interval.
+//! The log thread, which leads for callers that are tasks; and the thread that syncs when durability is an interval.
 
 use std::sync::Arc;
 
@@ -8,18 +8,19 @@ use crate::shared::Shared;
 
 /// Runs until the database stops.
 pub(crate) fn run(shared: &Arc<Shared>) {
-    let interval = match shared.options.durability {
-        Durability::Commit => None,
-        Durability::Interval(time) => Some(time),
+    while shared.pipeline.log_thread_waits() {
+        shared.lead_if_free();
+    }
+}
+
+/// Runs until the database stops; at once where each commit syncs. Apart from whoever leads, who has no end of groups while many write.
+pub(crate) fn run_syncs(shared: &Arc<Shared>) {
+    let Durability::Interval(time) = shared.options.durability else {
+        return;
     };
-    while let Some(called) = shared.pipeline.log_thread_waits(interval) {
-        if called {
-            shared.lead_if_free();
-        }
-        if interval.is_some() {
-            // A failure has made the database read-only.
-            let _ = shared.sync_log();
-        }
+    while shared.pipeline.rest(time) {
+        // A failure has made the database read-only.
+        let _ = shared.sync_log();
     }
 }
 

@@ -182,6 +182,8 @@ struct SlotState<T> {
 pub(super) trait Sleeper: Send + Sync {
     /// False if it has its answer already, taken or not.
     fn promote(&self) -> bool;
+    /// Whether it has no answer yet.
+    fn waits(&self) -> bool;
 }
 
 impl<T> Slot<T> {
@@ -224,6 +226,11 @@ impl<T> SlotState<T> {
 }
 
 impl<T: Send> Sleeper for Slot<T> {
+    fn waits(&self) -> bool {
+        let state = self.state.lock();
+        state.reply.is_none() && !state.left
+    }
+
     fn promote(&self) -> bool {
         let mut state = self.state.lock();
         if state.reply.is_some() || state.left {

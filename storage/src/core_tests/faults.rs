@@ -88,6 +88,19 @@ fn a_full_disk_fails_the_write_with_nothing_applied_and_writing_goes_on_once_the
 }
 
 #[test]
+fn a_log_that_fills_the_disk_is_let_go_by_a_checkpoint() {
+    let f = faulty();
+    // Room for pages and one segment more: what is put lies in the log many times over.
+    f.faults.room(Some(2 << 20));
+    let value = "x".repeat(3000);
+    for n in 0..2000 {
+        put(&f.core, &f.table, &item("b", &(n % 5).to_string(), &value)).unwrap();
+    }
+    let (_core, table) = f.reopen();
+    assert_eq!(table.counters().item_count, 6);
+}
+
+#[test]
 fn a_failed_sync_or_write_of_the_log_makes_it_read_only_until_reopened() {
     for (point, fault) in [
         (FaultPoint::LogSync, Fault::Sync),

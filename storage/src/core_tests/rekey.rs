@@ -7,7 +7,9 @@ use sealdb_crypto::{BlockKind, Caller, KeyRecordState};
 use sealdb_engine::{CrashEngine, Engine, Fault, FaultPoint, Faults, FaultyEngine, MemoryEngine};
 use sealdb_model::ops::StreamViewType;
 
+use super::indexes::later;
 use super::{World, get, item, new_table, put, reopened, sizes};
+use crate::catalog::definition::Definition;
 use crate::core::Core;
 use crate::error::Error;
 use crate::rekey::{RekeyStep, SignedProof};
@@ -15,6 +17,7 @@ use crate::rewrap::NewKey;
 use crate::table::Table;
 use crate::testing::Answer;
 use crate::tools::check_parts;
+use crate::trees::Role;
 
 const ITEMS: usize = 60;
 
@@ -212,6 +215,52 @@ fn a_table_that_closes_meanwhile_goes_on_when_it_opens() {
     drive(&core);
     assert_eq!(proof(&core).old_blocks, 0);
     assert_eq!(table.counters().item_count, ITEMS as u64 + 1);
+    drop(core);
+    assert_sound(&world, &engine, "after");
+}
+
+#[test]
+fn trees_made_since_the_last_checkpoint_outlive_a_start_without_the_new_key() {
+    let world = World::inline();
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+    let (core, table) = filled(&world, engine.clone());
+    core.checkpoint_now().unwrap();
+    let change = |core: &Core, change: &dyn Fn(&mut Definition)| {
+        core.alter_table_blocking("films", |_, mut definition| {
+            change(&mut definition);
+            Ok(definition)
+        })
+        .unwrap();
+    };
+    change(&core, &|definition| {
+        definition.add_tree(core.shared().new_space(), later());
+    });
+    change(&core, &|definition| {
+        definition
+            .derived
+            .retain(|tree| !matches!(tree.role, Role::Stream(_)));
+    });
+    let trees = table.definition().derived.clone();
+    let other = NewKey::Named("alias/other".parse().unwrap());
+    core.shared()
+        .begin_rekey("films", &other, None, &Caller::database())
+        .unwrap();
+    drop(core);
+
+    world.kms.answer("other", Answer::No);
+    let engine = reopened(&engine);
+    let core = world.open(engine.clone()).unwrap();
+    assert!(core.any_table("films").unwrap().closed_reason().is_some());
+    core.checkpoint_now().unwrap();
+    drop(core);
+    world.kms.answer("other", Answer::Yes);
+    let engine = reopened(&engine);
+    let core = world.open(engine.clone()).unwrap();
+    core.keeper_tick();
+    let table = core.table("films").unwrap();
+    assert_eq!(table.definition().derived, trees);
+    assert_whole(&table, "a", "after");
+    drive(&core);
     drop(core);
     assert_sound(&world, &engine, "after");
 }

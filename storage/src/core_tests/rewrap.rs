@@ -128,8 +128,8 @@ fn an_answer_of_the_kms_that_was_given_before_is_refused() {
     assert_eq!(core.table("films").unwrap().counters().item_count, 31);
 }
 
-/// Opens what is left and shows that the table is whole, under one key.
-fn whole(world: &World, engine: Arc<MemoryEngine>, what: &str) -> String {
+/// Opens what is left and shows that the table is whole, under one key, and that nothing has the old key record once it has another.
+fn whole(world: &World, engine: Arc<MemoryEngine>, old: &[u8], what: &str) -> String {
     let report = check_parts(world.parts(engine.clone())).unwrap();
     assert_eq!(report.damages, Vec::<String>::new(), "{what}");
     let core = world.open(engine.clone()).unwrap();
@@ -142,6 +142,12 @@ fn whole(world: &World, engine: Arc<MemoryEngine>, what: &str) -> String {
         );
     }
     let key = key_of(&table);
+    if key == "other" {
+        // What the rewrap had started goes on.
+        core.checkpoint_now().unwrap();
+        let places = super::keys::places_of(&core, &engine, old);
+        assert_eq!(places, 0, "{what}");
+    }
     drop(core);
     // That key alone opens it.
     let other = if key == "other" { "test-key" } else { "other" };
@@ -158,10 +164,11 @@ fn whole(world: &World, engine: Arc<MemoryEngine>, what: &str) -> String {
 #[test]
 fn a_crash_at_every_write_and_sync_of_a_rewrap_leaves_one_key() {
     let world = World::inline();
-    let image = {
+    let (image, record) = {
         let engine = Arc::new(MemoryEngine::with_segments(sizes()));
-        drop(filled(&world, engine.clone()));
-        engine.image()
+        let (_core, table) = filled(&world, engine.clone());
+        let record = table.record.lock().record.keys.active.encode();
+        (engine.image(), record)
     };
     let engine = Arc::new(CrashEngine::recording(image, sizes()));
     let core = world.open(engine.clone()).unwrap();
@@ -172,7 +179,7 @@ fn a_crash_at_every_write_and_sync_of_a_rewrap_leaves_one_key() {
     for seed in 0..4 {
         for (k, survivor) in history.survivors(seed) {
             let engine = Arc::new(MemoryEngine::from_image(survivor, sizes()));
-            let key = whole(&world, engine, &format!("operation {k}"));
+            let key = whole(&world, engine, &record, &format!("operation {k}"));
             match key.as_str() {
                 "other" => new += 1,
                 _ => old += 1,
@@ -202,6 +209,7 @@ fn a_rewrap_that_fails_anywhere_leaves_one_key_and_can_be_asked_for_again() {
             let memory = MemoryEngine::with_segments(sizes());
             let engine = Arc::new(FaultyEngine::new(memory, faults.clone()));
             let (core, table) = filled(&world, engine.clone());
+            let old = table.record.lock().record.keys.active.encode();
             faults.fail_nth(point, nth, Fault::Io);
             let what = format!("{point:?} {nth}");
             let first = rewrap(&core, &named("other"));
@@ -216,7 +224,7 @@ fn a_rewrap_that_fails_anywhere_leaves_one_key_and_can_be_asked_for_again() {
             }
             drop(core);
             let image = Arc::new(MemoryEngine::from_image(engine.inner().image(), sizes()));
-            let key = whole(&world, image.clone(), &what);
+            let key = whole(&world, image.clone(), &old, &what);
             assert!(known.is_none_or(|known| known == key), "{what} {first:?}");
             let core = world.open(reopened(&image)).unwrap();
             let again = rewrap(&core, &named("third")).unwrap();

@@ -236,3 +236,42 @@ fn a_group_that_is_larger_than_the_dirty_budget_does_not_wait_for_ever() {
     assert_eq!(waits.recv_timeout(Duration::from_secs(60)), Ok(true));
     assert_eq!(table.counters().item_count, 100);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interval_holds_while_many_write() {
+    let mut world = World::threaded();
+    world.options.durability = Durability::Interval(Duration::from_millis(5));
+    let engine = Arc::new(MemoryEngine::with_segments(sizes()));
+    let core = Arc::new(world.open(engine).unwrap());
+    let table = core
+        .create_table(new_table("films"), Caller::database())
+        .await
+        .unwrap();
+    let stop = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> = (0..16)
+        .map(|writer: u64| {
+            let (core, table, stop) = (core.clone(), table.clone(), stop.clone());
+            tokio::spawn(async move {
+                let pk = writer.to_string();
+                let mut n = 0;
+                while stop.load(Ordering::Relaxed) == 0 {
+                    let sk = (n % 50).to_string();
+                    put_async(&core, &table, &pk, &sk, "x").await.unwrap();
+                    n += 1;
+                }
+            })
+        })
+        .collect();
+    let (mut advances, mut last) = (0, 0);
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let durable = core.shared().log.lock().durable();
+        advances += u32::from(durable > last);
+        last = durable;
+    }
+    stop.store(1, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(advances > 30, "{advances} times in a second");
+}

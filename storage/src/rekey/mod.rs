@@ -29,7 +29,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use sealdb_crypto::{Caller, KeyRecord, KeyRecordState, KeyRef, Moment, TableId, TreeId};
+use sealdb_crypto::{
+    Caller, KeyOperation, KeyRecord, KeyRecordState, KeyRef, Moment, TableId, TreeId,
+};
 
 use crate::catalog::keys::{KeyRecords, Rekey, table_context};
 use crate::checkpoint::Purge;
@@ -140,6 +142,7 @@ enum Step {
 }
 
 /// What a pass has met in a tree.
+#[derive(Clone)]
 struct Walked {
     name: String,
     census: Census,
@@ -186,6 +189,8 @@ impl Shared {
         if before.rekey.is_some() {
             return Err(Error::TableInUse(table.name.clone(), "rekeyed"));
         }
+        // What the new key seals is what the old one opens.
+        self.check_keys_of(caller, KeyOperation::Decrypt, &table)?;
         let asked = Moment::now(&*self.clock);
         let (record, next) = self.next_key(&table, &before, key, caller)?;
         let kms_key = record.key_id.clone();

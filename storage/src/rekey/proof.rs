@@ -13,6 +13,7 @@ use super::Walked;
 use crate::audit::Trail;
 use crate::catalog::keys::KeyRecords;
 use crate::checkpoint::Purge;
+use crate::options::EngineKind;
 use crate::shared::Shared;
 use crate::table::Table;
 
@@ -71,14 +72,22 @@ pub struct WalkedTree {
     pub unwritten: u64,
 }
 
-const COVERS: [&str; 6] = [
+const COVERS: [&str; 3] = [
     "every block that is reachable from the table's roots: items, indexes, streams, times of expiry, values out of line",
-    "log records and carried log parts from before the new key: released and overwritten",
     "both root slots: rewritten twice since the walk",
     "readers that could follow older pointers: ended",
+];
+
+/// Of an engine that writes in place.
+const OVERWRITTEN: [&str; 3] = [
+    "log records and carried log parts from before the new key: released and overwritten",
     "free places of the page file and released log segments: overwritten with zeros",
     "the old key record: out of the catalog with the log record that holds this proof, then overwritten",
 ];
+
+/// Of one that does not.
+#[cfg(feature = "sled")]
+const NOT_OVERWRITTEN: &str = "what the engine, sled, keeps of blocks, log records and the key record that it let go: it overwrites nothing";
 
 const CANNOT_SEE: [&str; 4] = [
     "copies of the data directory, snapshots and backups made earlier: they open with the old key while it can be unwrapped",
@@ -86,6 +95,21 @@ const CANNOT_SEE: [&str; 4] = [
     "copies of the wrapped or plaintext key outside the database: core dumps, swap, the KMS itself",
     "whether the program that made this report was the one that its makers published",
 ];
+
+/// What a proof covers and what it cannot see.
+fn reach(engine: EngineKind) -> (Vec<String>, Vec<String>) {
+    let (overwritten, kept) = match engine {
+        EngineKind::File => (&OVERWRITTEN[..], None),
+        #[cfg(feature = "sled")]
+        EngineKind::Sled => (&[][..], Some(NOT_OVERWRITTEN)),
+    };
+    let covers = COVERS.iter().chain(overwritten);
+    let cannot_see = CANNOT_SEE.iter().copied().chain(kept);
+    (
+        covers.map(|text| (*text).to_owned()).collect(),
+        cannot_see.map(str::to_owned).collect(),
+    )
+}
 
 impl Shared {
     pub(super) fn prove(
@@ -115,6 +139,7 @@ impl Shared {
             bytes: walked.census.bytes(),
             unwritten: walked.census.unwritten,
         };
+        let (covers, cannot_see) = reach(self.options.engine);
         RekeyProof {
             database: self.database.to_string(),
             table: table.name.to_string(),
@@ -129,8 +154,8 @@ impl Shared {
             old_blocks: walked.values().map(|w| w.census.older_than(newest)).sum(),
             root_counter: self.root_counter(),
             log_released_to: purge.sequence,
-            covers: COVERS.map(str::to_owned).to_vec(),
-            cannot_see: CANNOT_SEE.map(str::to_owned).to_vec(),
+            covers,
+            cannot_see,
         }
     }
 }
@@ -223,6 +248,9 @@ impl SignedProof {
         }
         let proof: RekeyProof = serde_json::from_str(&self.proof)
             .map_err(|error| ProofError::Malformed(error.to_string()))?;
+        if proof.walked.is_empty() {
+            return Err(ProofError::Malformed("it tells of no tree".into()));
+        }
         match proof.old_blocks {
             0 => Ok(proof),
             left => Err(ProofError::OldBlocks(left)),

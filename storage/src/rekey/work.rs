@@ -215,7 +215,10 @@ impl Shared {
         keys: KeyRecords,
         purge: Purge,
     ) -> Result<(), Error> {
-        let walked = self.with_job(table, |job| std::mem::take(&mut job.met));
+        // The old key does not go without its event.
+        self.trail.ready()?;
+        // If the commit fails it is tried again, and the job still has what it met.
+        let walked = self.with_job(table, |job| job.met.clone());
         let proof = self.prove(table, &keys, &walked, purge);
         let proof = SignedProof::sign(&proof, &self.trail).encode();
         {

@@ -64,7 +64,7 @@ impl Census {
 }
 
 /// A part of a walk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Piece {
     pub(crate) census: Census,
     /// To write these entries again replaces every older block that was met. Their pages are in memory.

@@ -1,4 +1,4 @@
-//! `sealdb key`: the keys of a local keyring. Works on the keyring's file; a running server notices changes.
+//! `sealdb key`: the keys of a local keyring. Works on the keyring's file; a running server notices changes, but not of the root key.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ pub(crate) fn run(command: KeyCommand, output: Output) -> Result<(), CliError> {
             let source = to.source()?;
             let name = source.to_string();
             opened.reroot(source)?;
-            output.done(&format!("the keyring now opens with {name}, and no longer with what opened it before (but old backups of it do)"))
+            output.done(&format!("the keyring now opens with {name}, and no longer with what opened it before (but old backups of it do). {RESTART}"))
         }
     }
 }
@@ -185,6 +185,10 @@ fn disable(one: &OneKey, close_everything: bool, output: Output) -> Result<(), C
     ))
 }
 
+/// A server knows how to open the keyring only as it was when the server started.
+const RESTART: &str = "Start servers that use it again, with the new one: they lose the keyring within the key's max age and coast, \
+     35 minutes by default";
+
 /// The shares are in their files, and were read back from there, before the keyring needs them.
 fn split(
     keyring: &KeyringArgs,
@@ -202,7 +206,7 @@ fn split(
     opened.reroot(RootKeySource::Shares(first.collect::<Result<_, _>>()?))?;
     output.done(&format!(
         "the keyring now opens with any {threshold} of the {shares} shares in {}, and no longer with what opened it before (but old \
-         backups of it do). Give each to somebody else, and delete the files here: with fewer than {threshold} the data is gone",
+         backups of it do). {RESTART}. Give each to somebody else, and delete the files here: with fewer than {threshold} the data is gone",
         to.display()
     ))
 }

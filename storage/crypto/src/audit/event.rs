@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
-use crate::kms::{Caller, EncryptionContext, KmsError};
+use crate::kms::{Caller, EncryptionContext, KmsError, UNAVAILABLE};
 
 /// The version of CloudTrail's record that this is the shape of.
 const VERSION: &str = "1.11";
@@ -319,9 +319,10 @@ impl AuditEvent {
         }
     }
 
-    /// Whether it records the use of a key; only these may use the reserve of a full disk.
-    pub fn is_key_event(&self) -> bool {
-        self.event_source == KEY_EVENTS
+    /// Whether it records the use of a key, or that the KMS said no; only these may take the whole reserve of a full disk. A KMS that
+    /// cannot be reached is asked again and again.
+    pub fn may_take_the_reserve(&self) -> bool {
+        self.event_source == KEY_EVENTS && self.error_code.as_deref() != Some(UNAVAILABLE)
     }
 }
 

@@ -327,7 +327,7 @@ impl AuditSink for AuditTrail {
         let json = encode(event)?;
         let mut writer = self.writer.lock();
         let writer = writer.as_mut().ok_or_else(|| self.closed())?;
-        let kind = match event.is_key_event() {
+        let kind = match event.may_take_the_reserve() {
             true => Kind::Key,
             false => Kind::Management,
         };

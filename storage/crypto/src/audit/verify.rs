@@ -144,12 +144,16 @@ impl fmt::Display for Finding {
 /// What was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
+    /// So many events come before those that were looked at. If no checkpoint confirms it, this is a claim of whoever has the lines.
+    pub before: u64,
     /// The number of the last event.
     pub events: u64,
     /// The last event that a signature confirms, and with it all before.
     pub confirmed: u64,
     /// Signed checkpoints that agree, in the trail and handed in.
     pub checkpoints: u64,
+    /// Signed checkpoints handed in that say nothing here: they are over fewer events than come before.
+    pub unused: u64,
     /// What is wrong, in order.
     pub findings: Vec<Finding>,
     /// So many more are not listed.
@@ -171,6 +175,7 @@ pub struct Verification {
     /// The last event that a signature confirms.
     confirmed: u64,
     checkpoints: u64,
+    unused: u64,
     findings: Vec<Finding>,
     more: u64,
 }
@@ -192,6 +197,7 @@ impl Verification {
             lost: false,
             confirmed: 0,
             checkpoints: 0,
+            unused: 0,
             findings: Vec::new(),
             more: 0,
         };
@@ -279,8 +285,9 @@ impl Verification {
         let upto = self.kept.partition_point(|s| s.checkpoint.size <= size);
         for signed in self.kept.drain(..upto).collect::<Vec<_>>() {
             // One over fewer events than come before the export says nothing about it.
-            if signed.checkpoint.size == size {
-                self.compare(&signed);
+            match signed.checkpoint.size == size {
+                true => self.compare(&signed),
+                false => self.unused += 1,
             }
         }
     }
@@ -311,9 +318,11 @@ impl Verification {
             self.find(Finding::CutOff { at, of, time });
         }
         Verified {
+            before: self.before,
             events: at,
             confirmed: self.confirmed,
             checkpoints: self.checkpoints,
+            unused: self.unused,
             findings: self.findings,
             more: self.more,
         }

@@ -20,7 +20,7 @@ use super::error::KeyringError;
 /// Owner may read and write.
 const OWNER_ONLY: u32 = 0o600;
 /// Keyrings and root keys are far smaller.
-const MAX_FILE: u64 = 16 << 20;
+pub(super) const MAX_FILE: u64 = 16 << 20;
 
 /// Makes the directory of `path`, and those above, with mode 0700 where they are missing.
 pub(super) fn create_dir_owner_only(path: &Path) -> Result<(), KeyringError> {

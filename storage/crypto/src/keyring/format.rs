@@ -83,7 +83,7 @@ const OLDEST: u16 = 2;
 const SUITE: u8 = 1;
 const HEAD_LEN: usize = 64;
 /// Nobody needs more, and a damaged count must not reserve memory.
-const MAX_KEYS: u32 = 100_000;
+pub(super) const MAX_KEYS: usize = 100_000;
 
 /// The clear head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,7 +291,7 @@ impl Body {
     fn decode(body: &[u8], format: u16) -> Result<Self, WireError> {
         let mut reader = Reader::new(body);
         let count = reader.u32()?;
-        if count > MAX_KEYS {
+        if count as usize > MAX_KEYS {
             return Err(WireError("too many keys"));
         }
         let keys = (0..count)

@@ -17,6 +17,9 @@ use crate::provider::Provider;
 /// A keyring that no database takes entries from keeps the newest ones.
 const MAX_ENTRIES: usize = 4096;
 
+/// Bytes of what is said about an act. The trail takes no event of more than 256 KiB, and a policy may be longer.
+const MAX_DETAIL: usize = 8 << 10;
+
 /// Notes one act.
 pub(super) fn note(
     journal: &mut Vec<Entry>,
@@ -40,8 +43,18 @@ pub(super) fn note(
         principal: principal.to_owned(),
         name: name.to_owned(),
         key,
-        detail,
+        detail: cut(detail),
     });
+}
+
+fn cut(mut detail: String) -> String {
+    let kept = detail.floor_char_boundary(MAX_DETAIL);
+    let left_out = detail.len() - kept;
+    if left_out > 0 {
+        detail.truncate(kept);
+        detail.push_str(&format!("… and {left_out} bytes more"));
+    }
+    detail
 }
 
 impl Keyring {

@@ -429,6 +429,13 @@ impl Keyring {
             new_body_key.as_ref().unwrap_or(&state.body_key),
             &state.body,
         )?;
+        // What is longer would be refused when it is read.
+        if file.len() as u64 > files::MAX_FILE || state.body.keys.len() > format::MAX_KEYS {
+            return Err(KeyringError::Refused(
+                "the keyring would be too long: it holds at most 100,000 keys, and 16 MiB in all"
+                    .into(),
+            ));
+        }
         files::replace(&self.path, &file)?;
         state.head = head;
         if let Some(body_key) = new_body_key {

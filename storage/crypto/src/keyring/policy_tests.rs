@@ -221,3 +221,56 @@ fn a_keyring_of_format_2_opens_with_default_policies_and_becomes_format_3() {
     let denied = keyring.decrypt(&ann(), &key, &wrapped.ciphertext, &orders);
     assert_eq!(reason(denied), DenyReason::AccessDenied);
 }
+
+/// A policy of some 750 KB, about the longest that there can be.
+fn longest() -> KeyPolicy {
+    let names = |list: &str| {
+        (0..1000)
+            .map(|n| format!("{list}{n:0>250}"))
+            .collect::<Vec<_>>()
+    };
+    KeyPolicy {
+        administrators: names("a"),
+        users: names("u"),
+        tables: names("t"),
+        ..KeyPolicy::default()
+    }
+}
+
+#[test]
+fn a_keyring_that_would_be_too_long_to_be_read_is_not_written() {
+    let place = Place::new();
+    let keyring = place.create();
+    let mut kept = 0;
+    let refused = loop {
+        let key = KeyRef::from(&keyring.create_key(None, "", KeyUsage::Table).unwrap());
+        match keyring.put_policy(&key, longest()) {
+            Ok(_) => kept += 1,
+            Err(error) => break error.to_string(),
+        }
+        assert!(kept < 100);
+    };
+    assert!(refused.contains("too long"), "{refused}");
+    assert!(kept > 15, "{kept}");
+    // Both the keyring that refused and the file are as before.
+    for keyring in [keyring, place.open().unwrap()] {
+        assert_eq!(keyring.list().unwrap().len(), 2 + kept + 1);
+    }
+}
+
+#[test]
+fn an_entry_of_a_long_policy_fits_the_trail() {
+    let place = Place::new();
+    let keyring = place.create();
+    let key = KeyRef::from(&keyring.create_key(None, "", KeyUsage::Table).unwrap());
+    keyring.put_policy(&key, longest()).unwrap();
+    let mut told = Vec::new();
+    let taken = keyring.administration(&mut |act| {
+        told.push((act.name.clone(), act.detail.clone()));
+        Ok(())
+    });
+    taken.unwrap();
+    let (name, detail) = told.last().unwrap();
+    assert_eq!(name, "PutKeyPolicy");
+    assert!(detail.len() < 9_000 && detail.ends_with("bytes more"));
+}

@@ -81,16 +81,19 @@ fn itself(args: &VerifyArgs, kept: Vec<SignedCheckpoint>) -> Result<Verified, Cl
 
 fn tell(verified: &Verified, output: Output) -> Result<(), CliError> {
     let Verified {
+        before,
         events,
         confirmed,
         checkpoints,
+        unused,
         findings,
         more,
     } = verified;
     if output.json {
         let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
         output.value(&json!({
-            "events": events, "confirmed": confirmed, "checkpoints": checkpoints, "findings": findings, "more": more,
+            "before": before, "events": events, "confirmed": confirmed, "checkpoints": checkpoints, "unused": unused,
+            "findings": findings, "more": more,
         }))?;
     } else {
         for finding in findings {
@@ -107,18 +110,35 @@ fn tell(verified: &Verified, output: Output) -> Result<(), CliError> {
                     "note: no signature confirms the events after {confirmed}; a newer checkpoint would"
                 ))?;
             }
-            output.done(&format!(
-                "events up to {events} are as they were recorded; {} agree",
-                counted(
-                    usize::try_from(*checkpoints).unwrap_or(usize::MAX),
-                    "signed checkpoint"
-                )
-            ))
+            if *unused > 0 {
+                let unused = counted_checkpoints(*unused);
+                output.remark(&format!(
+                    "note: {unused} handed in say nothing here: over fewer events than come before"
+                ))?;
+            }
+            let agree = counted_checkpoints(*checkpoints);
+            output.done(&match (*before, before == events) {
+                (0, false) => {
+                    format!("events up to {events} are as they were recorded; {agree} agree")
+                }
+                (_, true) => format!("there is no event to look at after the first {before}"),
+                (_, false) => format!(
+                    "events {} to {events} are as they were recorded; {agree} agree; the first {before} are not here",
+                    before + 1
+                ),
+            })
         }
         found => Err(CliError::Tampered(
             found + usize::try_from(*more).unwrap_or(usize::MAX),
         )),
     }
+}
+
+fn counted_checkpoints(count: u64) -> String {
+    counted(
+        usize::try_from(count).unwrap_or(usize::MAX),
+        "signed checkpoint",
+    )
 }
 
 impl VerifyArgs {

@@ -239,6 +239,36 @@ fn a_cut_end_shows_against_any_checkpoint_beyond_it() {
 }
 
 #[test]
+fn an_export_whose_front_is_gone_says_so() {
+    let (_, export) = filled();
+    let mut chain = chain::Chain::default();
+    for line in &export.lines[..10] {
+        chain.accept(&AuditRecord::parse(line).unwrap());
+    }
+    // Whoever has the lines can make the first one of the rest.
+    let beginning = serde_json::to_string(&chain.beginning()).unwrap();
+    let rest: Vec<_> = [beginning]
+        .into_iter()
+        .chain(export.lines[10..].iter().cloned())
+        .collect();
+    let verified = export.verify(&rest, &[&export.checkpoint]);
+    let events = export.lines.len() as u64;
+    assert_eq!((verified.before, verified.events), (10, events));
+    assert_eq!(verified.findings, []);
+    let whole = export.verify(&export.lines, &[&export.checkpoint]);
+    assert_eq!((whole.before, whole.unused), (0, 0));
+    // A checkpoint over less than what comes before says nothing.
+    let first = export
+        .lines
+        .iter()
+        .find_map(|line| AuditRecord::parse(line)?.checkpoint())
+        .unwrap();
+    let size = usize::try_from(first.checkpoint.size).unwrap();
+    assert!(size <= 10);
+    assert_eq!(export.verify(&rest, &[&first]).unused, 1);
+}
+
+#[test]
 fn the_file_itself_is_verified_against_kept_checkpoints_too() {
     let (place, export) = filled();
     // The end of the file is cut off: the trail opens, and does not notice by itself.
@@ -336,6 +366,20 @@ fn what_cannot_be_written_waits_and_key_events_do_not() {
     }
     assert!(matches!(trail.flush(), Err(AuditError::Full { .. })));
     assert!(trail.ahead() >= MIB, "the reserve is not for them");
+    trail.append(&place.event("Decrypt")).unwrap();
+    // That the KMS is away is told again and again: not with all of the reserve.
+    let away = KmsError::Unavailable {
+        provider: "test".into(),
+        reason: "away".into(),
+        source: None,
+    };
+    let full = loop {
+        if let Err(full) = trail.append(&place.event("Decrypt").failed(&away)) {
+            break full;
+        }
+    };
+    assert!(matches!(full, AuditError::Full { .. }), "{full}");
+    assert!(trail.ahead() >= MIB / 2 - 8192, "{}", trail.ahead());
     trail.append(&place.event("Decrypt")).unwrap();
     trail.faults(|faults| faults.full_at = None);
     trail.flush().unwrap();
