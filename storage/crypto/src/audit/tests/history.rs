@@ -246,7 +246,7 @@ fn an_export_whose_front_is_gone_says_so() {
         chain.accept(&AuditRecord::parse(line).unwrap());
     }
     // Whoever has the lines can make the first one of the rest.
-    let beginning = serde_json::to_string(&chain.beginning()).unwrap();
+    let beginning = serde_json::to_string(&Beginning::of(&chain)).unwrap();
     let rest: Vec<_> = [beginning]
         .into_iter()
         .chain(export.lines[10..].iter().cloned())
