@@ -10,12 +10,19 @@ use crate::error::Error;
 
 /// A batch that did not come to its end, and what of it is not known to be done.
 #[derive(Debug, thiserror::Error)]
-#[error("{} of the batch's requests were not carried out: {source}", .unprocessed.values().map(Vec::len).sum::<usize>())]
+#[error("{} of the batch's requests were not carried out: {source}", count(.unprocessed))]
 pub struct BatchWriteError {
     /// Requests that may be sent again. After a lost answer some of them may have been carried out.
     pub unprocessed: BTreeMap<String, Vec<WriteRequest>>,
     /// Why.
     pub source: Error,
+}
+
+impl BatchWriteError {
+    /// How many requests are left.
+    pub fn left(&self) -> usize {
+        count(&self.unprocessed)
+    }
 }
 
 impl From<BatchWriteError> for Error {

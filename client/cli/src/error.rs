@@ -67,6 +67,9 @@ pub(crate) enum CliError {
     /// `audit verify` found something; it has been printed.
     #[error("the audit trail is not as it was recorded in {}, named above", counted(*.0, "place"))]
     Tampered(usize),
+    /// A table that did not stay as it was while it was read.
+    #[error("{0}")]
+    Changed(String),
     /// Tables that were left as they are, a line each.
     #[error("these tables keep their keys:{0}")]
     Refused(String),

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::Cli;
+use crate::output::escaped_lines;
 
 #[allow(clippy::print_stderr)]
 fn main() -> ExitCode {
@@ -22,9 +23,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sealdb: {error}");
+            eprintln!("sealdb: {}", escaped_lines(&error.to_string()));
             for cause in error.causes() {
-                eprintln!("  because: {cause}");
+                eprintln!("  because: {}", escaped_lines(&cause));
             }
             ExitCode::from(error.exit_code())
         }

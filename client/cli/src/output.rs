@@ -102,7 +102,7 @@ impl Output {
     #[allow(clippy::print_stderr)]
     pub(crate) fn remark(self, text: &str) -> Result<(), CliError> {
         if !self.quiet && !self.json {
-            eprintln!("{text}");
+            eprintln!("{}", escaped_lines(text));
         }
         Ok(())
     }
@@ -195,6 +195,12 @@ pub(crate) fn escaped(text: &str) -> String {
     shown
 }
 
+/// The same for a text of several lines, which stay lines.
+pub(crate) fn escaped_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(escaped).collect();
+    lines.join("\n")
+}
+
 fn shortened(text: String) -> String {
     match text.char_indices().nth(CELL_CHARS) {
         None => text,
@@ -241,6 +247,14 @@ mod tests {
         assert_eq!(
             escaped("ok\u{202e}yb\u{2028}\u{2066}\u{85}é"),
             "ok\\u{202e}yb\\u{2028}\\u{2066}\\u{85}é"
+        );
+    }
+
+    #[test]
+    fn what_has_lines_keeps_them() {
+        assert_eq!(
+            escaped_lines("a\n  b\u{1b}[2J\r\nc\rd"),
+            "a\n  b\\u{1b}[2J\nc\\rd"
         );
     }
 

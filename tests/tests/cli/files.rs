@@ -99,6 +99,15 @@ fn airports_go_in_as_csv_and_come_out_in_every_format() {
         sorted(&exported)
     );
 
+    // The file is a new one: what lay in the way of its temporary name is not followed.
+    let (victim, another) = (path("victim"), path("another.jsonl"));
+    fs::write(&victim, "theirs").unwrap();
+    std::os::unix::fs::symlink(&victim, format!("{another}.partial")).unwrap();
+    home.sealdb(&["export", "airports", &another]).ok();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
+    let made = fs::symlink_metadata(&another).unwrap();
+    assert!(made.is_file() && made.permissions().mode() & 0o777 == 0o600);
+
     // What is there is not overwritten.
     let said = home.sealdb(&["export", "airports", &csv]).refused(2);
     assert!(said.contains("exists"), "{said}");
@@ -128,6 +137,7 @@ fn a_line_that_is_no_item_is_named_and_what_was_written_is_told() {
         ("id,n\na,b\n", "column n"),
         ("name,n\na,1\n", "no column id"),
         ("id,n\na,1,2\n", "line 2"),
+        ("\u{1b}[2Jid,n\na,1\n", "it has \\u{1b}[2Jid, n"),
     ] {
         let said = home
             .sealdb_with_input(
@@ -136,6 +146,7 @@ fn a_line_that_is_no_item_is_named_and_what_was_written_is_told() {
             )
             .stderr;
         assert!(said.contains(part), "{input:?}: {said}");
+        assert!(!said.contains('\u{1b}'), "{said}");
     }
     let said = home.sealdb(&["import", "table", "nowhere.csv"]).refused(1);
     assert!(said.contains("nowhere.csv"), "{said}");
@@ -143,6 +154,24 @@ fn a_line_that_is_no_item_is_named_and_what_was_written_is_told() {
         .sealdb_with_input(&["import", "table", "-"], "")
         .refused(2);
     assert!(said.contains("--format"), "{said}");
+}
+
+/// What a worker had written counts, also if the server refuses the next of its batches.
+#[test]
+fn what_was_written_is_told_when_the_server_refuses_the_rest() {
+    let home = Home::new();
+    let _server = home.start();
+    home.table("table", &["id:S"]);
+    let mut lines: String = (0..50)
+        .map(|id| format!("{}\n", json!({"id": format!("{id}")})))
+        .collect();
+    let too_large = json!({"id": "large", "text": "x".repeat(410 * 1024)});
+    lines.push_str(&format!("{too_large}\n"));
+    let line = "import table - --format jsonl --parallel 1";
+    let line: Vec<&str> = line.split(' ').collect();
+    let said = home.sealdb_with_input(&line, &lines).refused(1);
+    assert!(said.contains("50 items were written before this"), "{said}");
+    assert_eq!(home.sealdb(&["scan", "table", "--count"]).ok(), "50\n");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod audit;
 mod closed;
 mod conditions;
 mod credentials;
+mod dev;
 mod files;
 mod indexes;
 mod items;

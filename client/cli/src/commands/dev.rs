@@ -27,12 +27,20 @@ pub(crate) async fn run(args: DevArgs, output: Output) -> Result<(), CliError> {
     let mut running = sealdb_server::start(config.clone())
         .await
         .map_err(|error| failed(&error))?;
-    say(&running, &config, output)?;
-    tokio::select! {
-        _ = signals.next() => {}
-        () = running.failed() => {}
+    let said = match say(&running, &config, output) {
+        // Who only wanted the lines (`sealdb dev | head -2`) has them, and its server goes on.
+        Err(error) if error.is_broken_pipe() => Ok(()),
+        said => said,
+    };
+    if said.is_ok() {
+        tokio::select! {
+            _ = signals.next() => {}
+            () = running.failed() => {}
+        }
     }
-    running.shutdown().await.map_err(|error| failed(&error))
+    // Also after a failure: the endpoint's file holds the secret.
+    let ended = running.shutdown().await.map_err(|error| failed(&error));
+    said.and(ended)
 }
 
 fn config(args: DevArgs) -> Result<Config, CliError> {

@@ -3,14 +3,17 @@
 //! Lines with the same key go to the same worker, so the last one wins, as it would line by line. A line that is no item stops
 //! the import and is named; what was written before it stays.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use sealdb_client::Client;
+use sealdb_client::{BatchWriteError, Client};
 use sealdb_model::ops::BatchWriteItemInput;
 use sealdb_model::{AttributeValue, Item, KeyBytes, ScalarType, item_size};
 use sealdb_proto::json;
@@ -40,10 +43,13 @@ pub(crate) async fn run(args: ImportArgs, global: &Global, output: Output) -> Re
     let workers = usize::from(args.parallel);
     let mut senders = Vec::with_capacity(workers);
     let mut tasks = tokio::task::JoinSet::new();
+    // Of all workers, also of one that fails.
+    let written = Arc::new(AtomicU64::new(0));
     for _ in 0..workers {
         let (sender, receiver) = mpsc::channel(BATCH_ITEMS * 2);
         senders.push(sender);
-        tasks.spawn(write(client.clone(), args.table.clone(), receiver));
+        let (client, table) = (client.clone(), args.table.clone());
+        tasks.spawn(write(client, table, receiver, written.clone()));
     }
 
     let counter = progress.clone();
@@ -73,21 +79,18 @@ pub(crate) async fn run(args: ImportArgs, global: &Global, output: Output) -> Re
     let read = reader
         .await
         .map_err(|error| CliError::usage(format!("the reader stopped: {error}")))?;
-    let mut written = 0;
     let mut failed = None;
     while let Some(task) = tasks.join_next().await {
-        match task.map_err(|error| CliError::usage(format!("a worker stopped: {error}")))? {
-            Ok(count) => written += count,
-            Err(error) => failed = Some(error),
+        if let Err(error) =
+            task.map_err(|error| CliError::usage(format!("a worker stopped: {error}")))?
+        {
+            failed = Some(error);
         }
     }
+    let written = written.load(Ordering::Relaxed);
     let elapsed = progress.elapsed();
     progress.finish_and_clear();
-    if let Some(error) = failed {
-        output.remark(&format!("{written} items were written before this"))?;
-        return Err(error);
-    }
-    if let Err(error) = read {
+    if let Some(error) = failed.or(read.err()) {
         output.remark(&format!("{written} items were written before this"))?;
         return Err(error);
     }
@@ -101,13 +104,13 @@ pub(crate) async fn run(args: ImportArgs, global: &Global, output: Output) -> Re
     ))
 }
 
-/// Sends what arrives in batches, one after another.
+/// Sends what arrives in batches, one after another, and adds to `written` what the server took.
 async fn write(
     client: Client,
     table: String,
     mut items: mpsc::Receiver<(KeyBytes<'static>, Item)>,
-) -> Result<u64, CliError> {
-    let mut written = 0;
+    written: Arc<AtomicU64>,
+) -> Result<(), CliError> {
     let mut batch: Vec<(KeyBytes<'static>, Item)> = Vec::with_capacity(BATCH_ITEMS);
     let mut bytes = 0;
     loop {
@@ -121,18 +124,20 @@ async fn write(
             }
         };
         if full && !batch.is_empty() {
-            let count = batch.len() as u64;
+            let count = batch.len();
             let input = batch
                 .drain(..)
                 .fold(BatchWriteItemInput::new(), |input, (_, item)| {
                     input.put(&table, item)
                 });
-            client.batch_write_all(input).await?;
-            written += count;
+            let sent = client.batch_write_all(input).await;
+            let left = sent.as_ref().err().map_or(0, BatchWriteError::left);
+            written.fetch_add(count.saturating_sub(left) as u64, Ordering::Relaxed);
+            sent?;
             bytes = 0;
         }
         let Some((key, item)) = next else {
-            return Ok(written);
+            return Ok(());
         };
         bytes += item_size(&item);
         batch.push((key, item));
@@ -210,6 +215,13 @@ fn columns(
         .headers()
         .map_err(|error| CliError::usage(format!("{}: {error}", args.file.display())))?;
     let names: Vec<String> = header.iter().map(str::to_owned).collect();
+    let mut seen = HashSet::new();
+    if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+        return Err(CliError::usage(format!(
+            "{} has two columns {twice}: an item has each attribute once",
+            args.file.display()
+        )));
+    }
     for wanted in args.number.iter().chain(&keys.names()) {
         if !names.contains(wanted) {
             return Err(CliError::usage(format!(
@@ -364,5 +376,12 @@ mod tests {
             "{error}"
         );
         assert!(read("", &["x.txt"]).is_err(), "no format");
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused() {
+        let error = read("id,n,m,n\na,1,2,3\n", &["x.csv"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("two columns n"), "{error}");
     }
 }
