@@ -678,3 +678,32 @@ async fn who_may_not_read_a_table_does_not_get_to_by_a_rekey() {
     assert_eq!(impact.into_inner().tables.len(), 1);
     place.served.running.shutdown().await.unwrap();
 }
+
+/// Who administers a key and may not use it cannot move its tables to one that it may use. The refusal says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrap_needs_the_use_of_the_key_before_too() {
+    let place = Place::new().await;
+    let people = [("ann", DEFAULT_ACCOUNT), ("carl", DEFAULT_ACCOUNT)];
+    let [mut ann, mut carl] = place.people(people).await;
+    let key = place.key_of_ann();
+    let policy = KeyPolicy {
+        administrators: vec!["ann".to_owned(), "carl".to_owned()],
+        users: vec!["ann".to_owned()],
+        ..KeyPolicy::default()
+    };
+    place.keyring.put_policy(&key, policy).unwrap();
+    let open = Some(Alias::new("alias/open").unwrap());
+    place.keyring.create_key(open, "", KeyUsage::Table).unwrap();
+    let orders = create("orders", Some("alias/orders"));
+    ann.http.ok("CreateTable", &orders.to_string()).await;
+    let move_it = || v1::RewrapKeysRequest {
+        scope: scope(Scope::TableName("orders".to_owned())),
+        kms_key: Some("alias/open".to_owned()),
+    };
+    let refused = carl.keys.rewrap_keys(move_it()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    let leave = json!({"TableName": "orders", "SSESpecification": {"Enabled": false}});
+    carl.is_refused("UpdateTable", &leave).await;
+    ann.keys.rewrap_keys(move_it()).await.unwrap();
+    place.served.running.shutdown().await.unwrap();
+}

@@ -16,7 +16,9 @@
 
 use std::sync::Arc;
 
-use sealdb_crypto::{Access, Caller, EncryptionContext, KeyId, KeyRecord, KeyRef, Moment};
+use sealdb_crypto::{
+    Access, Caller, EncryptionContext, KeyId, KeyOperation, KeyRecord, KeyRef, Moment,
+};
 
 use crate::catalog::keys::{KeyRecords, Rekey};
 use crate::error::Error;
@@ -102,6 +104,8 @@ impl Shared {
         to: &NewKey,
         caller: &Caller,
     ) -> Result<NewWrapping, Error> {
+        // Before the KMS refuses it, which could not say whom.
+        self.check_keys_of(caller, KeyOperation::Decrypt, table)?;
         let before = table.record.lock().record.keys.clone();
         let asked = Moment::now(&*self.clock);
         let rewrapped = |record: &KeyRecord| {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use sealdb_tests::server::Home;
 use serde_json::Value;
 
+use crate::credentials;
+
 fn events(home: &Home, more: &[&str]) -> Vec<Value> {
     let mut args = vec!["audit", "tail", "--data-dir", "data", "--json"];
     args.extend(more);
@@ -209,6 +211,69 @@ fn search_finds_by_each_condition() {
         ])
         .refused(2);
     assert!(said.contains("2026-01-02"), "{said}");
+}
+
+/// Administration and refusals name a key by its id, requests by an alias; events name a user beside its access key.
+#[test]
+fn search_finds_a_key_by_its_alias_and_a_user_by_its_name() {
+    let home = Home::new();
+    let server = home.start();
+    let key = |args: &[&str]| {
+        let line = [&["key"], args, &["--keyring", "data.keyring"]].concat();
+        home.sealdb(&line).ok()
+    };
+    key(&["create", "--alias", "alias/orders"]);
+    let made = credentials::create(&home, ["--user", "app-1"]);
+    let file = credentials::endpoint(&home, &server, &made);
+    let file = file.to_str().unwrap();
+    let line = "table create orders --pk id:S --kms-key alias/orders --endpoint-file";
+    let line: Vec<&str> = line.split(' ').chain([file]).collect();
+    let begun = Instant::now();
+    // A running server follows within a second.
+    while home.sealdb(&line).code != Some(0) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "never made");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    key(&["policy", "alias/orders", "--users", "somebody-else"]);
+    let delete = [
+        "table",
+        "delete",
+        "orders",
+        "--yes",
+        "--endpoint-file",
+        file,
+    ];
+    let said = home.sealdb(&delete).refused(1);
+    assert!(said.contains("AccessDeniedException"), "{said}");
+    // The server writes down what was done to keys before it next uses one.
+    home.table("other", &["id:S"]);
+    // A refusal is in the trail within a second, and when it is closed.
+    assert!(server.terminate().success());
+    let search = |conditions: &[&str]| {
+        let line = [&["audit", "search", "--data-dir", "data"], conditions].concat();
+        home.sealdb(&line)
+    };
+    let refused = search(&["--key", "alias/orders", "--outcome", "failure"]).ok();
+    assert!(refused.contains("AccessDeniedException"), "{refused}");
+    let administered = search(&["--key", "alias/orders", "--event", "PutKeyPolicy"]).ok();
+    assert_eq!(administered.lines().count(), 1, "{administered}");
+    // What was asked for by name, too.
+    let requests = search(&["--key", "alias/orders", "--event", "CreateTable"]).ok();
+    assert_eq!(requests.lines().count(), 1, "{requests}");
+    let told = search(&["--key", "alias/nothing"]);
+    assert!(told.stderr.contains("names no key"), "{}", told.stderr);
+    assert_eq!(told.ok(), "");
+
+    // Before the server knew the credential, the key was only claimed.
+    let of_key = search(&["--principal", &made.id]).ok();
+    let of_key = of_key.lines().filter(|line| !line.contains("unproven"));
+    let of_user = search(&["--principal", "app-1"]).ok();
+    assert!(of_user.lines().eq(of_key), "{of_user}");
+    assert!(of_user.lines().count() >= 2, "{of_user}");
+    for line in of_user.lines() {
+        let who = format!("by {} (app-1)", made.id);
+        assert!(line.contains(&who), "{line}");
+    }
 }
 
 #[test]

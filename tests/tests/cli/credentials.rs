@@ -9,23 +9,15 @@ use sealdb_proto::endpoint::EndpointFile;
 use sealdb_tests::server::{Home, Server};
 
 /// What `create --json` printed.
-struct Made {
-    id: String,
+pub(crate) struct Made {
+    pub(crate) id: String,
     secret: String,
 }
 
-fn create(home: &Home, description: &str) -> Made {
-    let made = home
-        .sealdb(&[
-            "credential",
-            "create",
-            "--data-dir",
-            "data",
-            "--description",
-            description,
-            "--json",
-        ])
-        .json();
+pub(crate) fn create(home: &Home, option: [&str; 2]) -> Made {
+    let mut line = vec!["credential", "create", "--data-dir", "data", "--json"];
+    line.extend(option);
+    let made = home.sealdb(&line).json();
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     Made {
         id: text("AccessKeyId"),
@@ -34,7 +26,7 @@ fn create(home: &Home, description: &str) -> Made {
 }
 
 /// An endpoint file of this credential, as one would hand it to a client on another machine.
-fn endpoint(home: &Home, server: &Server, made: &Made) -> std::path::PathBuf {
+pub(crate) fn endpoint(home: &Home, server: &Server, made: &Made) -> std::path::PathBuf {
     let mut value: serde_json::Value =
         serde_json::from_slice(&std::fs::read(home.endpoint_file()).unwrap()).unwrap();
     value["access_key_id"] = made.id.clone().into();
@@ -70,7 +62,10 @@ async fn until(client: &Client, wanted: Result<(), ErrorCode>) {
 async fn a_new_credential_works_and_a_revoked_one_does_not_even_on_an_open_connection() {
     let home = Home::new();
     let server = home.start();
-    let (one, two) = (create(&home, "one"), create(&home, "two"));
+    let (one, two) = (
+        create(&home, ["--description", "one"]),
+        create(&home, ["--description", "two"]),
+    );
     let one_file = endpoint(&home, &server, &one);
     let client = Client::connect(Endpoint::from_file(&one_file).unwrap())
         .await

@@ -90,7 +90,7 @@ pub(crate) struct FilterArgs {
     /// Before this time.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) to: Option<String>,
-    /// Of this access key or other principal.
+    /// Of this access key, user or other principal.
     #[arg(long, value_name = "ID")]
     pub(crate) principal: Option<String>,
     /// From this address.
@@ -99,7 +99,7 @@ pub(crate) struct FilterArgs {
     /// On this table.
     #[arg(long, value_name = "NAME")]
     pub(crate) table: Option<String>,
-    /// With this KMS key, by id, ARN or alias as it was named.
+    /// With this KMS key, by id, ARN or alias. An alias finds what named it, and what names the key that it stands for now.
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
     /// Of this name: Decrypt, DeleteTable.

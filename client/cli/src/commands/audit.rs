@@ -8,13 +8,15 @@ mod verify;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealdb::tools::{self, TrailReader};
-use sealdb_crypto::audit::rfc3339;
+use sealdb_crypto::audit::{UserIdentity, rfc3339};
 use sealdb_crypto::{AuditEvent, AuditRecord, Clock, SystemClock};
 use serde_json::json;
 
+use self::filter::Meant;
 use crate::args::{AuditCommand, DatabaseArgs, FilterArgs};
 use crate::error::CliError;
 use crate::output::{Output, counted, print};
@@ -114,12 +116,16 @@ fn tail(
 }
 
 fn search(database: &DatabaseArgs, filter: &FilterArgs, output: Output) -> Result<(), CliError> {
+    let keyring = Arc::new(database.place()?.open()?);
+    let mut trail = tools::read_trail_with(&database.data_dir, keyring.clone())?;
+    let meant = Meant {
+        item: filter.item_hash(&trail)?,
+        keys: filter.names_of_key(&keyring, output)?,
+    };
     let mut found = 0;
-    let mut trail = open(database)?;
-    let item = filter.item_hash(&trail)?;
     for record in trail.by_ref() {
         let record = record?;
-        if filter.takes(&record.event, item.as_deref()) {
+        if filter.takes(&record.event, &meant) {
             found += 1;
             print(&line(&record, output))?;
         }
@@ -138,16 +144,9 @@ fn line(record: &AuditRecord, output: Output) -> String {
         .or_else(|| purpose_of(event))
         .or_else(|| access_key_of(event))
         .unwrap_or("-");
-    let principal = match (
-        &*event.user_identity.principal,
-        &event.user_identity.access_key_id,
-    ) {
-        ("", Some(claimed)) => format!("unproven {claimed}"),
-        ("", None) => "unknown".to_owned(),
-        (principal, _) => principal.to_owned(),
-    };
+    let who = principal_of(&event.user_identity);
     let mut line = format!(
-        "{sequence:>6}  {}  {:<18} {what:<24} {outcome:<8} by {principal}",
+        "{sequence:>6}  {}  {:<18} {what:<24} {outcome:<8} by {who}",
         event.event_time, event.event_name
     );
     if let Some(address) = &event.source_ip_address {
@@ -157,6 +156,16 @@ fn line(record: &AuditRecord, output: Output) -> String {
         line.push_str(&format!(", key {key}"));
     }
     crate::output::escaped(&line)
+}
+
+/// Who it was: an access key with the user that policies know it as, if that has a name of its own.
+fn principal_of(who: &UserIdentity) -> String {
+    match (&*who.principal, &who.access_key_id, &who.user_name) {
+        ("", Some(claimed), _) => format!("unproven {claimed}"),
+        ("", None, _) => "unknown".to_owned(),
+        (principal, _, Some(user)) if user != principal => format!("{principal} ({user})"),
+        (principal, ..) => principal.to_owned(),
+    }
 }
 
 /// What a key that is no table's is for.

@@ -1,14 +1,23 @@
 //! Which events `audit search` finds.
 
 use sealdb::tools::TrailReader;
-use sealdb_crypto::AuditEvent;
 use sealdb_crypto::audit::Outcome;
+use sealdb_crypto::{Alias, AuditEvent, KeyRef, Keyring, KeyringError};
 use sealdb_model::codec;
 use sealdb_proto::json;
 use serde_json::Value;
 
 use crate::args::FilterArgs;
 use crate::error::CliError;
+use crate::output::Output;
+
+/// What conditions mean, looked up once.
+pub(super) struct Meant {
+    /// The hash of an item that events must name.
+    pub(super) item: Option<String>,
+    /// The names of a KMS key, of which events must have one; none: any key.
+    pub(super) keys: Vec<String>,
+}
 
 impl FilterArgs {
     /// The hash of the item that is looked for.
@@ -24,22 +33,48 @@ impl FilterArgs {
         Ok(Some(trail.item_hash(table, &bytes)))
     }
 
-    /// Whether all conditions hold for an event; `item` is the hash of one that it must name.
-    pub(super) fn takes(&self, event: &AuditEvent, item: Option<&str>) -> bool {
+    /// The names of the KMS key that is looked for. Events name a key as it was named to the database, or by its id: who asks for an
+    /// alias is shown both, of the key that has the alias now.
+    pub(super) fn names_of_key(
+        &self,
+        keyring: &Keyring,
+        output: Output,
+    ) -> Result<Vec<String>, CliError> {
+        let Some(named) = &self.key else {
+            return Ok(Vec::new());
+        };
+        let mut names = vec![named.clone()];
+        if let Ok(alias) = Alias::new(named) {
+            match keyring.describe(&KeyRef::Alias(alias)) {
+                Ok(key) => names.push(key.id.to_string()),
+                Err(KeyringError::NoSuchKey { .. }) => output.remark(&format!(
+                    "{named} names no key of the keyring now: only what named it so itself is found; search for the key's id, too"
+                ))?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether all conditions hold for an event.
+    pub(super) fn takes(&self, event: &AuditEvent, meant: &Meant) -> bool {
         let is =
             |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
         let user = &event.user_identity;
-        item.is_none_or(|hash| names_item(event, self.table.as_deref(), hash))
+        let table = self.table.as_deref();
+        let item = meant.item.as_deref();
+        item.is_none_or(|hash| names_item(event, table, hash))
+            && (meant.keys.is_empty() || meant.keys.iter().any(|key| is_with_key(event, key)))
             && is(&self.from, &|from| event.event_time.as_str() >= from)
             && is(&self.to, &|to| event.event_time.as_str() < to)
             && is(&self.principal, &|id| {
-                user.principal == id || user.access_key_id.as_deref() == Some(id)
+                let names = [&user.access_key_id, &user.user_name];
+                user.principal == id || names.into_iter().any(|name| name.as_deref() == Some(id))
             })
             && is(&self.source, &|from| {
                 event.source_ip_address.as_deref() == Some(from)
             })
             && is(&self.table, &|table| is_on_table(event, table))
-            && is(&self.key, &|key| is_with_key(event, key))
             && is(&self.event, &|name| {
                 event.event_name.eq_ignore_ascii_case(name)
             })
