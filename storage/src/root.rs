@@ -127,11 +127,13 @@ pub(crate) struct RawRoot<'a> {
 }
 
 /// Why a slot gives no root.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum RootError {
     /// Torn, damaged or never whole: the other slot may serve.
+    #[error("{0}")]
     Unreadable(&'static str),
     /// Written by a newer version. Never a reason to take the other slot.
+    #[error("format version {0}")]
     NewerFormat(u16),
 }
 
@@ -322,6 +324,31 @@ pub(crate) fn read_root(slot: &[u8]) -> Result<RawRoot<'_>, RootError> {
         head_bytes,
         body,
     })
+}
+
+/// The roots of both slots that can be read, with their slots, the newest first; and what is wrong with a slot that holds anything else.
+///
+/// # Errors
+/// [`Error::NewerFormat`]: then the other slot is no reason to go on.
+pub(crate) fn read_roots(
+    slots: &[Option<Vec<u8>>; 2],
+) -> Result<(Vec<(usize, RawRoot<'_>)>, Vec<String>), Error> {
+    let (mut roots, mut unreadable) = (Vec::new(), Vec::new());
+    for (slot, bytes) in slots.iter().enumerate() {
+        match bytes.as_deref().map(read_root) {
+            None => {}
+            Some(Ok(root)) => roots.push((slot, root)),
+            Some(Err(RootError::NewerFormat(found))) => {
+                return Err(Error::NewerFormat {
+                    found,
+                    supported: FORMAT_VERSION,
+                });
+            }
+            Some(Err(error)) => unreadable.push(format!("slot {slot}: {error}")),
+        }
+    }
+    roots.sort_by_key(|(_, root)| std::cmp::Reverse(root.head.counter));
+    Ok((roots, unreadable))
 }
 
 impl RawRoot<'_> {

@@ -298,7 +298,8 @@ pub enum IdentityMismatch {
     /// The same one, but from before a change that the database has already seen.
     #[error(
         "{identity} is older than what the database has seen (change {found}, expected at least {expected}): \
-         an old copy was put back"
+         an old copy was put back. If it is all that is left, move it elsewhere and take it on purpose: \
+         sealdb key restore COPY --for DATA_DIR"
     )]
     Older {
         /// The provider.

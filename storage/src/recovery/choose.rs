@@ -7,7 +7,7 @@ use sealdb_crypto::{Caller, EncryptionContext, KeyRecordError, KmsError, Moment}
 use super::Patience;
 use crate::audit::Began;
 use crate::error::Error;
-use crate::root::{FORMAT_VERSION, RawRoot, RootBody, RootError, RootHead, read_root};
+use crate::root::{FORMAT_VERSION, RootBody, RootError, RootHead, read_roots};
 use crate::shared::{Parts, SystemSealers, system_sealers};
 use crate::tree::PageCache;
 
@@ -28,22 +28,7 @@ pub(crate) fn choose_root(
     cache: &Arc<PageCache>,
     roots: &[Option<Vec<u8>>; 2],
 ) -> Result<ChosenRoot, Error> {
-    let mut candidates: Vec<(usize, RawRoot<'_>)> = Vec::new();
-    let mut unreadable = Vec::new();
-    for (slot, bytes) in roots.iter().enumerate() {
-        let Some(bytes) = bytes else { continue };
-        match read_root(bytes) {
-            Ok(raw) => candidates.push((slot, raw)),
-            Err(RootError::NewerFormat(found)) => {
-                return Err(Error::NewerFormat {
-                    found,
-                    supported: FORMAT_VERSION,
-                });
-            }
-            Err(RootError::Unreadable(what)) => unreadable.push(format!("slot {slot}: {what}")),
-        }
-    }
-    candidates.sort_by_key(|(_, raw)| std::cmp::Reverse(raw.head.counter));
+    let (candidates, mut unreadable) = read_roots(roots)?;
     for (slot, raw) in candidates {
         let head = &raw.head;
         if head.suite != parts.sealing.suite() {

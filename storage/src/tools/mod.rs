@@ -1,12 +1,13 @@
-//! Tools for a database that nobody has open: verify it, give its free space back, copy it; and read its audit trail, which works
-//! while it is open too. All of them block.
+//! Tools for a database that nobody has open: verify it, give its free space back, copy it; read its audit trail, which works
+//! while it is open too; and put a backup of its keyring in place. All of them block.
 //!
-//! Each exists for a local keyring and, as `*_with`, for any other [`Kms`].
+//! Those that open what is sealed exist for a local keyring and, as `*_with`, for any other [`Kms`].
 
 mod check;
 mod compact;
 mod copy;
 mod places;
+mod restore;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -32,6 +33,7 @@ pub use check::{CheckReport, CheckedTable, TableState, check, check_with};
 pub use compact::compact_parts;
 pub use compact::{CompactReport, compact, compact_with};
 pub use copy::{CopyReport, copy};
+pub use restore::restore_keyring;
 pub use sealdb_crypto::TrailReader;
 pub use trail::{read_trail, read_trail_with};
 

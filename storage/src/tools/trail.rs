@@ -8,7 +8,7 @@ use sealdb_engine::FileEngine;
 
 use crate::database::TRAIL_FILE;
 use crate::error::Error;
-use crate::root::{FORMAT_VERSION, RootError, read_root};
+use crate::root::read_roots;
 
 /// Reads the trail of a database with a local keyring, from its first record on. Leaves no trace of itself in it, and works
 /// beside a database that is open: asked again at its end, the reader goes on with what was appended since.
@@ -34,26 +34,11 @@ pub fn read_trail_with(
     let data_dir = data_dir.as_ref();
     // The database id stands in the clear. A slot that is just being written may be torn; the other one is whole then.
     let roots = FileEngine::peek_roots(data_dir).map_err(super::no_database)?;
-    let mut unreadable = Vec::new();
-    let mut heads = Vec::new();
-    for (slot, root) in roots.iter().enumerate() {
-        match root.as_deref().map(read_root) {
-            Some(Ok(raw)) => heads.push(raw.head),
-            Some(Err(RootError::NewerFormat(found))) => {
-                return Err(Error::NewerFormat {
-                    found,
-                    supported: FORMAT_VERSION,
-                });
-            }
-            Some(Err(RootError::Unreadable(what))) => {
-                unreadable.push(format!("slot {slot}: {what}"));
-            }
-            None => {}
-        }
-    }
-    let Some(head) = heads.into_iter().max_by_key(|head| head.counter) else {
+    let (roots, unreadable) = read_roots(&roots)?;
+    let Some((_, root)) = roots.into_iter().next() else {
         return Err(Error::NoRoot(unreadable.join("; ")));
     };
+    let head = root.head;
     // The counter in the root may be ahead of a keyring that is being changed right now: only another keyring is refused.
     let mut identity = kms.identity();
     identity.counter = identity.counter.max(head.kms.counter);

@@ -95,6 +95,56 @@ fn a_backup_is_restored_and_the_database_opens_again() {
     assert!(server.terminate().success());
 }
 
+/// Using keys changes the keyring: a backup is older than what the database has seen, though every key is in it.
+#[test]
+fn a_backup_from_before_changes_that_the_database_has_seen_is_taken_on_purpose() {
+    let home = Home::new();
+    let server = home.start();
+    home.table_of_one();
+    let key = |args: &[&str]| {
+        let line = [&["key"], args, &["--keyring", "data.keyring"]].concat();
+        home.sealdb(&line)
+    };
+    key(&["create", "--alias", "alias/early"]).ok();
+    key(&["backup", "keyring.backup"]).ok();
+    // The server hands the journal over to the trail.
+    home.table("other", &["id:S"]);
+    key(&["create", "--alias", "alias/late"]).ok();
+    assert!(server.terminate().success());
+    let file = home.keyring_dir().join("keyring.seal");
+    fs::remove_file(&file).unwrap();
+
+    key(&["restore", "keyring.backup"]).ok();
+    let mut refused = home.spawn(&[]);
+    assert!(!refused.wait().unwrap().success());
+    let told = "sealdb key restore COPY --for DATA_DIR";
+    assert!(home.log().contains(told), "{}", home.log());
+    fs::remove_file(&file).unwrap();
+
+    // Nothing is put in place for a database that it is not of.
+    let theirs = Home::new();
+    assert!(theirs.start().terminate().success());
+    let place = theirs.data_dir();
+    let place = place.to_str().unwrap();
+    let said = key(&["restore", "keyring.backup", "--for", place]).refused(1);
+    assert!(said.contains("the database belongs to keyring"), "{said}");
+    assert!(!file.exists());
+
+    let said = key(&["restore", "keyring.backup", "--for", "data"]).ok();
+    assert!(said.contains("after the backup are missing"), "{said}");
+    let server = home.start();
+    assert_eq!(home.sealdb(&["scan", "table", "--count"]).ok(), "1\n");
+    let keys = key(&["list"]).ok();
+    assert!(keys.contains("alias/early") && !keys.contains("alias/late"));
+    let search = "audit search --data-dir data --event RestoreKeyring --json";
+    let search: Vec<&str> = search.split(' ').collect();
+    let found = home.sealdb(&search).json();
+    let detail = &found["event"]["additionalEventData"]["detail"];
+    assert!(detail.as_str().unwrap().contains("in the place of change"));
+    assert!(server.terminate().success());
+    assert!(home.start().terminate().success(), "from then on as ever");
+}
+
 #[test]
 fn reroot_changes_what_opens_the_keyring_and_no_data() {
     let home = Home::new();

@@ -110,10 +110,17 @@ pub(crate) enum KeyCommand {
         keyring: KeyringArgs,
     },
     /// Put a backup in place of a keyring that is missing.
+    ///
+    /// A server refuses a keyring that is older than what its database has seen, and any use of a key may change the keyring. With --for the
+    /// backup counts as the newest, and the audit trail says so. Keys made, imported or rotated after the backup are missing; states and
+    /// policies are as they were then.
     Restore {
         /// The backup.
         #[arg(value_hint = ValueHint::FilePath)]
         from: PathBuf,
+        /// Directory of the database that is to take the backup though it has seen later changes of the keyring.
+        #[arg(long = "for", value_name = "DATA_DIR", value_hint = ValueHint::DirPath)]
+        database: Option<PathBuf>,
         #[command(flatten)]
         keyring: KeyringArgs,
     },

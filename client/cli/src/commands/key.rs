@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use sealdb::tools;
 use sealdb_crypto::audit::rfc3339;
 use sealdb_crypto::keyring::{KeyDetails, Share};
 use sealdb_crypto::{
@@ -123,12 +124,11 @@ pub(crate) fn run(command: KeyCommand, output: Output) -> Result<(), CliError> {
             open(&keyring)?.backup(&to)?;
             output.done(&format!("copied the sealed keyring to {}; it opens with the same root key, so keep that elsewhere", to.display()))
         }
-        KeyCommand::Restore { from, keyring } => {
-            let place = keyring.place_of(None, &from)?;
-            let file = place.file();
-            Keyring::restore(&from, &file, place.root, Arc::new(SystemClock))?;
-            output.done(&format!("restored the keyring in {}", file.display()))
-        }
+        KeyCommand::Restore {
+            from,
+            database,
+            keyring,
+        } => restore(&from, database.as_deref(), &keyring, output),
         KeyCommand::Split {
             shares,
             threshold,
@@ -209,6 +209,33 @@ fn split(
          backups of it do). {RESTART}. Give each to somebody else, and delete the files here: with fewer than {threshold} the data is gone",
         to.display()
     ))
+}
+
+fn restore(
+    from: &Path,
+    database: Option<&Path>,
+    keyring: &KeyringArgs,
+    output: Output,
+) -> Result<(), CliError> {
+    let place = keyring.place_of(database, from)?;
+    let file = place.file();
+    let mut told = format!("restored the keyring in {}", file.display());
+    match database {
+        None => drop(Keyring::restore(
+            from,
+            file,
+            place.root,
+            Arc::new(SystemClock),
+        )?),
+        Some(database) => {
+            tools::restore_keyring(database, from, &place.directory, place.root)?;
+            told.push_str(
+                ", and the database takes it as the newest. Look at `sealdb key list`: keys made, imported or rotated after the backup are \
+                 missing, and tables under them stay closed; states and policies are as they were then, and what was destroyed since is back",
+            );
+        }
+    }
+    output.done(&told)
 }
 
 fn alias(command: AliasCommand, output: Output) -> Result<(), CliError> {

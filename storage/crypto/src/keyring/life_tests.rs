@@ -534,3 +534,33 @@ fn a_keyring_that_no_trail_empties_keeps_the_newest_entries() {
     assert_eq!(journal.len(), 4096);
     assert_eq!((journal[0].time_ms, journal[4095].time_ms), (4, 4099));
 }
+
+#[test]
+fn a_backup_that_takes_over_counts_as_newer_and_says_so() {
+    let place = Place::new();
+    let keyring = place.create();
+    let copy = place.path("copy.keyring");
+    keyring.backup(&copy).unwrap();
+    for _ in 0..3 {
+        keyring.rotate(&KeyRef::default_key()).unwrap();
+    }
+    let seen = keyring.identity();
+    fs::remove_file(place.keyring_path()).unwrap();
+    let clock = Arc::new(ManualClock::new());
+    let restored = Keyring::restore(&copy, place.keyring_path(), place.source(), clock).unwrap();
+    assert!(seen.accepts(&restored.identity()).is_err());
+    restored.take_over(seen.counter).unwrap();
+    for keyring in [restored, place.open().unwrap()] {
+        assert_eq!(keyring.identity().counter, seen.counter + 1);
+    }
+    // One that was in use when the file was lost takes it, too.
+    assert_eq!(keyring.list().unwrap().len(), 2);
+    let mut told = Vec::new();
+    let taken = keyring.administration(&mut |act| {
+        told.push((act.name.clone(), act.detail.clone()));
+        Ok(())
+    });
+    taken.unwrap();
+    let detail = "the keyring's change 1 in the place of change 4";
+    assert_eq!(told, [("RestoreKeyring".to_owned(), detail.to_owned())]);
+}

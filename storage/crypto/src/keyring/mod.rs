@@ -42,6 +42,7 @@ mod policies;
 mod policy_format;
 #[cfg(test)]
 mod policy_tests;
+mod restored;
 mod separate;
 mod shares;
 mod source;
