@@ -7,15 +7,12 @@
 //!
 //! The verbs are AWS KMS's (GenerateDataKey, Encrypt, Decrypt, ReEncrypt, DescribeKey), because operators know them. The local
 //! keyring ([`crate::keyring::Keyring`]) is one provider; those that need a network or a module live in a room of their own.
-//!
-//! **Canonical context encoding** (what is authenticated): pairs in ascending byte order of their names, each
-//! `u32 length ‖ name ‖ u32 length ‖ value`, preceded by the u32 count of pairs. The encoding is injective: two contexts
-//! that differ in one byte have different encodings, and no pair can pretend to be two.
 
-use std::collections::BTreeMap;
+mod encryption_context;
+mod key_name;
+
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,18 +20,12 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::administration::Administration;
-use crate::ids::{DatabaseId, Generation, TableId};
 use crate::policy::{Access, Identity};
 use crate::secret::SecretBytes32;
 use crate::wire::{Put, Reader, WireError};
 
-/// Alias of the key that guards the system and audit keys. It may not guard a table.
-pub const ALIAS_SYSTEM: &str = "alias/sealdb/system";
-/// Alias of the key that guards tables which name none.
-pub const ALIAS_DEFAULT: &str = "alias/sealdb/default";
-
-/// Name of the context pair that says what the wrapped key is for; see [`EncryptionContext::for_table`].
-pub const CONTEXT_PURPOSE: &str = "sealdb:purpose";
+pub use encryption_context::{CONTEXT_PURPOSE, EncryptionContext};
+pub use key_name::{ALIAS_DEFAULT, ALIAS_SYSTEM, Alias, InvalidKeyName, KeyId, KeyRef};
 
 /// A provider of keys.
 ///
@@ -371,139 +362,6 @@ impl Caller {
     }
 }
 
-/// A key or alias name that is not one.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("'{name}' is not a valid {what}")]
-pub struct InvalidKeyName {
-    name: String,
-    what: &'static str,
-}
-
-/// The provider's own name of a key: a UUID in the keyring, an ARN in AWS KMS.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct KeyId(String);
-
-impl KeyId {
-    /// Accepts 1 to 2,048 printable ASCII characters without spaces (AWS's limit) that do not begin like an alias.
-    pub fn new(id: impl Into<String>) -> Result<Self, InvalidKeyName> {
-        let id = id.into();
-        let fits = (1..=2048).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-        if fits && !id.starts_with("alias/") {
-            Ok(Self(id))
-        } else {
-            Err(InvalidKeyName {
-                name: id,
-                what: "key id",
-            })
-        }
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A second name of a key: `alias/` and 1 to 250 characters of `[A-Za-z0-9/_-]` (AWS's rule).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Alias(String);
-
-impl Alias {
-    /// Checks the rule.
-    pub fn new(alias: impl Into<String>) -> Result<Self, InvalidKeyName> {
-        let alias = alias.into();
-        let fits = alias.strip_prefix("alias/").is_some_and(|name| {
-            (1..=250).contains(&name.len())
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-'))
-        });
-        if fits {
-            Ok(Self(alias))
-        } else {
-            Err(InvalidKeyName {
-                name: alias,
-                what: "alias (alias/ and up to 250 letters, digits, /, _ or -)",
-            })
-        }
-    }
-
-    /// The alias as text, `alias/` included.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Alias {
-    type Err = InvalidKeyName;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::new(text)
-    }
-}
-
-impl fmt::Display for Alias {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// How a caller names a key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum KeyRef {
-    /// By the provider's id.
-    Id(KeyId),
-    /// By alias; resolved by the provider at each call.
-    Alias(Alias),
-}
-
-impl KeyRef {
-    /// `alias/sealdb/system`.
-    pub fn system() -> Self {
-        Self::Alias(Alias(ALIAS_SYSTEM.to_owned()))
-    }
-
-    /// `alias/sealdb/default`.
-    pub fn default_key() -> Self {
-        Self::Alias(Alias(ALIAS_DEFAULT.to_owned()))
-    }
-}
-
-impl From<KeyId> for KeyRef {
-    fn from(id: KeyId) -> Self {
-        Self::Id(id)
-    }
-}
-
-impl FromStr for KeyRef {
-    type Err = InvalidKeyName;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.starts_with("alias/") {
-            Alias::new(text).map(Self::Alias)
-        } else {
-            KeyId::new(text).map(Self::Id)
-        }
-    }
-}
-
-impl fmt::Display for KeyRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => id.fmt(f),
-            Self::Alias(alias) => alias.fmt(f),
-        }
-    }
-}
-
 /// A data key, plain and wrapped.
 pub struct DataKey {
     /// The 32 random bytes.
@@ -600,130 +458,10 @@ pub struct KeyDescription {
     pub created_ms: u64,
 }
 
-/// Names and values that a wrapped key is bound to. Not secret: it stands in audit events.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EncryptionContext(BTreeMap<String, String>);
-
-impl EncryptionContext {
-    /// An empty context.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The context of a table key. A key wrapped under it opens for this table, database and generation only.
-    pub fn for_table(
-        database: DatabaseId,
-        table: TableId,
-        table_name: &str,
-        account: &str,
-        generation: Generation,
-    ) -> Self {
-        Self::new()
-            .with(CONTEXT_PURPOSE, "table")
-            .with("sealdb:table-name", table_name)
-            .with("sealdb:table-id", table.to_string())
-            .with("sealdb:account", account)
-            .with("sealdb:database-id", database.to_string())
-            .with("sealdb:generation", generation.to_string())
-    }
-
-    /// The context of the system table key (catalog, root, log frames).
-    pub fn for_system(database: DatabaseId, generation: Generation) -> Self {
-        Self::of_purpose("system", database, generation)
-    }
-
-    /// The context of the audit key.
-    pub fn for_audit(database: DatabaseId, generation: Generation) -> Self {
-        Self::of_purpose("audit", database, generation)
-    }
-
-    /// The context of the key that seals a server's credentials. They belong to the keyring, not to a database's id: the
-    /// command line edits them without opening the database, and one keyring serves one database.
-    pub fn for_credentials() -> Self {
-        Self::new().with(CONTEXT_PURPOSE, "credentials")
-    }
-
-    fn of_purpose(purpose: &str, database: DatabaseId, generation: Generation) -> Self {
-        Self::new()
-            .with(CONTEXT_PURPOSE, purpose)
-            .with("sealdb:database-id", database.to_string())
-            .with("sealdb:generation", generation.to_string())
-    }
-
-    /// Adds or replaces one pair.
-    #[must_use]
-    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.0.insert(name.into(), value.into());
-        self
-    }
-
-    /// The value of a name.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// All pairs in ascending order of names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// The canonical encoding of the module's documentation.
-    pub fn canonical(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256);
-        out.put_u32(u32::try_from(self.0.len()).expect("a context has a handful of pairs"));
-        for (name, value) in &self.0 {
-            out.put_bytes(name.as_bytes());
-            out.put_bytes(value.as_bytes());
-        }
-        out
-    }
-
-    /// Reads the canonical encoding; any other order or a name twice is refused.
-    pub fn from_canonical(bytes: &[u8]) -> Result<Self, WireError> {
-        let mut reader = Reader::new(bytes);
-        let count = reader.u32()?;
-        let mut pairs = BTreeMap::new();
-        for _ in 0..count {
-            let name = reader.string()?;
-            let value = reader.string()?;
-            if pairs
-                .last_key_value()
-                .is_some_and(|(last, _)| *last >= name)
-            {
-                return Err(WireError("context names are not in order"));
-            }
-            pairs.insert(name, value);
-        }
-        reader.end()?;
-        Ok(Self(pairs))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn keys_are_named_by_id_or_alias() {
-        assert_eq!("alias/sealdb/system".parse(), Ok(KeyRef::system()));
-        assert!(matches!("3f0c".parse(), Ok(KeyRef::Id(_))));
-        for bad in [
-            "",
-            "alias/",
-            "alias/with space",
-            "alias/ä",
-            "two words",
-            "a\nb",
-        ] {
-            assert!(bad.parse::<KeyRef>().is_err(), "{bad:?}");
-        }
-        assert!("x".repeat(2049).parse::<KeyRef>().is_err());
-    }
+    use crate::ids::{DatabaseId, Generation, TableId};
 
     #[test]
     fn another_or_older_provider_is_refused_by_name() {
@@ -774,25 +512,5 @@ mod tests {
             KeyUsage::Table.allows(&table) && KeyUsage::Table.allows(&EncryptionContext::new())
         );
         assert!(!KeyUsage::Table.allows(&system) && !KeyUsage::Table.allows(&audit));
-    }
-
-    fn contexts() -> impl Strategy<Value = EncryptionContext> {
-        // Few letters, so that neighbours which only differ in where one part ends do occur.
-        proptest::collection::btree_map("[ab]{0,3}", "[ab]{0,3}", 0..4).prop_map(EncryptionContext)
-    }
-
-    proptest! {
-        #[test]
-        fn the_canonical_encoding_is_injective(a in contexts(), b in contexts()) {
-            prop_assert_eq!(a == b, a.canonical() == b.canonical());
-            prop_assert_eq!(EncryptionContext::from_canonical(&a.canonical()), Ok(a));
-        }
-
-        #[test]
-        fn any_bytes_are_canonical_or_refused(bytes in proptest::collection::vec(0u8..4, 0..60)) {
-            if let Ok(context) = EncryptionContext::from_canonical(&bytes) {
-                prop_assert_eq!(context.canonical(), bytes);
-            }
-        }
     }
 }
