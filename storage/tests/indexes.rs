@@ -87,6 +87,29 @@ fn iceland(db: &Database) {
     put(db, airport("NO", "ENGM", 681));
 }
 
+/// What is fetched counts for the page, not only the entries that lead there.
+#[test]
+fn a_page_of_fetched_items_has_at_most_1_mb() {
+    let World { db, _dir } = world();
+    let codes_of_all: Vec<String> = (0..5).map(|i| format!("BI0{i}")).collect();
+    for (height, code) in (0..).zip(&codes_of_all) {
+        let mut item = airport("IS", code, height);
+        item.insert("photo", vec![0; 300 * 1024]);
+        put(&db, item);
+    }
+    let mut found = Vec::new();
+    let mut start = None;
+    for expected in [3, 2] {
+        let mut query = by_height("").select(Select::AllAttributes);
+        query.exclusive_start_key = start.take();
+        let page = db.query(query).unwrap();
+        assert_eq!(page.items.len(), expected);
+        found.extend(codes(&page));
+        start = page.last_evaluated_key;
+    }
+    assert_eq!((found, start), (codes_of_all, None));
+}
+
 #[test]
 fn a_local_index_orders_the_partition_anew_and_fetches_what_it_lacks() {
     let World { db, _dir } = world();

@@ -311,6 +311,28 @@ fn a_batch_that_returns_names_exactly_what_was_not_done() {
 }
 
 #[test]
+fn a_table_has_one_item_of_a_key_however_a_batch_names_it() {
+    let Bank { db, dir: _dir, .. } = bank();
+    let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/north";
+    let gets = BatchGetItemInput::new()
+        .key("north", key("a"))
+        .key(arn, key("a"));
+    let writes = BatchWriteItemInput::new()
+        .put("north", account("new", 1))
+        .delete(arn, key("new"));
+    let refused = "Provided list of item keys contains duplicates";
+    assert_eq!(db.batch_get_item(gets).unwrap_err().to_string(), refused);
+    assert_eq!(
+        db.batch_write_item(writes).unwrap_err().to_string(),
+        refused
+    );
+    let others = BatchGetItemInput::new()
+        .key("north", key("a"))
+        .key(arn, key("new"));
+    assert!(db.batch_get_item(others).is_ok());
+}
+
+#[test]
 fn transactions_consume_twice() {
     let Bank { db, dir: _dir, .. } = bank();
     let output = db

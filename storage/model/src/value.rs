@@ -159,6 +159,25 @@ impl AttributeValue {
             AttributeValue::Bs(_) => AttributeType::Bs,
         }
     }
+
+    /// Sorts all sets in it. Recurses as deep as the value is nested.
+    pub(crate) fn put_sets_in_order(&mut self) {
+        match self {
+            AttributeValue::M(map) => map
+                .iter_mut()
+                .for_each(|(_, value)| value.put_sets_in_order()),
+            AttributeValue::L(list) => list.iter_mut().for_each(Self::put_sets_in_order),
+            AttributeValue::Ss(set) => set.sort_unstable(),
+            AttributeValue::Ns(set) => set.sort_unstable(),
+            AttributeValue::Bs(set) => set.sort_unstable(),
+            _ => {}
+        }
+    }
+
+    /// `==` of two values whose sets are in order, as those of stored items are. It takes time in proportion to the shorter one.
+    pub(crate) fn equals_in_order(&self, other: &Self) -> bool {
+        equal(self, other, true)
+    }
 }
 
 /// The elements in order.
@@ -168,27 +187,33 @@ pub(crate) fn sorted<T: Ord>(set: &[T]) -> Vec<&T> {
     elements
 }
 
-fn set_eq<T: Ord>(a: &[T], b: &[T]) -> bool {
-    // What comes from storage is sorted already.
-    a.len() == b.len() && (a == b || sorted(a) == sorted(b))
+/// Whether two values are equal. `in_order`: their sets are in order, so that nothing is to be sorted.
+fn equal(a: &AttributeValue, b: &AttributeValue, in_order: bool) -> bool {
+    fn sets<T: Ord>(a: &[T], b: &[T], in_order: bool) -> bool {
+        a.len() == b.len() && (a == b || !in_order && sorted(a) == sorted(b))
+    }
+    use AttributeValue::{B, Bool, Bs, L, M, N, Ns, Null, S, Ss};
+    match (a, b) {
+        (S(a), S(b)) => a == b,
+        (N(a), N(b)) => a == b,
+        (B(a), B(b)) => a == b,
+        (Bool(a), Bool(b)) => a == b,
+        (Null, Null) => true,
+        (M(a), M(b)) => {
+            let values = || a.values().zip(b.values());
+            a.keys().eq(b.keys()) && values().all(|(a, b)| equal(a, b, in_order))
+        }
+        (L(a), L(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b, in_order)),
+        (Ss(a), Ss(b)) => sets(a, b, in_order),
+        (Ns(a), Ns(b)) => sets(a, b, in_order),
+        (Bs(a), Bs(b)) => sets(a, b, in_order),
+        _ => false,
+    }
 }
 
 impl PartialEq for AttributeValue {
     fn eq(&self, other: &Self) -> bool {
-        use AttributeValue::{B, Bool, Bs, L, M, N, Ns, Null, S, Ss};
-        match (self, other) {
-            (S(a), S(b)) => a == b,
-            (N(a), N(b)) => a == b,
-            (B(a), B(b)) => a == b,
-            (Bool(a), Bool(b)) => a == b,
-            (Null, Null) => true,
-            (M(a), M(b)) => a == b,
-            (L(a), L(b)) => a == b,
-            (Ss(a), Ss(b)) => set_eq(a, b),
-            (Ns(a), Ns(b)) => set_eq(a, b),
-            (Bs(a), Bs(b)) => set_eq(a, b),
-            _ => false,
-        }
+        equal(self, other, false)
     }
 }
 

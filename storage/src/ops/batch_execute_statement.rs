@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sealdb_crypto::TableId;
 use sealdb_model::ops::{
     BatchExecuteStatementInput, BatchExecuteStatementOutput, BatchStatementError,
-    BatchStatementErrorCode, BatchStatementResponse, ConsumedCapacity,
+    BatchStatementErrorCode, BatchStatementResponse, ConsumedCapacity, one_key_twice,
 };
 use sealdb_model::partiql::{Plan, Reads, Select};
 use sealdb_model::{Item, ValidationError};
@@ -30,7 +30,7 @@ pub(crate) async fn batch_execute_statement(
     let mut items = HashSet::new();
     let mut targets = plans.iter().flatten().filter_map(|plan| target(core, plan));
     if !targets.all(|target| items.insert(target)) {
-        return Err(ValidationError::new("Provided list of item keys contains duplicates").into());
+        return Err(one_key_twice().into());
     }
     for (request, plan) in batch.requests.iter().zip(plans) {
         let mut response = BatchStatementResponse::default();

@@ -1,11 +1,11 @@
 //! BatchGetItem: up to 100 items of several tables by their keys, each read on its own, up to 16 MB.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sealdb_model::expr::ProjectionExpression;
 use sealdb_model::ops::{
     BatchGetItemInput, BatchGetItemOutput, Capacity, CapacityUnits, KeysAndAttributes,
-    MAX_BATCH_SIZE, ReadConsistency,
+    MAX_BATCH_SIZE, ReadConsistency, one_key_twice,
 };
 use sealdb_model::{Item, Map};
 
@@ -31,6 +31,14 @@ pub(crate) async fn batch_get_item(
         paths_fit(&table, None, of_table.projection.as_ref())?;
         let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
         reads.push((table, keys, of_table));
+    }
+    // One table may be named by its name and by its ARN.
+    let mut items = HashSet::new();
+    let mut targets = reads
+        .iter()
+        .flat_map(|(table, keys, _)| keys.iter().map(|key| (table.id, key)));
+    if !targets.all(|target| items.insert(target)) {
+        return Err(one_key_twice().into());
     }
     let (mut bytes, mut full) = (0, false);
     let mut responses = BTreeMap::new();

@@ -4,12 +4,13 @@
 //! committed in pieces of at most [`PIECE_BYTES`], so that a batch of 16 MB does not hold the writer's seat for long. A piece is
 //! written whole or not at all. If a later piece cannot be written now, the answer names exactly what was not done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use sealdb_model::TableRef;
 use sealdb_model::ops::{
-    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, ReturnConsumedCapacity, WriteRequest,
+    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, ReturnConsumedCapacity,
+    WriteRequest, one_key_twice,
 };
 
 use super::told::{Collections, Consumed};
@@ -105,7 +106,15 @@ fn prepare(core: &Session, batch: BatchWriteItem) -> Result<Vec<Write>, Error> {
             });
         }
     }
-    Ok(writes)
+    // Of all tables together: one may be named by its name and by its ARN.
+    let mut items = HashSet::new();
+    let mut targets = writes
+        .iter()
+        .map(|write| (write.table.id, &*write.entry.key));
+    match targets.all(|target| items.insert(target)) {
+        true => Ok(writes),
+        false => Err(one_key_twice().into()),
+    }
 }
 
 fn pieces(writes: Vec<Write>) -> Vec<Vec<Write>> {

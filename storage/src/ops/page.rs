@@ -12,10 +12,12 @@ use sealdb_model::{IndexKind, IndexName, IndexSchema, Item, Map, TableRef};
 
 use super::{Via, decode, stored_size};
 use crate::error::Error;
-use crate::table::{Snapshot, Table};
+use crate::table::{Snapshot, SnapshotCursor, Table};
+use crate::tree::Value;
 use crate::trees::Branch;
 
-/// Most bytes of items, by AWS's rules of size, that one page looks at: 1 MB. The item that would exceed it begins the next page.
+/// Most bytes of items, by AWS's rules of size, that one page looks at: 1 MB, entries of an index and what is fetched for them together.
+/// The item that would exceed it begins the next page.
 pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// What to read.
@@ -43,14 +45,22 @@ pub(super) struct Page {
     pub(super) count: u32,
     /// Count of items looked at.
     pub(super) scanned_count: u32,
-    /// Sum of their sizes by AWS's rules.
+    /// Sum of their sizes by AWS's rules; of an index's entries.
     bytes: usize,
+    /// Sum of the sizes of the items that were fetched from the table for the entries.
+    fetched_bytes: usize,
     /// Which index was read.
     index: Option<(IndexName, IndexKind)>,
     /// What was read of the table for it.
     fetched: CapacityUnits,
     /// The key to go on after, if there may be more.
     pub(super) last_evaluated_key: Option<Map>,
+}
+
+/// What the walk comes to: an item or an index's entry, as stored, and what was fetched for it.
+struct Step {
+    value: Value,
+    fetched: Option<(Item, usize)>,
 }
 
 impl Request {
@@ -75,12 +85,14 @@ impl Request {
             self.reverse,
             self.scan,
         );
+        let fetching = source.index().filter(|index| self.fetches(table, index));
         let limit = self.limit.unwrap_or(usize::MAX);
         let mut page = Page {
             items: Vec::new(),
             count: 0,
             scanned_count: 0,
             bytes: 0,
+            fetched_bytes: 0,
             index: source.index().map(|index| (index.name.clone(), index.kind)),
             fetched: CapacityUnits::ZERO,
             last_evaluated_key: None,
@@ -93,12 +105,9 @@ impl Request {
                 more = true;
                 break;
             }
-            let next = match via {
-                Via::Async => cursor.next().await,
-                Via::Blocking => cursor.next_blocking(),
-            };
-            let value = match next {
-                Ok(Some(value)) => value,
+            let step = step(table, &snapshot, &mut cursor, via, fetching.is_some()).await;
+            let Step { value, fetched } = match step {
+                Ok(Some(step)) => step,
                 Ok(None) => break,
                 Err(Error::SnapshotExpired) if seen > 0 => {
                     more = true;
@@ -107,30 +116,27 @@ impl Request {
                 Err(error) => return Err(error),
             };
             let size = stored_size(table, &value)?;
-            if page.bytes + size > PAGE_BYTES && seen > 0 {
+            let fetched_size = fetched.as_ref().map_or(0, |(_, size)| *size);
+            if page.bytes + page.fetched_bytes + size + fetched_size > PAGE_BYTES && seen > 0 {
                 more = true;
                 break;
             }
             page.bytes += size;
+            page.fetched_bytes += fetched_size;
             seen += 1;
             page.scanned_count += 1;
-            if self.filter.is_none() && self.select == Select::Count {
-                page.count += 1;
-            } else {
-                let item = decode(table, &value)?;
-                match source {
-                    Source::Index(_, index) if self.fetches(table, index) => {
-                        let (item, size) = fetch(table, &snapshot, via, &item).await?;
-                        page.fetched += CapacityUnits::of_read(size, self.consistency);
-                        // Fetched for the filter alone, it is given back as the index has it.
-                        let shown = self.select == Select::AllProjectedAttributes;
-                        self.take(item, &mut page, |item| match shown {
-                            true => index.project(&table.schema, &item),
-                            false => item,
-                        });
-                    }
-                    _ => self.take(item, &mut page, |item| item),
+            match (fetching, fetched) {
+                (Some(index), Some((item, size))) => {
+                    page.fetched += CapacityUnits::of_read(size, self.consistency);
+                    // Fetched for the filter alone, it is given back as the index has it.
+                    let shown = self.select == Select::AllProjectedAttributes;
+                    self.take(item, &mut page, |item| match shown {
+                        true => index.project(&table.schema, &item),
+                        false => item,
+                    });
                 }
+                _ if self.filter.is_none() && self.select == Select::Count => page.count += 1,
+                _ => self.take(decode(table, &value)?, &mut page, |item| item),
             }
             last.set(cursor.key(), source, &value);
         }
@@ -245,6 +251,26 @@ impl Position {
             }
         }
     }
+}
+
+/// The next item or entry, and of an entry the whole item, if it is to be fetched.
+async fn step(
+    table: &Table,
+    snapshot: &Snapshot,
+    cursor: &mut SnapshotCursor<'_>,
+    via: Via,
+    fetching: bool,
+) -> Result<Option<Step>, Error> {
+    let value = match via {
+        Via::Async => cursor.next().await?,
+        Via::Blocking => cursor.next_blocking()?,
+    };
+    let Some(value) = value else { return Ok(None) };
+    let fetched = match fetching {
+        true => Some(fetch(table, snapshot, via, &decode(table, &value)?).await?),
+        false => None,
+    };
+    Ok(Some(Step { value, fetched }))
 }
 
 /// The whole item of an index's entry, of the same moment, and its size.

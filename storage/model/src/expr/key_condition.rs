@@ -11,6 +11,7 @@ use std::ops::Bound;
 use crate::error::ValidationError;
 use crate::expr::check::parse_condition;
 use crate::expr::condition::{Comparator, Condition, Function, Operand};
+use crate::expr::constant::Constant;
 use crate::expr::legacy::condition_values;
 use crate::expr::placeholders::Placeholders;
 use crate::key::{KeyRole, key_value_bytes, scalar_bytes};
@@ -30,9 +31,9 @@ pub struct KeyConditionExpression {
 /// A test of one attribute.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Test {
-    Compare(Comparator, AttributeValue),
-    Between(AttributeValue, AttributeValue),
-    BeginsWith(AttributeValue),
+    Compare(Comparator, Constant),
+    Between(Constant, Constant),
+    BeginsWith(Constant),
 }
 
 /// How many attributes it tests; neither names nor values.
@@ -130,7 +131,7 @@ impl KeyConditionExpression {
         };
         check_value(&schema.partition, KeyRole::Partition, partition)?;
         Ok(KeyCondition {
-            partition: partition.clone(),
+            partition: (**partition).clone(),
             sort: sort
                 .map(|(attribute, test)| sort_condition(attribute, test))
                 .transpose()?,
@@ -152,7 +153,8 @@ fn unsupported() -> ValidationError {
 /// The test of one of KeyConditions.
 fn legacy_test(condition: &ops::Condition) -> Result<Test, ValidationError> {
     use ops::ComparisonOperator as Op;
-    let compare = |comparator, value: &AttributeValue| Test::Compare(comparator, value.clone());
+    let compare =
+        |comparator, value: &AttributeValue| Test::Compare(comparator, value.clone().into());
     Ok(
         match (condition.comparison_operator, condition_values(condition)?) {
             (Op::Eq, [value]) => compare(Comparator::Equal, value),
@@ -160,8 +162,8 @@ fn legacy_test(condition: &ops::Condition) -> Result<Test, ValidationError> {
             (Op::Le, [value]) => compare(Comparator::LessOrEqual, value),
             (Op::Gt, [value]) => compare(Comparator::Greater, value),
             (Op::Ge, [value]) => compare(Comparator::GreaterOrEqual, value),
-            (Op::BeginsWith, [prefix]) => Test::BeginsWith(prefix.clone()),
-            (Op::Between, [low, high]) => Test::Between(low.clone(), high.clone()),
+            (Op::BeginsWith, [prefix]) => Test::BeginsWith(prefix.clone().into()),
+            (Op::Between, [low, high]) => Test::Between(low.clone().into(), high.clone().into()),
             _ => {
                 return Err(ValidationError::new(
                     "Attempted conditional constraint is not an indexable operation",

@@ -194,7 +194,15 @@ fn check_values(
 fn test(name: &str, operator: ComparisonOperator, values: &[AttributeValue]) -> Test {
     use ComparisonOperator as Op;
     let path = Term::Path(Path::attribute(name));
-    let value = |at: usize| Term::Value(values.get(at).cloned().unwrap_or(AttributeValue::Null));
+    let value = |at: usize| {
+        Term::Value(
+            values
+                .get(at)
+                .cloned()
+                .unwrap_or(AttributeValue::Null)
+                .into(),
+        )
+    };
     let compare = |comparator| Test::Compare(path.clone(), comparator, value(0));
     match operator {
         Op::Eq => compare(Comparator::Equal),
@@ -203,7 +211,13 @@ fn test(name: &str, operator: ComparisonOperator, values: &[AttributeValue]) -> 
         Op::Lt => compare(Comparator::Less),
         Op::Ge => compare(Comparator::GreaterOrEqual),
         Op::Gt => compare(Comparator::Greater),
-        Op::In => Test::In(path, values.iter().cloned().map(Term::Value).collect()),
+        Op::In => {
+            let values = values.iter().cloned();
+            Test::In(
+                path,
+                values.map(|value| Term::Value(value.into())).collect(),
+            )
+        }
         Op::Between => Test::Between(path, value(0), value(1)),
         Op::NotNull => Test::Exists(path),
         Op::Null => Test::Not(Box::new(Test::Exists(path))),
@@ -248,15 +262,17 @@ fn change(update: &AttributeValueUpdate) -> Result<Change, ValidationError> {
     validate_value(value)?;
     let kind = value.attribute_type();
     match action {
-        AttributeAction::Put => Ok(Change::Set(Value::Operand(Operand::Value(value.clone())))),
-        AttributeAction::Delete if is_set(kind) => Ok(Change::Delete(value.clone())),
+        AttributeAction::Put => Ok(Change::Set(Value::Operand(Operand::Value(
+            value.clone().into(),
+        )))),
+        AttributeAction::Delete if is_set(kind) => Ok(Change::Delete(value.clone().into())),
         AttributeAction::Delete => Err(ValidationError::invalid_parameter(format_args!(
             "DELETE action with value is not supported for the type {kind}"
         ))),
         AttributeAction::Add
             if is_set(kind) || matches!(kind, AttributeType::N | AttributeType::L) =>
         {
-            Ok(Change::Add(value.clone()))
+            Ok(Change::Add(value.clone().into()))
         }
         AttributeAction::Add => Err(ValidationError::invalid_parameter(format_args!(
             "ADD action is not supported for the type {kind}"

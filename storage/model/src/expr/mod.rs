@@ -14,6 +14,7 @@
 
 pub(crate) mod check;
 pub(crate) mod condition;
+pub(crate) mod constant;
 pub(crate) mod key_condition;
 pub(crate) mod legacy;
 mod lexer;

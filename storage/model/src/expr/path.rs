@@ -39,8 +39,17 @@ impl Path {
 
     /// The value there, if there is one.
     pub(crate) fn get<'i>(&self, item: &'i Item) -> Option<&'i AttributeValue> {
-        self.rest
-            .iter()
+        self.follow(&self.rest, item)
+    }
+
+    /// The value in which the last step goes, if there is one.
+    pub(crate) fn parent<'i>(&self, item: &'i Item) -> Option<&'i AttributeValue> {
+        let (_, way) = self.rest.split_last()?;
+        self.follow(way, item)
+    }
+
+    fn follow<'i>(&self, way: &[Part], item: &'i Item) -> Option<&'i AttributeValue> {
+        way.iter()
             .try_fold(item.get(&self.head)?, |value, part| match (part, value) {
                 (Part::Name(name), AttributeValue::M(map)) => map.get(name),
                 (Part::Index(index), AttributeValue::L(list)) => list.get(*index),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::ValidationError;
+use crate::expr::constant::Constant;
 use crate::expr::parser::Step;
 use crate::expr::path::{Part, Path};
 use crate::map::Map;
@@ -29,6 +30,8 @@ pub(crate) struct Parameters<'r, 'a> {
 pub(crate) struct Placeholders<'a> {
     names: Option<&'a BTreeMap<String, String>>,
     values: Option<&'a Map>,
+    /// The values by their keys, which ascend.
+    constants: Vec<(&'a str, Constant)>,
     /// Those that were met, as they stand in the expressions.
     used: Vec<&'a str>,
 }
@@ -108,9 +111,15 @@ impl<'a> Placeholders<'a> {
         if let Some(values) = values {
             check_values(values)?;
         }
+        let constants = values
+            .iter()
+            .flat_map(|values| values.iter())
+            .map(|(key, value)| (key, Constant::from(value.clone())))
+            .collect();
         Ok(Self {
             names,
             values,
+            constants,
             used: Vec::new(),
         })
     }
@@ -145,10 +154,14 @@ impl<'a> Placeholders<'a> {
     }
 
     /// The value of a placeholder of an expression that was checked.
-    pub(crate) fn checked_value(&self, placeholder: &str) -> AttributeValue {
-        self.defined_value(placeholder)
-            .cloned()
-            .unwrap_or(AttributeValue::Null)
+    pub(crate) fn checked_value(&self, placeholder: &str) -> Constant {
+        let at = self
+            .constants
+            .binary_search_by_key(&placeholder, |(key, _)| *key);
+        match at.ok().and_then(|at| self.constants.get(at)) {
+            Some((_, constant)) => constant.clone(),
+            None => AttributeValue::Null.into(),
+        }
     }
 
     /// The path of steps of an expression that was checked.

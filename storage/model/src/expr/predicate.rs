@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use crate::error::ValidationError;
 use crate::expr::check::parse_condition;
 use crate::expr::condition::{self, Comparator, Operand};
+use crate::expr::constant::Constant;
 use crate::expr::path::Path;
 use crate::expr::placeholders::Placeholders;
 use crate::map::Item;
@@ -51,7 +52,7 @@ pub(crate) enum Test {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Term {
     Path(Path),
-    Value(AttributeValue),
+    Value(Constant),
     Size(Box<Term>),
 }
 
@@ -70,7 +71,7 @@ impl ConditionExpression {
         Self { test }
     }
 
-    /// Whether the condition holds for an item, or for none.
+    /// Whether the condition holds for an item, or for none. The item is as it is stored: its sets are in order.
     pub fn holds(&self, item: Option<&Item>) -> bool {
         const NONE: &Item = &Item::new();
         self.test.holds(item.unwrap_or(NONE))
@@ -192,7 +193,7 @@ fn compile<'a>(condition: &condition::Condition<'a>, placeholders: &Placeholders
             ("attribute_exists", [path]) => Test::Exists(term(path)),
             ("attribute_not_exists", [path]) => Test::Not(Box::new(Test::Exists(term(path)))),
             ("attribute_type", [value, kind]) => match term(kind) {
-                Term::Value(AttributeValue::S(name)) => AttributeType::from_name(&name)
+                Term::Value(name) => named_type(&name)
                     .map_or_else(Test::never, |kind| Test::HasType(term(value), kind)),
                 _ => Test::never(),
             },
@@ -224,10 +225,11 @@ impl Test {
                     && order(value.as_deref(), high.value(item).as_deref())
                         .is_some_and(Ordering::is_le)
             }
-            Test::In(value, list) => value.value(item).is_some_and(|value| {
+            Test::In(value, list) => {
+                let value = value.value(item);
                 list.iter()
-                    .any(|term| term.value(item).as_ref() == Some(&value))
-            }),
+                    .any(|term| equal(value.as_deref(), term.value(item).as_deref()))
+            }
             Test::Exists(term) => term.value(item).is_some(),
             Test::HasType(term, kind) => term
                 .value(item)
@@ -279,7 +281,7 @@ impl Term {
                 function
                     .arguments
                     .first()
-                    .map_or(Term::Value(AttributeValue::Null), |argument| {
+                    .map_or(Term::Value(AttributeValue::Null.into()), |argument| {
                         Term::of(argument, placeholders)
                     }),
             )),
@@ -318,6 +320,16 @@ fn size(value: &AttributeValue) -> Option<usize> {
     })
 }
 
+/// The type that a value names.
+fn named_type(name: &AttributeValue) -> Option<AttributeType> {
+    AttributeType::from_name(name.as_s().ok()?)
+}
+
+/// Whether there are both, and they are equal. Both are in order: one comes from storage or is computed, or is a constant.
+fn equal(a: Option<&AttributeValue>, b: Option<&AttributeValue>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if a.equals_in_order(b))
+}
+
 /// How two values of one type are ordered, if the type has an order.
 pub(crate) fn order(a: Option<&AttributeValue>, b: Option<&AttributeValue>) -> Option<Ordering> {
     match (a?, b?) {
@@ -333,7 +345,7 @@ fn compare(
     comparator: Comparator,
     right: Option<Cow<'_, AttributeValue>>,
 ) -> bool {
-    let equal = || left.is_some() && left == right;
+    let equal = || equal(left.as_deref(), right.as_deref());
     let is =
         |test: fn(Ordering) -> bool| order(left.as_deref(), right.as_deref()).is_some_and(test);
     match comparator {
@@ -358,13 +370,14 @@ fn begins_with(value: &AttributeValue, prefix: &AttributeValue) -> bool {
 fn contains(value: &AttributeValue, part: &AttributeValue) -> bool {
     match (value, part) {
         (AttributeValue::S(value), AttributeValue::S(part)) => value.contains(&**part),
+        // In time proportional to the length of both, whatever they are; as `str::contains`.
         (AttributeValue::B(value), AttributeValue::B(part)) => {
-            part.is_empty() || value.windows(part.len()).any(|window| window == part)
+            memchr::memmem::find(value, part).is_some()
         }
         (AttributeValue::Ss(set), AttributeValue::S(element)) => set.contains(element),
         (AttributeValue::Ns(set), AttributeValue::N(element)) => set.contains(element),
         (AttributeValue::Bs(set), AttributeValue::B(element)) => set.contains(element),
-        (AttributeValue::L(list), element) => list.contains(element),
+        (AttributeValue::L(list), part) => list.iter().any(|element| element.equals_in_order(part)),
         _ => false,
     }
 }

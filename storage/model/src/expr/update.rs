@@ -3,10 +3,15 @@
 //! All operands are read from the item as it was; then values are written, then attributes and elements are removed, from the
 //! highest index down. So the order in which the actions stand makes no difference, and an index means the same element in
 //! all of them. A value written behind the end of a list becomes its last element; of several, they come in their order.
+//!
+//! Nothing is copied before it is known that the new item has room for it: a short text may name a large value many times.
+
+use std::borrow::Cow;
 
 use crate::error::ValidationError;
 use crate::expr::check::invalid;
 use crate::expr::condition::Operand as Read;
+use crate::expr::constant::Constant;
 use crate::expr::path::{Part, Path, PathTree};
 use crate::expr::placeholders::Placeholders;
 use crate::expr::predicate::is_key;
@@ -16,7 +21,7 @@ use crate::expr::update_grammar;
 use crate::map::{Item, Map};
 use crate::number::Number;
 use crate::schema::KeySchema;
-use crate::size::{MAX_ITEM_SIZE, item_size, validate_key_map};
+use crate::size::{ELEMENT_SIZE, MAX_ITEM_SIZE, item_size, validate_key_map, value_size};
 use crate::value::{AttributeType, AttributeValue};
 
 /// Changes of an item that were checked; their placeholders are resolved.
@@ -49,9 +54,9 @@ pub(crate) enum Change {
     Set(Value),
     Remove,
     /// Adds a number to a number, or elements to a set; or appends a list to a list, in AttributeUpdates only.
-    Add(AttributeValue),
+    Add(Constant),
     /// Removes elements of a set.
-    Delete(AttributeValue),
+    Delete(Constant),
 }
 
 /// What a path is set to.
@@ -65,14 +70,15 @@ pub(crate) enum Value {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Operand {
     Path(Path),
-    Value(AttributeValue),
+    Value(Constant),
     IfNotExists(Path, Box<Operand>),
     ListAppend(Box<Operand>, Box<Operand>),
 }
 
 /// What becomes of the place that a path names.
-enum Effect {
-    Write(AttributeValue),
+enum Effect<'i> {
+    Write(Cow<'i, AttributeValue>),
+    /// Something is there.
     Remove,
     Nothing,
 }
@@ -169,29 +175,18 @@ impl UpdateExpression {
     pub fn apply(&self, key: &Map, old: Option<&Item>) -> Result<Option<Item>, ValidationError> {
         const NONE: &Item = &Item::new();
         let before = old.unwrap_or(NONE);
-        let mut effects = Vec::with_capacity(self.actions.len());
-        for action in &self.actions {
-            effects.push(self.effect(action, before)?);
-        }
+        let effects = self.effects(before)?;
         let only_removes = effects
             .iter()
             .all(|effect| !matches!(effect, Effect::Write(_)));
         if old.is_none() && only_removes && !self.actions.is_empty() {
-            let nested = self
-                .actions
-                .iter()
-                .any(|action| !action.path.rest.is_empty());
-            return if nested {
-                Err(invalid_path())
-            } else {
-                Ok(None)
-            };
+            return Ok(None);
         }
         let mut item = old.unwrap_or(key).clone();
         let mut removed = Vec::new();
         for (action, effect) in self.actions.iter().zip(effects) {
             match effect {
-                Effect::Write(value) => write(&mut item, &action.path, value)?,
+                Effect::Write(value) => write(&mut item, &action.path, value.into_owned())?,
                 Effect::Remove => removed.push(&action.path),
                 Effect::Nothing => {}
             }
@@ -202,28 +197,46 @@ impl UpdateExpression {
         // Only the depth can be wrong: sets and names were checked one by one.
         validate_key_map(&item)?;
         if item_size(&item) > MAX_ITEM_SIZE {
-            return Err(ValidationError::new(
-                "Item size to update has exceeded the maximum allowed size",
-            ));
+            return Err(too_large());
         }
         Ok(Some(item))
     }
 
-    fn effect(&self, action: &Action, item: &Item) -> Result<Effect, ValidationError> {
+    /// What each action does. Paths do not overlap, so all that is written is in the new item, and has to fit in it.
+    fn effects<'i>(&'i self, item: &'i Item) -> Result<Vec<Effect<'i>>, ValidationError> {
+        let mut room = MAX_ITEM_SIZE;
+        let effects = self.actions.iter().map(|action| {
+            let effect = self.effect(action, item)?;
+            if let Effect::Write(value) = &effect {
+                let left = room.checked_sub(value_size(value));
+                room = left.ok_or_else(too_large)?;
+            }
+            Ok(effect)
+        });
+        effects.collect()
+    }
+
+    fn effect<'i>(
+        &'i self,
+        action: &'i Action,
+        item: &'i Item,
+    ) -> Result<Effect<'i>, ValidationError> {
         let mistyped = || ValidationError::new(self.mistyped);
-        match &action.change {
-            Change::Set(value) => value.read(item, mistyped).map(Effect::Write),
-            Change::Remove => Ok(Effect::Remove),
-            Change::Add(value) => match action.path.get(item) {
-                None => Ok(Effect::Write(value.clone())),
-                Some(old) => sum(old, value)?.map(Effect::Write).ok_or_else(mistyped),
-            },
-            Change::Delete(value) => match action.path.get(item) {
-                // Nothing is there; but a way that leads nowhere is still refused.
-                None if action.path.rest.is_empty() => Ok(Effect::Nothing),
-                None => Ok(Effect::Remove),
-                Some(old) => difference(old, value).ok_or_else(mistyped),
-            },
+        let old = action.path.get(item);
+        match (&action.change, old) {
+            (Change::Set(value), _) => value.read(item, mistyped).map(Effect::Write),
+            (Change::Remove, Some(_)) => Ok(Effect::Remove),
+            (Change::Add(value), None) => Ok(Effect::Write(Cow::Borrowed(value))),
+            (Change::Add(value), Some(old)) => {
+                let sum = sum(old, value)?.ok_or_else(mistyped)?;
+                Ok(Effect::Write(Cow::Owned(sum)))
+            }
+            (Change::Delete(value), Some(old)) => difference(old, value).ok_or_else(mistyped),
+            // What other actions write where nothing was is not meant.
+            (Change::Remove | Change::Delete(_), None) if leads_somewhere(item, &action.path) => {
+                Ok(Effect::Nothing)
+            }
+            (Change::Remove | Change::Delete(_), None) => Err(invalid_path()),
         }
     }
 }
@@ -261,64 +274,99 @@ impl Operand {
                     Operand::ListAppend(nested(first), nested(second))
                 }
                 // The check let no other function pass.
-                _ => Operand::Value(AttributeValue::Null),
+                _ => Operand::Value(AttributeValue::Null.into()),
             },
         }
     }
 
-    fn read(
-        &self,
-        item: &Item,
+    fn read<'i>(
+        &'i self,
+        item: &'i Item,
         mistyped: impl Fn() -> ValidationError + Copy,
-    ) -> Result<AttributeValue, ValidationError> {
+    ) -> Result<Cow<'i, AttributeValue>, ValidationError> {
         match self {
-            Operand::Path(path) => path.get(item).cloned().ok_or_else(|| {
+            Operand::Path(path) => path.get(item).map(Cow::Borrowed).ok_or_else(|| {
                 ValidationError::new(
                     "The provided expression refers to an attribute that does not exist in the item",
                 )
             }),
-            Operand::Value(value) => Ok(value.clone()),
+            Operand::Value(value) => Ok(Cow::Borrowed(value)),
             Operand::IfNotExists(path, default) => match path.get(item) {
-                Some(value) => Ok(value.clone()),
+                Some(value) => Ok(Cow::Borrowed(value)),
                 None => default.read(item, mistyped),
             },
-            Operand::ListAppend(first, second) => {
-                match (first.read(item, mistyped)?, second.read(item, mistyped)?) {
-                    (AttributeValue::L(mut list), AttributeValue::L(more)) => {
-                        list.extend(more);
-                        Ok(AttributeValue::L(list))
-                    }
-                    _ => Err(mistyped()),
-                }
+            Operand::ListAppend(..) => {
+                let mut lists = Lists::default();
+                self.join(item, mistyped, &mut lists)?;
+                Ok(Cow::Owned(AttributeValue::L(lists.parts.concat())))
             }
+        }
+    }
+
+    /// Adds the list that the operand is, or the lists of which it is made.
+    fn join<'i>(
+        &'i self,
+        item: &'i Item,
+        mistyped: impl Fn() -> ValidationError + Copy,
+        lists: &mut Lists<'i>,
+    ) -> Result<(), ValidationError> {
+        match self {
+            Operand::ListAppend(first, second) => {
+                first.join(item, mistyped, lists)?;
+                second.join(item, mistyped, lists)
+            }
+            Operand::IfNotExists(path, default) if path.get(item).is_none() => {
+                default.join(item, mistyped, lists)
+            }
+            single => match single.read(item, mistyped)? {
+                Cow::Borrowed(AttributeValue::L(list)) => lists.push(list),
+                _ => Err(mistyped()),
+            },
         }
     }
 }
 
+/// Lists to be joined, which together fit in an item.
+#[derive(Default)]
+struct Lists<'i> {
+    parts: Vec<&'i [AttributeValue]>,
+    size: usize,
+}
+
+impl<'i> Lists<'i> {
+    fn push(&mut self, list: &'i [AttributeValue]) -> Result<(), ValidationError> {
+        let sizes = list.iter().map(|value| ELEMENT_SIZE + value_size(value));
+        self.size += sizes.sum::<usize>();
+        if self.size > MAX_ITEM_SIZE {
+            return Err(too_large());
+        }
+        self.parts.push(list);
+        Ok(())
+    }
+}
+
 impl Value {
-    fn read(
-        &self,
-        item: &Item,
+    fn read<'i>(
+        &'i self,
+        item: &'i Item,
         mistyped: impl Fn() -> ValidationError + Copy,
-    ) -> Result<AttributeValue, ValidationError> {
-        let numbers = |left: &Operand, right: &Operand| -> Result<_, ValidationError> {
-            match (left.read(item, mistyped)?, right.read(item, mistyped)?) {
-                (AttributeValue::N(left), AttributeValue::N(right)) => Ok((left, right)),
-                _ => Err(mistyped()),
-            }
+    ) -> Result<Cow<'i, AttributeValue>, ValidationError> {
+        let number = |operand: &Operand| match *operand.read(item, mistyped)? {
+            AttributeValue::N(number) => Ok(number),
+            _ => Err(mistyped()),
         };
         let number: Number = match self {
             Value::Operand(operand) => return operand.read(item, mistyped),
             Value::Plus(left, right) => {
-                let (left, right) = numbers(left, right)?;
+                let (left, right) = (number(left)?, number(right)?);
                 left.checked_add(right)?
             }
             Value::Minus(left, right) => {
-                let (left, right) = numbers(left, right)?;
+                let (left, right) = (number(left)?, number(right)?);
                 left.checked_sub(right)?
             }
         };
-        Ok(AttributeValue::N(number))
+        Ok(Cow::Owned(AttributeValue::N(number)))
     }
 }
 
@@ -356,14 +404,13 @@ fn union<T: Ord + Clone>(old: &[T], added: &[T]) -> Vec<T> {
 }
 
 /// DELETE of elements, if the types allow it. A set that would be empty is removed.
-fn difference(old: &AttributeValue, deleted: &AttributeValue) -> Option<Effect> {
-    fn without<T: Ord + Clone>(
+fn difference<'i>(old: &AttributeValue, deleted: &Constant) -> Option<Effect<'i>> {
+    fn without<'i, T: Ord + Clone>(
         old: &[T],
         deleted: &[T],
         make: fn(Vec<T>) -> AttributeValue,
-    ) -> Effect {
-        let mut deleted: Vec<&T> = deleted.iter().collect();
-        deleted.sort();
+    ) -> Effect<'i> {
+        // The sets of constants are in order.
         let left: Vec<T> = old
             .iter()
             .filter(|element| deleted.binary_search(element).is_err())
@@ -372,10 +419,10 @@ fn difference(old: &AttributeValue, deleted: &AttributeValue) -> Option<Effect> 
         match left.len() {
             0 => Effect::Remove,
             count if count == old.len() => Effect::Nothing,
-            _ => Effect::Write(make(left)),
+            _ => Effect::Write(Cow::Owned(make(left))),
         }
     }
-    Some(match (old, deleted) {
+    Some(match (old, &**deleted) {
         (AttributeValue::Ss(old), AttributeValue::Ss(deleted)) => {
             without(old, deleted, AttributeValue::Ss)
         }
@@ -389,10 +436,24 @@ fn difference(old: &AttributeValue, deleted: &AttributeValue) -> Option<Effect> 
     })
 }
 
+fn too_large() -> ValidationError {
+    ValidationError::new("Item size to update has exceeded the maximum allowed size")
+}
+
 fn invalid_path() -> ValidationError {
     ValidationError::new(
         "The document path provided in the update expression is invalid for update",
     )
+}
+
+/// Whether a path at which nothing stands goes through what is there: something could be written at it.
+fn leads_somewhere(item: &Item, path: &Path) -> bool {
+    match (path.rest.last(), path.parent(item)) {
+        (None, _)
+        | (Some(Part::Name(_)), Some(AttributeValue::M(_)))
+        | (Some(Part::Index(_)), Some(AttributeValue::L(_))) => true,
+        (Some(_), _) => false,
+    }
 }
 
 /// The value in which the last part of a nested path stands, and that part.

@@ -7,6 +7,7 @@ use crate::expr::ProjectionExpression;
 use crate::key::KeyBytes;
 use crate::map::{Item, Map};
 use crate::names::TableRef;
+use crate::ops::batch_write_item::one_key_twice;
 use crate::ops::read::ReadExpressions;
 use crate::ops::{ConsumedCapacity, ReturnConsumedCapacity, debug_lengths, placeholders, setters};
 use crate::schema::KeySchema;
@@ -178,9 +179,7 @@ impl KeysAndAttributes {
         self.keys.iter().try_for_each(validate_key_map)?;
         let mut keys = self.keys.iter().enumerate();
         if keys.any(|(at, key)| self.keys.iter().take(at).any(|other| other == key)) {
-            return Err(ValidationError::new(
-                "Provided list of item keys contains duplicates",
-            ));
+            return Err(one_key_twice());
         }
         let projection = expressions.projection(placeholders)?;
         Ok(TableReads {

@@ -1,6 +1,6 @@
 //! BatchWriteItem: up to 25 puts and deletes in several tables, each on its own: not a transaction.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::error::ValidationError;
 use crate::key::KeyBytes;
@@ -152,22 +152,19 @@ impl TableWrites {
     /// The keys of the requests, in their order.
     ///
     /// # Errors
-    /// A key that does not fit the schema, or two requests of one key.
+    /// A key that does not fit the schema.
     pub fn keys(&self, schema: &KeySchema) -> Result<Vec<KeyBytes<'_>>, ValidationError> {
-        let mut keys = Vec::with_capacity(self.requests.len());
-        for request in &self.requests {
-            keys.push(match request {
-                WriteRequest::Put(item) => schema.key_of_batched_item(item)?,
-                WriteRequest::Delete(key) => schema.key_of_key(key)?,
-            });
-        }
-        if keys.iter().collect::<HashSet<_>>().len() < keys.len() {
-            return Err(ValidationError::new(
-                "Provided list of item keys contains duplicates",
-            ));
-        }
-        Ok(keys)
+        let keys = self.requests.iter().map(|request| match request {
+            WriteRequest::Put(item) => schema.key_of_batched_item(item),
+            WriteRequest::Delete(key) => schema.key_of_key(key),
+        });
+        keys.collect()
     }
+}
+
+/// The error of a batch that names an item twice.
+pub fn one_key_twice() -> ValidationError {
+    ValidationError::new("Provided list of item keys contains duplicates")
 }
 
 /// What BatchWriteItem gives back.

@@ -59,7 +59,7 @@ pub use batch_get_item::{
 };
 pub use batch_write_item::{
     BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, MAX_BATCH_REQUESTS, MAX_BATCH_SIZE,
-    TableWrites, WriteRequest,
+    TableWrites, WriteRequest, one_key_twice,
 };
 pub use capacity::{
     Capacity, CapacityUnits, ConsumedCapacity, ItemCollectionMetrics, ReadConsistency,

@@ -277,15 +277,6 @@ fn batches_have_1_to_25_requests_each_of_another_key() {
         message(empty.validate()),
         "The batch write request list for a table cannot be null or empty: abc"
     );
-    let twice = BatchWriteItemInput::new()
-        .put("abc", key("a", 1))
-        .delete("abc", key("a", 1))
-        .validate()
-        .unwrap();
-    assert_eq!(
-        message(twice.tables[0].keys(&schema())),
-        "Provided list of item keys contains duplicates"
-    );
     let mistyped = BatchWriteItemInput::new()
         .delete("abc", Map::from([("pk", "a")]))
         .validate()

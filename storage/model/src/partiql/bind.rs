@@ -96,7 +96,9 @@ impl Parameters<'_> {
                 at_most(list.len(), MAX_CANDIDATES)?;
                 Test::In(
                     self.term(value)?,
-                    list.into_iter().map(Term::Value).collect(),
+                    list.into_iter()
+                        .map(|value| Term::Value(value.into()))
+                        .collect(),
                 )
             }
             Condition::IsMissing(path) => {
@@ -118,7 +120,7 @@ impl Parameters<'_> {
     fn term(self, operand: &Operand) -> Result<Term, ValidationError> {
         Ok(match operand {
             Operand::Path(path) => Term::Path(path.clone()),
-            Operand::Value(value) => Term::Value(self.value(value)?),
+            Operand::Value(value) => Term::Value(self.value(value)?.into()),
             Operand::Size(path) => Term::Size(Box::new(Term::Path(path.clone()))),
         })
     }

@@ -100,11 +100,17 @@ pub(super) fn split<'c>(
         let Some(value) = take_equality(&mut conditions, name, parameters)? else {
             return Ok(None);
         };
-        tests.push(((*name).to_owned(), Test::Compare(Comparator::Equal, value)));
+        tests.push((
+            (*name).to_owned(),
+            Test::Compare(Comparator::Equal, value.into()),
+        ));
     }
     for name in &names.sort {
         if let Some(value) = take_equality(&mut conditions, name, parameters)? {
-            tests.push(((*name).to_owned(), Test::Compare(Comparator::Equal, value)));
+            tests.push((
+                (*name).to_owned(),
+                Test::Compare(Comparator::Equal, value.into()),
+            ));
             continue;
         }
         for at in 0..conditions.len() {
@@ -203,17 +209,19 @@ fn range(condition: &Condition, name: &str, parameters: Parameters<'_>) -> Resul
         {
             let (low, high) = (parameters.value(low)?, parameters.value(high)?);
             bounds_fit(&low, &high)?;
-            Some(Test::Between(low, high))
+            Some(Test::Between(low.into(), high.into()))
         }
         Condition::BeginsWith(Operand::Path(path), Operand::Value(prefix)) if is(path, name) => {
             let prefix = parameters.value(prefix)?;
             // Of another type it is left to the filter, which refuses it.
             matches!(prefix.attribute_type(), AttributeType::S | AttributeType::B)
-                .then_some(Test::BeginsWith(prefix))
+                .then_some(Test::BeginsWith(prefix.into()))
         }
         condition => match comparison(condition, name) {
             Some((Comparator::NotEqual, _)) | None => None,
-            Some((comparator, value)) => Some(Test::Compare(comparator, parameters.value(value)?)),
+            Some((comparator, value)) => {
+                Some(Test::Compare(comparator, parameters.value(value)?.into()))
+            }
         },
     })
 }

@@ -349,15 +349,15 @@ impl Request {
             Source::Minus(left, right) => {
                 Effect::Set(Written::Minus(self.operand(left)?, self.operand(right)?))
             }
-            Source::SetAdd(of, value) => Effect::Add(set(value, of, "set_add")?),
-            Source::SetDelete(of, value) => Effect::Delete(set(value, of, "set_delete")?),
+            Source::SetAdd(of, value) => Effect::Add(set(value, of, "set_add")?.into()),
+            Source::SetDelete(of, value) => Effect::Delete(set(value, of, "set_delete")?.into()),
         })
     }
 
     fn operand(&self, operand: &SetOperand) -> Result<Operand> {
         Ok(match operand {
             SetOperand::Path(path) => Operand::Path(path.clone()),
-            SetOperand::Value(value) => Operand::Value(self.bound().value(value)?),
+            SetOperand::Value(value) => Operand::Value(self.bound().value(value)?.into()),
             SetOperand::ListAppend(first, second) => Operand::ListAppend(
                 Box::new(self.operand(first)?),
                 Box::new(self.operand(second)?),
@@ -439,7 +439,10 @@ impl ReadOf<'_> {
             .into_iter()
             .map(|value| {
                 let mut tests = tests.clone();
-                tests.push((first.to_owned(), KeyTest::Compare(Comparator::Equal, value)));
+                tests.push((
+                    first.to_owned(),
+                    KeyTest::Compare(Comparator::Equal, value.into()),
+                ));
                 Ok(Query {
                     table: self.request.table(),
                     index: self.index.clone(),

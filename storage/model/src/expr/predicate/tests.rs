@@ -25,7 +25,7 @@ fn parse_with(
 /// The values of the test expressions; only those that are used are handed in.
 fn values(source: &str) -> Map {
     let strings = |set: &[&str]| AttributeValue::Ss(set.iter().map(|s| (*s).to_owned()).collect());
-    let all: [(&str, AttributeValue); 15] = [
+    let all: [(&str, AttributeValue); 16] = [
         (":s", "bcd".into()),
         (":bc", "bc".into()),
         (":one", 1.into()),
@@ -38,6 +38,7 @@ fn values(source: &str) -> Map {
         (":list", AttributeValue::L(vec!["x".into(), 1.into()])),
         (":map", Map::from([("k", 1)]).into()),
         (":set", strings(&["y", "x"])),
+        (":nested", AttributeValue::L(vec![strings(&["y", "x"])])),
         (":N", "N".into()),
         (":SS", "SS".into()),
         (":Q", "Q".into()),
@@ -80,6 +81,10 @@ fn item() -> Item {
         ),
         ("ss", AttributeValue::Ss(vec!["x".into(), "y".into()])),
         (
+            "nested",
+            AttributeValue::L(vec![AttributeValue::Ss(vec!["x".into(), "y".into()])]),
+        ),
+        (
             "ns",
             AttributeValue::Ns(vec![Number::from(1), Number::from(2)]),
         ),
@@ -103,6 +108,7 @@ fn conditions_hold_as_documented() {
         ":two BETWEEN m.k AND m.deep.l[0]",
         "n IN (:s, :two)",
         "ss = :set",
+        "nested = :nested AND nested IN (:one, :nested) AND contains(nested, :set)",
         "lst = :list",
         "t = :true AND nothing = :null",
         "attribute_exists(m.deep.l[0])",
@@ -153,6 +159,53 @@ fn conditions_hold_as_documented() {
     }
     assert!(parse("attribute_not_exists(s)").unwrap().holds(None));
     assert!(!parse("attribute_exists(s)").unwrap().holds(None));
+}
+
+/// With time to spare: it takes a fraction of a second. What went through all of the value for each of its bytes took 10 s.
+#[test]
+fn searching_takes_time_in_proportion() {
+    let begun = std::time::Instant::now();
+    let zeros = vec![0; 400 * 1024];
+    let mut part = zeros[..200 * 1024].to_vec();
+    part.push(1);
+    let item = Map::from([("b", zeros)]);
+    let values = Map::from([(":v", part)]);
+    let source = ["contains(b, :v)"; 10].join(" OR ");
+    let condition = parse_with(&source, &BTreeMap::new(), &values).unwrap();
+    assert!(!condition.holds(Some(&item)));
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+}
+
+/// As above: sets that were sorted for each comparison took half a minute.
+#[test]
+fn sets_are_sorted_once() {
+    let begun = std::time::Instant::now();
+    let numbers = |last: i64| (0..80_000i64).chain([last]).map(Number::from);
+    let item = Map::from([("ns", AttributeValue::Ns(numbers(100_000).collect()))]);
+    let reversed: Vec<Number> = numbers(100_001).collect();
+    let reversed = reversed.into_iter().rev().collect();
+    let values = Map::from([(":v", AttributeValue::Ns(reversed))]);
+    let source = format!("ns IN ({}:v)", ":v, ".repeat(99));
+    let condition = parse_with(&source, &BTreeMap::new(), &values).unwrap();
+    assert!(!condition.holds(Some(&item)));
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn all_uses_of_a_placeholder_share_its_value() {
+    let condition = parse("n IN (:one, :two, :one)").unwrap();
+    let Test::In(_, list) = &condition.test else {
+        unreachable!("it is IN");
+    };
+    let addresses: Vec<_> = list
+        .iter()
+        .map(|term| match term {
+            Term::Value(value) => std::ptr::from_ref(&**value),
+            _ => unreachable!("they are placeholders"),
+        })
+        .collect();
+    assert_eq!(addresses[0], addresses[2]);
+    assert_ne!(addresses[0], addresses[1]);
 }
 
 #[test]
@@ -471,7 +524,11 @@ proptest! {
         maybe in proptest::collection::vec(proptest::option::of(small_value()), 2),
     ) {
         let values = all.into_iter().map(Some).chain(maybe);
-        let item: Item = ATTRIBUTES.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?))).collect();
+        let stored = |mut value: AttributeValue| {
+            value.put_sets_in_order();
+            value
+        };
+        let item: Item = ATTRIBUTES.into_iter().zip(values).filter_map(|(name, value)| Some((name, stored(value?)))).collect();
         let text = model.write();
         let parsed = parse_with(&text, &BTreeMap::new(), &Map::new()).unwrap();
         prop_assert_eq!(parsed.holds(Some(&item)), model.holds(&item), "{}", text);

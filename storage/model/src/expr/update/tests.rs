@@ -130,6 +130,15 @@ fn each_clause_does_as_documented() {
             "SET l[3] = :s REMOVE l[0]",
             vec![("l", Some(list(&["1", "2", "new"])))],
         ),
+        // Nothing is removed where there was nothing, though it lands there.
+        (
+            "SET l[10] = :s REMOVE l[3], l[1]",
+            vec![("l", Some(list(&["0", "2", "new"])))],
+        ),
+        (
+            "SET m.l[5] = :s DELETE m.l[1] :set",
+            vec![("m", m(1.into(), &["m", "new"]))],
+        ),
         (
             "ADD n :one, m.x :one",
             vec![("n", Some(6.into())), ("m", m(2.into(), &["m"]))],
@@ -178,6 +187,8 @@ fn faults_of_the_item_are_named_as_aws_does() {
         ("SET m[0] = :s", path),
         ("SET s.x = :s", path),
         ("REMOVE gone.x", path),
+        ("REMOVE m[0]", path),
+        ("REMOVE l.x", path),
         ("REMOVE n[0]", path),
         ("DELETE gone.x :set", path),
         (
@@ -266,6 +277,35 @@ fn of_several_faults_the_first_kind_is_named() {
     ] {
         let expected = Err(format!("Invalid UpdateExpression: {detail}"));
         assert_eq!(updated(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn nothing_is_copied_before_it_is_known_to_fit() {
+    let nulls = |count| AttributeValue::L(vec![AttributeValue::Null; count]);
+    let item = Map::from([("a", nulls(MAX_ITEM_SIZE / 5)), ("c", nulls(3))]);
+    let effects = |source: &str| {
+        let update = parse(source).unwrap();
+        let effects = update.effects(&item).map_err(|error| error.to_string())?;
+        let borrowed = |effect: &Effect<'_>| matches!(effect, Effect::Write(Cow::Borrowed(_)));
+        Ok(effects.iter().all(borrowed))
+    };
+    let copied = Ok(false);
+    let shared = Ok(true);
+    let too_large = Err("Item size to update has exceeded the maximum allowed size".to_owned());
+    for (source, expected) in [
+        ("SET b = a, d = if_not_exists(c, a), e = :list", &shared),
+        ("SET b = if_not_exists(b, a) ADD d :set", &shared),
+        ("SET b = a, d = a, e = a", &too_large),
+        ("SET b = list_append(a, c)", &copied),
+        ("SET b = list_append(a, a)", &copied),
+        ("SET b = list_append(a, list_append(a, a))", &too_large),
+        (
+            "SET b = list_append(if_not_exists(z, list_append(a, a)), a)",
+            &too_large,
+        ),
+    ] {
+        assert_eq!(&effects(source), expected, "{source}");
     }
 }
 
