@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealdb_model::ErrorCode;
-use sealdb_proto::MAX_MESSAGE_LEN;
 use sealdb_proto::codec::{Encoded, EncodedCodec};
+use sealdb_proto::{MAX_ANSWER_LEN, MAX_MESSAGE_LEN};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -50,7 +50,7 @@ impl Caller {
             .await
             .map_err(Error::of_transport)?;
         let grpc = Grpc::with_origin(channel, origin)
-            .max_decoding_message_size(MAX_MESSAGE_LEN)
+            .max_decoding_message_size(MAX_ANSWER_LEN)
             .max_encoding_message_size(MAX_MESSAGE_LEN);
         Ok(Self {
             grpc,

@@ -46,10 +46,16 @@ pub const SERVICE_NAME: &str = v1::seal_db_server::SERVICE_NAME;
 /// Full name of the service that administers keys.
 pub const KEY_SERVICE_NAME: &str = v1::key_admin_server::SERVICE_NAME;
 
-/// Longest message in either direction, in bytes: 16 MiB of payload and room for the envelope.
+/// Longest request, in bytes: 16 MiB of payload and room for the envelope.
 ///
 /// The largest legitimate request is a batch of 25 items of 400 KB.
 pub const MAX_MESSAGE_LEN: usize = 16 * 1024 * 1024 + 64 * 1024;
+
+/// Longest answer, in bytes.
+///
+/// Numbers travel in decimal: three bytes of an item, by DynamoDB's rules of size, may be a number that takes 140 here. So an item of
+/// 400 KB has up to 19 MB, and a page of 1 MB up to 50.
+pub const MAX_ANSWER_LEN: usize = 64 * 1024 * 1024;
 
 /// Response metadata that holds the server's id of the request.
 pub const REQUEST_ID_METADATA: &str = "sealdb-request-id";

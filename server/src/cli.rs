@@ -225,7 +225,7 @@ pub const SETTINGS: &[Setting] = &[
         "max-message-size",
         "SIZE",
         "17MiB",
-        "Largest request or response (16 MiB of a batch and what wraps it)",
+        "Largest request (16 MiB of a batch and what wraps it)",
     ),
     value(
         LIMITS,

@@ -304,7 +304,6 @@ async fn assemble(
             gate: gate.clone(),
             metrics: metrics.clone(),
             clock: Arc::new(SystemClock),
-            max_message_size: limits.max_message_size,
         });
         let tls = (!config.dynamodb_plain_http).then(|| identity.for_http());
         let (ready, connections) = mpsc::channel(READY_QUEUE);

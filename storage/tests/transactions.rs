@@ -9,10 +9,11 @@ use std::time::Duration;
 use sealdb::blocking::Database;
 use sealdb::crypto::ManualClock;
 use sealdb::model::ops::{
-    BatchGetItemInput, BatchWriteItemInput, CancellationCode, ConditionCheck, CreateTableInput,
-    GetItemInput, PutItemInput, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-    TransactDelete, TransactGet, TransactGetItemsInput, TransactPut, TransactUpdate,
-    TransactWriteItem, TransactWriteItemsInput,
+    BatchExecuteStatementInput, BatchGetItemInput, BatchStatementErrorCode, BatchStatementRequest,
+    BatchWriteItemInput, CancellationCode, ConditionCheck, CreateTableInput, GetItemInput,
+    PutItemInput, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactDelete,
+    TransactGet, TransactGetItemsInput, TransactPut, TransactUpdate, TransactWriteItem,
+    TransactWriteItemsInput,
 };
 use sealdb::model::{AttributeValue, Item, ScalarType};
 use sealdb::{Error, ErrorCode, RootKeySource};
@@ -307,6 +308,42 @@ fn a_batch_that_returns_names_exactly_what_was_not_done() {
     assert_eq!(
         db.batch_get_item(twice).unwrap_err().to_string(),
         "Provided list of item keys contains duplicates"
+    );
+}
+
+/// What numbers become in an answer is up to fifty times what they count for.
+#[test]
+fn a_batch_gives_no_more_than_an_answer_holds() {
+    let Bank { db, dir: _dir, .. } = bank();
+    let mut batch = BatchGetItemInput::new();
+    for i in 0..3 {
+        let mut item = account(&format!("long{i}"), i);
+        let tiny = AttributeValue::N("1E-130".parse().unwrap());
+        item.insert("l", vec![tiny; 130_000]);
+        db.put_item(PutItemInput::new("north", item)).unwrap();
+        batch = batch.key("north", key(&format!("long{i}")));
+    }
+    for _ in 0..3 {
+        let output = db.batch_get_item(batch).unwrap();
+        assert_eq!(output.responses["north"].len(), 1);
+        batch = BatchGetItemInput::new().request_items(output.unprocessed_keys);
+    }
+    assert!(batch.request_items.is_empty());
+
+    let delete = |i| {
+        let text = format!("DELETE FROM north WHERE id = 'long{i}' RETURNING ALL OLD *");
+        BatchStatementRequest::new(text)
+    };
+    let batch = BatchExecuteStatementInput::new((0..3).map(delete).collect());
+    let done = db.batch_execute_statement(batch).unwrap().responses;
+    assert!(done[0].item.is_some() && done[1].item.is_some());
+    let error = done[2].error.as_ref().unwrap();
+    assert_eq!(error.code, BatchStatementErrorCode::ThrottlingError);
+    assert_eq!(amount(&db, "north", "long1"), None);
+    assert_eq!(
+        amount(&db, "north", "long2"),
+        Some(2),
+        "it may be sent again"
     );
 }
 

@@ -133,7 +133,7 @@ pub struct Limits {
     pub max_streams: u32,
     /// Calls at once in the whole server.
     pub max_in_flight: usize,
-    /// Largest message in bytes, either way.
+    /// Largest request in bytes.
     pub max_message_size: usize,
     /// Bytes of memory for the requests of all calls, each counted as what it may grow to.
     pub max_request_memory: u64,

@@ -42,8 +42,6 @@ pub(crate) struct DynamoDb {
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Longest request, and longest answer.
-    pub(crate) max_message_size: usize,
 }
 
 /// Any bytes as what a signature stands in: none may panic.

@@ -3,9 +3,9 @@
 use prost::Message;
 use sealdb::model::ops::table_of_stream;
 use sealdb::{Error, ErrorCode};
-use sealdb_proto::WireError;
 use sealdb_proto::v1;
 use sealdb_proto::v1::transact_write_item::Action;
+use sealdb_proto::{MAX_ANSWER_LEN, WireError};
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
@@ -176,7 +176,7 @@ where
     match work(input).instrument(span).await {
         Ok(output) => {
             let response = Res::from(output);
-            match checked_len(service, &response) {
+            match checked_len(&response) {
                 Ok(bytes) => {
                     begun.ended_well(metrics, bytes);
                     Ok(Response::new(response))
@@ -219,20 +219,16 @@ pub(super) fn begin<Req: Message + NamesTable>(
     (begun, message)
 }
 
-/// The length of an answer, or the error of one that is too long.
-pub(super) fn checked_len(
-    service: &Service,
-    answer: &impl Message,
-) -> Result<usize, (ErrorCode, Status)> {
+/// The length of an answer, or the error of one that is too long. Only that of a transaction that reads can be: 4 MB of items of which
+/// each takes all of the message that an item can.
+pub(super) fn checked_len(answer: &impl Message) -> Result<usize, (ErrorCode, Status)> {
     let bytes = answer.encoded_len();
-    if bytes <= service.max_message_size {
+    if bytes <= MAX_ANSWER_LEN {
         return Ok(bytes);
     }
     let code = ErrorCode::ValidationException;
     let message = format!(
-        "the answer has {bytes} bytes, and this server gives at most {} (max-message-size); ask for fewer items at once \
-         with Limit",
-        service.max_message_size
+        "the answer has {bytes} bytes, and a message has at most {MAX_ANSWER_LEN}; ask for fewer items at once"
     );
     Err((code, sealdb_proto::status_for(code, message)))
 }

@@ -7,6 +7,7 @@ mod stream;
 use sealdb::Database;
 use sealdb::crypto::Caller;
 use sealdb::model::ops::{GetRecordsInput, QueryInput, ScanInput};
+use sealdb_proto::MAX_ANSWER_LEN;
 use sealdb_proto::v1::seal_db_server::{SealDb, SealDbServer};
 use sealdb_proto::v1::{
     BatchExecuteStatementRequest, BatchExecuteStatementResponse, BatchGetItemRequest,
@@ -74,7 +75,7 @@ impl Service {
         let limit = self.max_message_size;
         SealDbServer::new(self)
             .max_decoding_message_size(limit)
-            .max_encoding_message_size(limit)
+            .max_encoding_message_size(MAX_ANSWER_LEN)
     }
 }
 

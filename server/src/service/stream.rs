@@ -216,7 +216,7 @@ impl<Input: Paged> Unread<Input> {
         };
         self.next = input.after(&output);
         let response = Res::from(output);
-        match checked_len(&self.service, &response) {
+        match checked_len(&response) {
             Ok(bytes) => {
                 self.bytes += bytes;
                 Some(Ok(response))

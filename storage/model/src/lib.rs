@@ -38,7 +38,7 @@ pub use names::{AttributeName, IndexName, MAX_ATTRIBUTE_NAME, MAX_KEY_NAME, Tabl
 pub use number::{MAX_DIGITS, MAX_MAGNITUDE, MIN_MAGNITUDE, Number, NumberError};
 pub use schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 pub use size::{
-    MAX_DEPTH, MAX_ITEM_SIZE, item_size, validate_item, validate_key_map, validate_value,
-    value_size,
+    MAX_DEPTH, MAX_ITEM_SIZE, item_size, rendered_size, validate_item, validate_key_map,
+    validate_value, value_size,
 };
 pub use value::{AttributeType, AttributeValue};

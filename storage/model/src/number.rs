@@ -146,6 +146,19 @@ impl Number {
         count_digits(self.digits())
     }
 
+    /// The length of its plain form, which `Display` gives: up to 168 bytes.
+    pub(crate) fn decimal_length(self) -> usize {
+        let digits = self.significant_digits().max(1) as usize;
+        let shift = usize::from(self.exponent.unsigned_abs());
+        let unsigned = match self.exponent {
+            0.. => digits + shift,
+            // A point, and a zero before it unless a digit is there.
+            _ if shift < digits => digits + 1,
+            _ => shift + 2,
+        };
+        unsigned + usize::from(self.negative)
+    }
+
     /// Power of ten of the first digit; 0 for zero.
     fn magnitude(self) -> i32 {
         match self.significant_digits() {

@@ -49,6 +49,57 @@ pub fn value_size(value: &AttributeValue) -> usize {
     }
 }
 
+/// How many bytes an item takes in JSON, which is more than in a message: numbers in decimal, binaries in base64, strings with escapes.
+/// DynamoDB's own size bounds it only by a factor of 50.
+pub fn rendered_size(item: &Item) -> usize {
+    /// Quotes, a colon and a comma.
+    const PUNCTUATION: usize = 4;
+    item.iter()
+        .map(|(name, value)| escaped_size(name) + PUNCTUATION + rendered_value_size(value))
+        .sum()
+}
+
+fn rendered_value_size(value: &AttributeValue) -> usize {
+    /// Quotes and a comma.
+    const ELEMENT: usize = 3;
+    let base64 = |bytes: &Vec<u8>| bytes.len().div_ceil(3) * 4;
+    let (envelope, content) = match value {
+        AttributeValue::S(text) => (r#"{"S":""}"#, escaped_size(text)),
+        AttributeValue::N(number) => (r#"{"N":""}"#, number.decimal_length()),
+        AttributeValue::B(bytes) => (r#"{"B":""}"#, base64(bytes)),
+        AttributeValue::Bool(_) => (r#"{"BOOL":false}"#, 0),
+        AttributeValue::Null => (r#"{"NULL":true}"#, 0),
+        AttributeValue::M(map) => (r#"{"M":{}}"#, rendered_size(map)),
+        AttributeValue::L(list) => {
+            let sizes = list.iter().map(|value| rendered_value_size(value) + 1);
+            (r#"{"L":[]}"#, sizes.sum())
+        }
+        AttributeValue::Ss(set) => {
+            let sizes = set.iter().map(|text| escaped_size(text) + ELEMENT);
+            (r#"{"SS":[]}"#, sizes.sum())
+        }
+        AttributeValue::Ns(set) => {
+            let sizes = set.iter().map(|number| number.decimal_length() + ELEMENT);
+            (r#"{"NS":[]}"#, sizes.sum())
+        }
+        AttributeValue::Bs(set) => {
+            let sizes = set.iter().map(|bytes| base64(bytes) + ELEMENT);
+            (r#"{"BS":[]}"#, sizes.sum())
+        }
+    };
+    envelope.len() + content
+}
+
+/// Control characters take six bytes, such as `\u0001`.
+fn escaped_size(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        0..0x20 => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
+}
+
 /// What a map or a list counts for by itself.
 pub(crate) const CONTAINER_SIZE: usize = 3;
 /// What an element of a map or a list counts for beside its content.
@@ -223,6 +274,33 @@ mod tests {
         ] {
             assert_eq!(value_size(&value), size, "{value:?}");
             assert_eq!(item_size(&Map::from([("name", value)])), size + 4);
+        }
+    }
+
+    #[test]
+    fn rendered_sizes_are_those_of_json() {
+        let number = |text: &str| text.parse::<Number>().unwrap();
+        for (value, json) in [
+            (AttributeValue::from("a\"\n"), r#"{"S":"a\"\u000a"}"#),
+            (AttributeValue::N(number("-1.5e-3")), r#"{"N":"-0.0015"}"#),
+            (vec![0, 1, 2, 3].into(), r#"{"B":"AAECAw=="}"#),
+            (false.into(), r#"{"BOOL":false}"#),
+            (AttributeValue::Null, r#"{"NULL":true}"#),
+            (
+                AttributeValue::L(vec![Map::from([("k", "v")]).into()]),
+                r#"{"L":[{"M":{"k":{"S":"v"},}},]}"#,
+            ),
+            (
+                AttributeValue::Ss(vec!["a".into(), "b".into()]),
+                r#"{"SS":["a","b",]}"#,
+            ),
+            (
+                AttributeValue::Ns(vec![number("1e3")]),
+                r#"{"NS":["1000",]}"#,
+            ),
+            (AttributeValue::Bs(vec![vec![0]]), r#"{"BS":["AA==",]}"#),
+        ] {
+            assert_eq!(rendered_value_size(&value), json.len(), "{json}");
         }
     }
 

@@ -8,10 +8,10 @@ use sealdb_model::ops::{
     BatchStatementErrorCode, BatchStatementResponse, ConsumedCapacity, one_key_twice,
 };
 use sealdb_model::partiql::{Plan, Reads, Select};
-use sealdb_model::{Item, ValidationError};
+use sealdb_model::{Item, ValidationError, rendered_size};
 
 use super::execute_statement::{plan, write};
-use super::{Via, query};
+use super::{ANSWER_BYTES, Via, query};
 use crate::error::Error;
 use crate::session::Session;
 
@@ -32,22 +32,30 @@ pub(crate) async fn batch_execute_statement(
     if !targets.all(|target| items.insert(target)) {
         return Err(one_key_twice().into());
     }
+    let mut rendered = 0;
     for (request, plan) in batch.requests.iter().zip(plans) {
         let mut response = BatchStatementResponse::default();
         if let Ok(request) = request {
             response.table_name = Some(request.statement.table().as_str().to_owned());
         }
         let result = match plan {
-            Err(error) => Err(error),
-            Ok(plan) => one(core, via, plan).await,
+            Err(error) => Err(fault(error)),
+            Ok(_) if rendered > ANSWER_BYTES => Err(no_room()),
+            Ok(plan) => one(core, via, plan).await.map_err(fault),
         };
         match result {
             Ok((item, consumed)) => {
                 response.item = item;
                 output.consumed_capacity.extend(consumed);
             }
-            Err(error) => response.error = Some(fault(error)),
+            Err(fault) => response.error = Some(fault),
         }
+        let of_error = response
+            .error
+            .as_ref()
+            .and_then(|error| error.item.as_ref());
+        let items = response.item.iter().chain(of_error);
+        rendered += items.map(rendered_size).sum::<usize>();
         output.responses.push(response);
     }
     Ok(output)
@@ -98,6 +106,12 @@ async fn one(
         consumed = output.consumed_capacity;
     }
     Ok((item.map(|item| columns.of(item)), consumed))
+}
+
+/// The answer about a statement that was not carried out, because what it gives back could make the answer too long.
+fn no_room() -> BatchStatementError {
+    let message = "The answer is full; this statement was not carried out and may be sent again.";
+    BatchStatementError::new(BatchStatementErrorCode::ThrottlingError, message)
 }
 
 /// An error as an answer about one statement.

@@ -1,4 +1,5 @@
-//! BatchGetItem: up to 100 items of several tables by their keys, each read on its own, up to 16 MB.
+//! BatchGetItem: up to 100 items of several tables by their keys, each read on its own, up to 16 MB, or
+//! [`ANSWER_BYTES`] of what they become in the answer.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -7,9 +8,9 @@ use sealdb_model::ops::{
     BatchGetItemInput, BatchGetItemOutput, Capacity, CapacityUnits, KeysAndAttributes,
     MAX_BATCH_SIZE, ReadConsistency, one_key_twice,
 };
-use sealdb_model::{Item, Map};
+use sealdb_model::{Item, Map, rendered_size};
 
-use super::{Via, decode, paths_fit, stored_size, told};
+use super::{ANSWER_BYTES, Via, decode, paths_fit, stored_size, told};
 use crate::error::Error;
 use crate::session::Session;
 use crate::table::Table;
@@ -40,7 +41,7 @@ pub(crate) async fn batch_get_item(
     if !targets.all(|target| items.insert(target)) {
         return Err(one_key_twice().into());
     }
-    let (mut bytes, mut full) = (0, false);
+    let (mut bytes, mut rendered, mut full) = (0, 0, false);
     let mut responses = BTreeMap::new();
     let mut unprocessed = BTreeMap::<String, KeysAndAttributes>::new();
     let mut units = BTreeMap::<String, CapacityUnits>::new();
@@ -54,13 +55,16 @@ pub(crate) async fn batch_get_item(
                 false => Some(read(&table, via, key, of_table.projection.as_ref()).await?),
             };
             // What would exceed the limit, and all after it, is for the next request.
-            let Some((item, size)) = found.filter(|(_, size)| bytes + size <= MAX_BATCH_SIZE)
-            else {
+            let found = found.filter(|(item, size)| {
+                bytes += size;
+                rendered += item.as_ref().map_or(0, rendered_size);
+                bytes <= MAX_BATCH_SIZE && rendered <= ANSWER_BYTES
+            });
+            let Some((item, size)) = found else {
                 full = true;
                 left.push(asked);
                 continue;
             };
-            bytes += size;
             let consistency = ReadConsistency::of(of_table.consistent_read);
             *units.entry(name.clone()).or_default() += CapacityUnits::of_read(size, consistency);
             items.extend(item);

@@ -34,6 +34,10 @@ use crate::error::Error;
 use crate::plaintext::Plaintext;
 use crate::table::Table;
 
+/// After so many bytes of items as the answer shows them, a batch does no more. What it gives is bounded by DynamoDB's own sizes only
+/// by a factor of 50. With one more item, which has up to 20 MB, it still fits in a message.
+const ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Via {

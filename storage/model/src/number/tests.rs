@@ -33,11 +33,9 @@ fn prints_what_dynamodb_prints() {
             "123456789012345678901234567890.12345678",
         ),
     ] {
-        assert_eq!(
-            text.parse::<Number>().unwrap().to_string(),
-            printed,
-            "{text}"
-        );
+        let number = text.parse::<Number>().unwrap();
+        assert_eq!(number.to_string(), printed, "{text}");
+        assert_eq!(number.decimal_length(), printed.len(), "{text}");
     }
     assert_eq!(
         "1e125".parse::<Number>().unwrap().to_string(),
