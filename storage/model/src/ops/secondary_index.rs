@@ -1,5 +1,6 @@
 //! Secondary indexes as requests name them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::{Constraints, ValidationError};
@@ -101,6 +102,9 @@ impl Projection {
             (Some(ProjectionType::Include), None) => Err(ValidationError::invalid_parameter(
                 "ProjectionType is INCLUDE, but NonKeyAttributes is not specified",
             )),
+            (Some(ProjectionType::Include), Some(names)) if has_twice(names) => Err(
+                ValidationError::new("Cannot have two attributes with the same name"),
+            ),
             (Some(ProjectionType::Include), Some(names)) => names
                 .iter()
                 .map(|name| AttributeName::new(name.as_str()))
@@ -113,6 +117,11 @@ impl Projection {
             (Some(ProjectionType::KeysOnly), None) => Ok(IndexProjection::KeysOnly),
         }
     }
+}
+
+fn has_twice(names: &[String]) -> bool {
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    distinct.len() < names.len()
 }
 
 /// A local index that CreateTable is to make.

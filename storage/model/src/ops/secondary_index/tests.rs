@@ -184,6 +184,12 @@ fn create_table_refuses_indexes_as_aws_does() {
             "Both the Hash Key and the Range Key element in the KeySchema have the same name",
         ),
         (
+            table(&[]).global_index(
+                global(&["pk"], &[]).projection(Projection::include(["x", "y", "x"])),
+            ),
+            "Cannot have two attributes with the same name",
+        ),
+        (
             table(&[]).global_index(GlobalSecondaryIndex::new("no", &["pk"], &[])),
             "1 validation error detected: Value 'no' at 'globalSecondaryIndexes.1.member.indexName' failed to satisfy \
              constraint: Member must have length greater than or equal to 3",
