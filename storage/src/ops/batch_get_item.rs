@@ -2,13 +2,14 @@
 //! [`ANSWER_BYTES`] of what they become in the answer.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use sealdb_model::expr::ProjectionExpression;
 use sealdb_model::ops::{
     BatchGetItemInput, BatchGetItemOutput, Capacity, CapacityUnits, KeysAndAttributes,
-    MAX_BATCH_SIZE, ReadConsistency, one_key_twice,
+    MAX_BATCH_SIZE, ReadConsistency, TableReads, one_key_twice,
 };
-use sealdb_model::{Item, Map, rendered_size};
+use sealdb_model::{Item, Map, ValidationError, rendered_size};
 
 use super::{ANSWER_BYTES, Via, decode, paths_fit, stored_size, told};
 use crate::error::Error;
@@ -33,14 +34,7 @@ pub(crate) async fn batch_get_item(
         let keys: Vec<_> = keys.iter().map(|key| table.stored_key(key)).collect();
         reads.push((table, keys, of_table));
     }
-    // One table may be named by its name and by its ARN.
-    let mut items = HashSet::new();
-    let mut targets = reads
-        .iter()
-        .flat_map(|(table, keys, _)| keys.iter().map(|key| (table.id, key)));
-    if !targets.all(|target| items.insert(target)) {
-        return Err(one_key_twice().into());
-    }
+    distinct(&reads)?;
     let (mut bytes, mut rendered, mut full) = (0, 0, false);
     let mut responses = BTreeMap::new();
     let mut unprocessed = BTreeMap::<String, KeysAndAttributes>::new();
@@ -79,6 +73,21 @@ pub(crate) async fn batch_get_item(
     output.unprocessed_keys = unprocessed;
     output.consumed_capacity = told::by_reads(batch.return_consumed_capacity, units, Capacity::new);
     Ok(output)
+}
+
+/// What is to be read of a table: the stored keys, and what the request says.
+type Reads = (Arc<Table>, Vec<Vec<u8>>, TableReads);
+
+/// Refuses an item that is asked for twice. One table may be named by its name and by its ARN.
+fn distinct(reads: &[Reads]) -> Result<(), ValidationError> {
+    let mut items = HashSet::new();
+    let mut targets = reads
+        .iter()
+        .flat_map(|(table, keys, _)| keys.iter().map(|key| (table.id, key)));
+    match targets.all(|target| items.insert(target)) {
+        true => Ok(()),
+        false => Err(one_key_twice()),
+    }
 }
 
 /// One item, and its size as it is stored.
