@@ -154,8 +154,7 @@ pub(super) async fn policy(
         "Resource-based policy not found for the provided ResourceArn: {}",
         question.name
     );
-    let resource = ListTagsOfResourceInput::new(question.name);
-    database.list_tags_of_resource(resource).await?;
+    resource(&database, question).await?;
     none(ErrorCode::PolicyNotFoundException, message)
 }
 
@@ -165,9 +164,14 @@ pub(super) async fn delete_policy(
     _: &str,
     question: PolicyQuestion,
 ) -> Answer<Nothing> {
-    let resource = ListTagsOfResourceInput::new(question.name);
-    database.list_tags_of_resource(resource).await?;
+    resource(&database, question).await?;
     Ok(Nothing)
+}
+
+/// The table that is called by its ARN is there.
+async fn resource(database: &Database, question: PolicyQuestion) -> Result<(), Error> {
+    let input = ListTagsOfResourceInput::new(question.name);
+    database.list_tags_of_resource(input).await.map(drop)
 }
 
 pub(super) async fn export_table(

@@ -54,7 +54,7 @@ def statements():
                 run('SELECT * FROM "range" WHERE a=\'x\' ORDER BY c'),
                 "Variable reference c in ORDER BY clause must be part of the primary key",
             ),
-            (run("SELECT * FROM hash", NextToken="abc"), "NextToken does not match request"),
+            (run("SELECT * FROM hash", NextToken="abc"), "Invalid NextToken"),
             (run(PUT), ("DuplicateItemException", "Duplicate primary key exists in table")),
             (run("INSERT INTO hash VALUE {'b':1}"), INVALID + "Missing the key a in the item"),
             (run("INSERT INTO hash VALUE {'a':1}"), INVALID + "Type mismatch for key a expected: S actual: N"),

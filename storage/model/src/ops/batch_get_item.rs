@@ -1,7 +1,8 @@
 //! BatchGetItem: up to 100 items of several tables by their keys, each read on its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use crate::codec::encode_item;
 use crate::error::{Constraints, ValidationError};
 use crate::expr::ProjectionExpression;
 use crate::key::KeyBytes;
@@ -177,10 +178,7 @@ impl KeysAndAttributes {
         };
         let placeholders = expressions.open()?;
         self.keys.iter().try_for_each(validate_key_map)?;
-        let mut keys = self.keys.iter().enumerate();
-        if keys.any(|(at, key)| self.keys.iter().take(at).any(|other| other == key)) {
-            return Err(one_key_twice());
-        }
+        distinct(&self.keys)?;
         let projection = expressions.projection(placeholders)?;
         Ok(TableReads {
             table,
@@ -189,6 +187,19 @@ impl KeysAndAttributes {
             consistent_read: self.consistent_read,
         })
     }
+}
+
+/// Refuses a key that stands twice, whatever its spelling: equal keys are equal bytes.
+fn distinct(keys: &[Map]) -> Result<(), ValidationError> {
+    let mut seen = HashSet::with_capacity(keys.len());
+    for key in keys {
+        let mut bytes = Vec::new();
+        encode_item(key, &mut bytes).map_err(|error| ValidationError::new(error.to_string()))?;
+        if !seen.insert(bytes) {
+            return Err(one_key_twice());
+        }
+    }
+    Ok(())
 }
 
 /// A BatchGetItem that follows the rules.

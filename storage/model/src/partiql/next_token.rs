@@ -32,19 +32,19 @@ impl NextToken {
     /// Reads a token that the request of this fingerprint was given.
     ///
     /// # Errors
-    /// AWS's message, if it is none.
+    /// AWS's messages: for what is no token, and for that of another request.
     pub fn decode(token: &str, fingerprint: u64) -> Result<Self, ValidationError> {
-        let mismatch = || ValidationError::new("NextToken does not match request");
-        let bytes = from_hexadecimal(token).ok_or_else(mismatch)?;
-        let (found, rest) = bytes.split_first_chunk().ok_or_else(mismatch)?;
-        let (read, key) = rest.split_first_chunk().ok_or_else(mismatch)?;
-        if u64::from_be_bytes(*found) != fingerprint {
-            return Err(mismatch());
-        }
+        let invalid = || ValidationError::new("Invalid NextToken");
+        let bytes = from_hexadecimal(token).ok_or_else(invalid)?;
+        let (found, rest) = bytes.split_first_chunk().ok_or_else(invalid)?;
+        let (read, key) = rest.split_first_chunk().ok_or_else(invalid)?;
         let after = match key {
             [] => None,
-            key => Some(decode_item(key).map_err(|_| mismatch())?),
+            key => Some(decode_item(key).map_err(|_| invalid())?),
         };
+        if u64::from_be_bytes(*found) != fingerprint {
+            return Err(ValidationError::new("NextToken does not match request"));
+        }
         Ok(Self {
             read: u32::from_be_bytes(*read),
             after,
@@ -87,16 +87,13 @@ mod tests {
             let token = NextToken { read: 3, after };
             let text = token.encode(7).unwrap();
             assert_eq!(NextToken::decode(&text, 7), Ok(token));
-            for (text, fingerprint) in [
-                (text.as_str(), 8),
-                (&text[1..], 7),
-                (&text[..8], 7),
-                ("", 7),
-                ("é", 7),
-                ("zz", 7),
-            ] {
+            let refused = |text: &str, fingerprint| {
                 let error = NextToken::decode(text, fingerprint).unwrap_err();
-                assert_eq!(error.message(), "NextToken does not match request");
+                error.message().to_owned()
+            };
+            assert_eq!(refused(&text, 8), "NextToken does not match request");
+            for text in [&text[1..], &text[..8], "", "é", "zz"] {
+                assert_eq!(refused(text, 7), "Invalid NextToken");
             }
         }
     }
