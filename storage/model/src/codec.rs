@@ -2,7 +2,7 @@
 //!
 //! | bytes | what |
 //! |-------|------|
-//! | 1     | version, `01` |
+//! | 1     | version, `02` |
 //! | varint | size of the item by AWS's rules ([`crate::item_size`]) |
 //! | varint | length of the text |
 //! | …     | the text: UTF-8, every string of the item one after another, in the order in which the rest takes them |
@@ -29,18 +29,23 @@
 //! The strings stand together because checking UTF-8 once is five times faster than string by string, and because the
 //! names of a map are then copied at once.
 //!
+//! Version `01` differs in the size: a number counted for one byte, and one for every two significant digits, wherever the point and
+//! whatever the sign. It is read, and no longer written.
+//!
 //! Guaranteed: equal items are equal bytes, and [`decode_item`] accepts no other bytes than those that [`encode_item`]
-//! writes; whatever the bytes, it neither panics, nor nests deeper than [`MAX_DEPTH`], nor holds more memory than 128 KiB and
+//! writes, or wrote in version `01`; whatever the bytes, it neither panics, nor nests deeper than [`MAX_DEPTH`], nor holds more memory than 128 KiB and
 //! [`MAX_EXPANSION`] bytes for each of theirs. Not guaranteed: that a decoded item passes
 //! [`crate::validate_item`] (its size may be any).
 
 use crate::map::{Item, Map};
 use crate::number::Number;
-use crate::size::{CONTAINER_SIZE, ELEMENT_SIZE, MAX_DEPTH, item_size};
+use crate::size::{CONTAINER_SIZE, ELEMENT_SIZE, MAX_DEPTH, item_size, item_size_by_digits};
 use crate::value::{AttributeValue, sorted};
 
 /// Version of the format, the first byte of an item.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
+/// The version before, which is read.
+const BEFORE: u8 = 1;
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -104,9 +109,9 @@ pub fn encode_item(item: &Item, out: &mut Vec<u8>) -> Result<(), CodecError> {
 /// The item of these bytes.
 ///
 /// # Errors
-/// [`CodecError`] if they are not exactly what [`encode_item`] writes.
+/// [`CodecError`] if they are not exactly what [`encode_item`] writes, or wrote.
 pub fn decode_item(bytes: &[u8]) -> Result<Item, CodecError> {
-    let (size, rest) = open(bytes)?;
+    let (version, size, rest) = open(bytes)?;
     let mut reader = Reader {
         bytes: rest,
         text: "",
@@ -117,6 +122,9 @@ pub fn decode_item(bytes: &[u8]) -> Result<Item, CodecError> {
     let item = reader.map(0, &mut actual)?;
     if !reader.bytes.is_empty() || !reader.text.is_empty() {
         return Err(CodecError::Trailing);
+    }
+    if version == BEFORE {
+        actual = item_size_by_digits(&item);
     }
     if size != actual {
         return Err(CodecError::Malformed("its size is not the stated one"));
@@ -129,13 +137,16 @@ pub fn decode_item(bytes: &[u8]) -> Result<Item, CodecError> {
 /// # Errors
 /// [`CodecError`] if the head is malformed.
 pub fn encoded_item_size(bytes: &[u8]) -> Result<usize, CodecError> {
-    open(bytes).map(|(size, _)| size)
+    open(bytes).map(|(_, size, _)| size)
 }
 
-/// The stated size, and the rest.
-fn open(bytes: &[u8]) -> Result<(usize, &[u8]), CodecError> {
+/// The version, the stated size, and the rest.
+fn open(bytes: &[u8]) -> Result<(u8, usize, &[u8]), CodecError> {
     match bytes {
-        [VERSION, rest @ ..] => varint(rest),
+        [version @ (VERSION | BEFORE), rest @ ..] => {
+            let (size, rest) = varint(rest)?;
+            Ok((*version, size, rest))
+        }
         [version, ..] => Err(CodecError::Version(*version)),
         [] => Err(CodecError::Truncated),
     }

@@ -167,9 +167,15 @@ impl Number {
         }
     }
 
-    /// Bytes that the number counts for in an item: one for every two significant digits, and one.
+    /// Bytes that the number counts for in an item: 1 for 0; else one for every pair of digits that is not empty, where pairs begin at
+    /// the point, one more, and another if it is negative.
     pub fn size(self) -> usize {
-        1 + self.significant_digits().div_ceil(2) as usize
+        if self.is_zero() {
+            return 1;
+        }
+        let pair = |power: i32| power.div_euclid(2);
+        let pairs = pair(self.magnitude()) - pair(i32::from(self.exponent)) + 1;
+        1 + pairs.unsigned_abs() as usize + usize::from(self.negative)
     }
 
     /// The value as an integer, if it is one and fits.

@@ -4,16 +4,18 @@
 //! |------------------|-------|
 //! | name             | its UTF-8 bytes |
 //! | S, B             | their bytes |
-//! | N                | 1, and one for every two significant digits ([`crate::Number::size`]) |
+//! | N                | 1 for 0; else 1, one for every pair of digits, and one more if it is negative ([`crate::Number::size`]) |
 //! | BOOL, NULL       | 1 |
 //! | M, L             | 3, and 1 for each element, and the elements (names included) |
 //! | SS, NS, BS       | the elements |
 //!
-//! Source: "DynamoDB item sizes and formats" in AWS's developer guide, which calls the rule for numbers approximate.
+//! Source: "DynamoDB item sizes and formats" in AWS's developer guide. Its rule for numbers is "approximately" that of the table, which is
+//! what users of the service measured.
 
 use crate::error::ValidationError;
 use crate::map::{Item, Map};
 use crate::names::MAX_ATTRIBUTE_NAME;
+use crate::number::Number;
 use crate::value::{AttributeValue, sorted};
 
 /// Largest item, names and values together, in bytes.
@@ -23,28 +25,45 @@ pub const MAX_DEPTH: usize = 32;
 
 /// The size of an item by AWS's rules. Recurses as deep as the item is nested.
 pub fn item_size(item: &Item) -> usize {
-    item.iter()
-        .map(|(name, value)| name.len() + value_size(value))
-        .sum()
+    map_size(item, Number::size)
+}
+
+/// The same, as it was counted before: numbers by their digits alone.
+pub(crate) fn item_size_by_digits(item: &Item) -> usize {
+    map_size(item, |number| {
+        1 + number.significant_digits().div_ceil(2) as usize
+    })
 }
 
 /// The size of a value by AWS's rules, without a name.
 pub fn value_size(value: &AttributeValue) -> usize {
+    size_of(value, Number::size)
+}
+
+fn map_size(map: &Map, number: impl Fn(Number) -> usize + Copy) -> usize {
+    map.iter()
+        .map(|(name, value)| name.len() + size_of(value, number))
+        .sum()
+}
+
+fn size_of(value: &AttributeValue, number_size: impl Fn(Number) -> usize + Copy) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
-        AttributeValue::N(number) => number.size(),
+        AttributeValue::N(number) => number_size(*number),
         AttributeValue::B(bytes) => bytes.len(),
         AttributeValue::Bool(_) | AttributeValue::Null => 1,
-        AttributeValue::M(map) => CONTAINER_SIZE + map.len() * ELEMENT_SIZE + item_size(map),
+        AttributeValue::M(map) => {
+            CONTAINER_SIZE + map.len() * ELEMENT_SIZE + map_size(map, number_size)
+        }
         AttributeValue::L(list) => {
             CONTAINER_SIZE
                 + list
                     .iter()
-                    .map(|value| ELEMENT_SIZE + value_size(value))
+                    .map(|value| ELEMENT_SIZE + size_of(value, number_size))
                     .sum::<usize>()
         }
         AttributeValue::Ss(set) => set.iter().map(String::len).sum(),
-        AttributeValue::Ns(set) => set.iter().map(|number| number.size()).sum(),
+        AttributeValue::Ns(set) => set.iter().map(|number| number_size(*number)).sum(),
         AttributeValue::Bs(set) => set.iter().map(Vec::len).sum(),
     }
 }

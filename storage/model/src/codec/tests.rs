@@ -13,9 +13,9 @@ fn encoded(item: &Item) -> Vec<u8> {
     bytes
 }
 
-/// A fixture of the released format: these bytes must be read for ever.
+/// A fixture of the released formats: these bytes must be read for ever.
 #[test]
-fn the_bytes_are_those_of_version_1() {
+fn the_bytes_are_those_of_version_2_and_version_1_is_read() {
     let item = Item::from([
         ("s", AttributeValue::from("ä")),
         (
@@ -34,7 +34,7 @@ fn the_bytes_are_those_of_version_1() {
     ]);
     #[rustfmt::skip]
     let expected = [
-        &b"\x01\x2a\x11"[..],
+        &b"\x02\x2c\x11"[..],
         "blmnstuwxyzkväpq".as_bytes(),
         b"\x0b\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01",
         b"\x05\x01\xff",                                  // b
@@ -50,7 +50,13 @@ fn the_bytes_are_those_of_version_1() {
     ]
     .concat();
     assert_eq!(encoded(&item), expected);
-    assert_eq!(decode_item(&expected), Ok(item));
+    assert_eq!(decode_item(&expected), Ok(item.clone()));
+    // There -12.5 and -1 counted as 12.5 and 1 do.
+    let before = [&b"\x01\x2a\x11"[..], &expected[3..]].concat();
+    assert_eq!(decode_item(&before), Ok(item));
+    assert_eq!(encoded_item_size(&before), Ok(42));
+    let mixed = [&b"\x01\x2c\x11"[..], &expected[3..]].concat();
+    assert!(decode_item(&mixed).is_err(), "the size of another version");
 }
 
 #[test]
@@ -88,34 +94,34 @@ fn a_part_too_large_for_the_format_is_refused() {
 fn what_is_not_written_is_not_read() {
     let refused = |bytes: &[u8]| decode_item(bytes).unwrap_err();
     assert_eq!(refused(&[]), CodecError::Truncated);
-    assert_eq!(refused(&[2, 0, 0, 0]), CodecError::Version(2));
-    assert_eq!(refused(&[1, 0, 0, 0, 0]), CodecError::Trailing);
+    assert_eq!(refused(&[3, 0, 0, 0]), CodecError::Version(3));
+    assert_eq!(refused(&[VERSION, 0, 0, 0, 0]), CodecError::Trailing);
     assert_eq!(
-        refused(&[1, 0, 1, b'a', 0]),
+        refused(&[VERSION, 0, 1, b'a', 0]),
         CodecError::Trailing,
         "text that nobody takes"
     );
     assert_eq!(
-        refused(&[1, 0x80, 0, 0, 0]),
+        refused(&[VERSION, 0x80, 0, 0, 0]),
         CodecError::Malformed("a varint is longer than needed")
     );
     assert_eq!(
-        refused(&[1, 0xFF, 0xFF, 0xFF, 0xFF, 1]),
+        refused(&[VERSION, 0xFF, 0xFF, 0xFF, 0xFF, 1]),
         CodecError::Malformed("a varint is longer than 4 bytes")
     );
     assert_eq!(
-        refused(&[1, 1, 0, 0]),
+        refused(&[VERSION, 1, 0, 0]),
         CodecError::Malformed("its size is not the stated one")
     );
     assert_eq!(
-        refused(&[1, 2, 1, 0xFF, 1, 1, NULL]),
+        refused(&[VERSION, 2, 1, 0xFF, 1, 1, NULL]),
         CodecError::Malformed("its text is not UTF-8")
     );
     assert_eq!(
-        refused(&[1, 2, 1, b'a', 1, 1, 11]),
+        refused(&[VERSION, 2, 1, b'a', 1, 1, 11]),
         CodecError::Malformed("unknown tag of a value")
     );
-    let two = |first, second| [1, 4, 2, first, second, 2, 1, 1, NULL, NULL];
+    let two = |first, second| [VERSION, 4, 2, first, second, 2, 1, 1, NULL, NULL];
     assert!(decode_item(&two(b'a', b'b')).is_ok());
     for (first, second) in [(b'b', b'a'), (b'a', b'a')] {
         assert_eq!(
@@ -123,12 +129,12 @@ fn what_is_not_written_is_not_read() {
             CodecError::Malformed("the names of a map do not ascend")
         );
     }
-    let split = [1, 4, 2, 0xC3, 0xA4, 2, 1, 1, NULL, NULL];
+    let split = [VERSION, 4, 2, 0xC3, 0xA4, 2, 1, 1, NULL, NULL];
     assert_eq!(
         refused(&split),
         CodecError::Malformed("a string ends within a character")
     );
-    let number = |bytes: &[u8]| [&[1, 3, 1, b'a', 1, 1, N][..], bytes].concat();
+    let number = |bytes: &[u8]| [&[VERSION, 3, 1, b'a', 1, 1, N][..], bytes].concat();
     assert!(decode_item(&number(&[1, 0xA7, 1, 1])).is_ok());
     for bytes in [
         &[0x80][..],
@@ -143,7 +149,7 @@ fn what_is_not_written_is_not_read() {
             "{bytes:?}"
         );
     }
-    let set = [1, 3, 3, b'a', b'c', b'b', 1, 1, SS, 2, 1, 1];
+    let set = [VERSION, 3, 3, b'a', b'c', b'b', 1, 1, SS, 2, 1, 1];
     assert_eq!(
         refused(&set),
         CodecError::Malformed("the elements of a set do not ascend")
@@ -154,7 +160,7 @@ fn what_is_not_written_is_not_read() {
 fn counts_that_the_bytes_cannot_hold_ask_for_no_memory() {
     for tag in [M, L, SS, NS, BS] {
         assert_eq!(
-            decode_item(&[1, 0, 1, b'a', 1, 1, tag, 0xFF, 0xFF, 0xFF, 0x7F]),
+            decode_item(&[VERSION, 0, 1, b'a', 1, 1, tag, 0xFF, 0xFF, 0xFF, 0x7F]),
             Err(CodecError::Truncated)
         );
     }
