@@ -75,7 +75,7 @@ async fn what_a_table_was_made_with_is_described() {
     assert_eq!(found["DeletionProtectionEnabled"], true);
     assert_eq!(
         found["OnDemandThroughput"],
-        json!({"MaxReadRequestUnits": 50, "MaxWriteRequestUnits": -1})
+        json!({"MaxReadRequestUnits": 50})
     );
     assert_eq!(
         found["WarmThroughput"],

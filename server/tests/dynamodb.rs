@@ -96,6 +96,7 @@ async fn all_operations_answer_on_one_connection() {
     );
     let deleted = http.ok("DeleteTable", r#"{"TableName": "airports"}"#).await;
     assert_eq!(deleted["TableDescription"]["TableStatus"], "DELETING");
+    assert_eq!(deleted["TableDescription"].get("KeySchema"), None);
     served.running.shutdown().await.unwrap();
 }
 
@@ -483,6 +484,20 @@ async fn health_preflight_and_strange_methods_are_answered() {
     );
     assert_eq!(allowed.header("access-control-allow-methods"), Some("POST"));
     assert_eq!(allowed.header("access-control-max-age"), Some("172800"));
+    assert_eq!(
+        allowed.header("access-control-expose-headers"),
+        Some("x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date")
+    );
+    let elsewhere = http.send("GET /index.html", &host, b"").await;
+    assert_eq!(elsewhere.status, 404);
+    let mut plain = http.headers("ListTables", b"{}");
+    plain[1].1 = "application/json; charset=utf-8".to_owned();
+    let answer = http.send("POST /", &plain, b"{}").await;
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/json"),
+        "as the request's"
+    );
     let put = http.send("PUT /", &host, b"").await;
     assert_eq!(
         (put.status, put.body.as_slice()),

@@ -18,7 +18,8 @@ use sealdb_crypto::{Access, TableId, TableKey, TreeId};
 use sealdb_engine::SpaceId;
 use sealdb_model::expr::UpdateExpression;
 use sealdb_model::{
-    IndexName, IndexSchema, Item, KeySchema, TableName, TableSchema, ValidationError,
+    IndexKind, IndexName, IndexSchema, Item, KeySchema, MAX_ITEM_SIZE, TableName, TableSchema,
+    ValidationError, item_size,
 };
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -449,12 +450,39 @@ impl Table {
         }
     }
 
-    /// Checks that no attribute of a new item keeps it out of an index for ever.
+    /// Checks that no attribute of a new item keeps it out of an index for ever, and that it fits beside what indexes hold of it.
     ///
     /// # Errors
     /// [`Error::Validation`].
     pub(crate) fn check_index_keys(&self, item: &Item) -> Result<(), Error> {
-        self.each_index(|index| index.check_item(item))
+        self.each_index(|index| index.check_item(item))?;
+        self.check_local_size(item, "Item size has exceeded the maximum allowed size")
+    }
+
+    /// Checks that an item and what local indexes hold of it are together no larger than an item may be.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] with the message `refused`.
+    fn check_local_size(&self, item: &Item, refused: &str) -> Result<(), Error> {
+        let view = self.view.load();
+        let View::Open(open) = &**view else {
+            return Ok(());
+        };
+        let mut locals = open
+            .trees
+            .indexes()
+            .filter(|index| index.kind == IndexKind::Local)
+            .peekable();
+        if locals.peek().is_none() {
+            return Ok(());
+        }
+        let size = locals.fold(item_size(item), |size, index| {
+            size + index.entry_size(&self.schema, item)
+        });
+        match size {
+            0..=MAX_ITEM_SIZE => Ok(()),
+            _ => Err(ValidationError::new(refused).into()),
+        }
     }
 
     /// Checks what an update certainly makes of the keys of indexes.
@@ -465,7 +493,7 @@ impl Table {
         self.each_index(|index| index.check_update(update))
     }
 
-    /// Checks what an update made of the keys of indexes.
+    /// Checks what an update made of the keys of indexes, and that the item fits beside what indexes hold of it.
     ///
     /// # Errors
     /// [`Error::Validation`].
@@ -474,7 +502,11 @@ impl Table {
         update: &UpdateExpression,
         item: &Item,
     ) -> Result<(), Error> {
-        self.each_index(|index| index.check_updated(update, item))
+        self.each_index(|index| index.check_updated(update, item))?;
+        self.check_local_size(
+            item,
+            "Item size to update has exceeded the maximum allowed size",
+        )
     }
 
     /// Refuses paths into key attributes of indexes. `heads` are where the paths begin that lead into an attribute.

@@ -9,7 +9,7 @@ use sealdb::model::ops::{
     ProjectionType, PutItemInput, QueryInput, QueryOutput, ReturnItemCollectionMetrics, ScanInput,
     Select, UpdateItemInput,
 };
-use sealdb::model::{AttributeValue, Item, Map, ScalarType};
+use sealdb::model::{AttributeValue, Item, Map, ScalarType, item_size};
 use sealdb::{Database as Async, Error, RootKeySource};
 
 /// A database in a directory that goes with it.
@@ -295,6 +295,47 @@ fn an_update_of_an_index_key_that_could_never_be_one_is_refused() {
         assert_eq!(update(expression, value), Err(expected.to_owned()));
     }
     assert_eq!(update("SET height = :v", 49.into()), Ok(()));
+}
+
+/// AWS: "The size of an item's data in the table", and "of corresponding entries in all local secondary indexes", 400 KB in all.
+#[test]
+fn an_item_and_what_local_indexes_hold_of_it_fit_together() {
+    let World { db, _dir } = world();
+    let table = CreateTableInput::new("films")
+        .partition_key("studio", ScalarType::S)
+        .sort_key("id", ScalarType::N)
+        .attribute("year", ScalarType::N)
+        .local_index(LocalSecondaryIndex::new("by-year", "studio", "year"))
+        .global_index(GlobalSecondaryIndex::new("by-id", &["year"], &[]));
+    db.create_table(table).unwrap();
+    let film = |year: Option<i64>, plot: usize| {
+        let year = year.map(|year| ("year", year.into()));
+        let rest = [
+            ("studio", AttributeValue::from("a")),
+            ("id", 1.into()),
+            ("plot", "x".repeat(plot).into()),
+        ];
+        rest.into_iter().chain(year).collect::<Item>()
+    };
+    let put = |item| db.put_item(PutItemInput::new("films", item)).map(drop);
+    let too_large = |result: Result<(), Error>| result.unwrap_err().to_string();
+    // The index holds all of it once more: two times 200 KB, to the byte.
+    let most = 200 * 1024 - item_size(&film(Some(1984), 0));
+    assert!(put(film(Some(1984), most)).is_ok());
+    assert_eq!(
+        too_large(put(film(Some(1984), most + 1))),
+        "Item size has exceeded the maximum allowed size"
+    );
+    assert!(put(film(None, most + 1)).is_ok(), "it is in no index");
+    let key = Map::from([("studio", AttributeValue::from("a")), ("id", 1.into())]);
+    let update = UpdateItemInput::new("films", key)
+        .update_expression("SET #y = :y")
+        .name("#y", "year")
+        .value(":y", 1984);
+    assert_eq!(
+        too_large(db.update_item(update).map(drop)),
+        "Item size to update has exceeded the maximum allowed size"
+    );
 }
 
 #[test]

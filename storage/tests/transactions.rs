@@ -143,7 +143,7 @@ fn reasons_stand_in_the_order_of_the_actions() {
     assert_eq!(amount(&db, "south", "d"), None);
 }
 
-/// For a key that no item can have the request is refused; for one that does not fit the table, the transaction is cancelled.
+/// For a key that no item can have a request to write is refused; for one that does not fit the table, the transaction is cancelled.
 #[test]
 fn an_empty_key_is_no_reason_but_a_refusal() {
     let Bank { db, dir: _dir, .. } = bank();
@@ -171,7 +171,10 @@ fn an_empty_key_is_no_reason_but_a_refusal() {
         assert_eq!(code(update.into()), expected);
         assert_eq!(code(check.into()), expected);
         let get = TransactGetItemsInput::new(vec![TransactGet::new("north", key)]);
-        assert_eq!(db.transact_get_items(get).unwrap_err().code(), expected);
+        assert_eq!(
+            db.transact_get_items(get).unwrap_err().code(),
+            ErrorCode::TransactionCanceledException
+        );
     }
 }
 

@@ -366,15 +366,16 @@ pub(crate) fn table_description() -> impl Strategy<Value = ops::TableDescription
         choice(ops::SseStatus::ALL),
         choice(ops::SseType::ALL),
         any::<String>(),
-        any::<Option<u64>>(),
+        any::<(Option<u64>, bool)>(),
     )
-        .prop_map(|(status, kind, arn, since)| {
+        .prop_map(|(status, kind, arn, (since, by_default))| {
             let mut sse = ops::SseDescription::new(arn);
             (
                 sse.status,
                 sse.sse_type,
                 sse.inaccessible_encryption_date_time,
-            ) = (status, kind, since);
+                sse.by_default,
+            ) = (status, kind, since, by_default);
             sse
         });
     let parts = (

@@ -133,6 +133,7 @@ impl From<ops::SseDescription> for v1::SseDescription {
             sse_type: sse.sse_type.to_wire(),
             kms_master_key_arn: sse.kms_master_key_arn,
             inaccessible_encryption_date_time_ms: sse.inaccessible_encryption_date_time,
+            by_default: sse.by_default,
         }
     }
 }
@@ -145,6 +146,7 @@ impl TryFrom<v1::SseDescription> for ops::SseDescription {
         model.status = Field::from_wire(sse.status, "status")?;
         model.sse_type = Field::from_wire(sse.sse_type, "sse_type")?;
         model.inaccessible_encryption_date_time = sse.inaccessible_encryption_date_time_ms;
+        model.by_default = sse.by_default;
         Ok(model)
     }
 }

@@ -3,8 +3,8 @@
 use sealdb_model::ops::{
     AttributeDefinition, BillingMode, BillingModeSummary, CreateTableInput, CreateTableOutput,
     DeleteTableInput, DeleteTableOutput, DescribeTableInput, DescribeTableOutput, KeySchemaElement,
-    KeyType, ListTablesInput, ListTablesOutput, SseDescription, SseSpecification, SseType,
-    TableClass, TableDescription, TableStatus, table_arn,
+    KeyType, ListTablesInput, ListTablesOutput, SseDescription, SseSpecification, SseStatus,
+    SseType, TableClass, TableDescription, TableStatus, table_arn,
 };
 use sealdb_model::{ScalarType, ValidationError};
 
@@ -13,7 +13,7 @@ use super::indexes::{
     GLOBAL_INDEXES, LOCAL_INDEXES, global_index, local_index, write_global, write_local,
 };
 use super::shape::{
-    BOOLEAN, KEY_NAME, Shape, Structure, TABLE, TABLE_NAME, TEXT, optional, required,
+    BOOLEAN, KEY_NAME, Member, Shape, Structure, TABLE, TABLE_NAME, TEXT, optional, required,
 };
 use super::streams::{STREAM_SPECIFICATION, stream_specification, write_stream_specification};
 use super::tags::TAGS;
@@ -47,6 +47,8 @@ pub(super) static KEY_SCHEMA: Shape = Shape::List(&KEY_SCHEMA_ELEMENT, 1, 2);
 pub(super) static INDEX_KEY_SCHEMA: Shape = Shape::List(&KEY_SCHEMA_ELEMENT, 1, usize::MAX);
 
 pub(super) static BILLING_MODE: Shape = Shape::one_of(&["PROVISIONED", "PAY_PER_REQUEST"]);
+/// Another name of BillingMode, which no model of the service knows. Where both stand BillingMode counts.
+pub(super) const THROUGHPUT_MODE: Member = optional("TableThroughputMode", &BILLING_MODE);
 pub(super) static TABLE_CLASS: Shape = Shape::one_of(&["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
 
 static SSE_TYPE: Shape = Shape::one_of(&["AES256", "KMS"]);
@@ -73,6 +75,7 @@ impl Request for CreateTableInput {
             required("AttributeDefinitions", &ATTRIBUTE_DEFINITIONS),
             TABLE,
             optional("BillingMode", &BILLING_MODE),
+            THROUGHPUT_MODE,
             PROVISIONED_THROUGHPUT,
             required("KeySchema", &KEY_SCHEMA),
             optional("LocalSecondaryIndexes", &LOCAL_INDEXES),
@@ -95,9 +98,7 @@ impl Request for CreateTableInput {
             .attribute_definitions(attribute_definitions(fields).unwrap_or_default())
             .key_schema(key_schema(fields));
         // What is absent is PROVISIONED here, and then the units are required.
-        input.billing_mode = fields
-            .one_of("BillingMode", BillingMode::from_name)
-            .or(Some(BillingMode::Provisioned));
+        input.billing_mode = billing_mode(fields).or(Some(BillingMode::Provisioned));
         input.provisioned_throughput = fields.provisioned_throughput();
         input.on_demand_throughput = fields.on_demand_throughput();
         input.warm_throughput = fields.warm_throughput();
@@ -114,6 +115,12 @@ impl Request for CreateTableInput {
             fields.flag("DeletionProtectionEnabled").unwrap_or(false);
         Ok(input)
     }
+}
+
+pub(super) fn billing_mode(fields: &mut Fields) -> Option<BillingMode> {
+    let mode = fields.one_of("BillingMode", BillingMode::from_name);
+    let alias = fields.one_of("TableThroughputMode", BillingMode::from_name);
+    mode.or(alias)
 }
 
 pub(super) fn attribute_definitions(fields: &mut Fields) -> Option<Vec<AttributeDefinition>> {
@@ -197,9 +204,16 @@ impl Response for CreateTableOutput {
     }
 }
 
+/// Of a table that goes the service tells neither the schema nor when it was made.
 impl Response for DeleteTableOutput {
     fn write(&self, object: &mut Object<'_>) {
-        changing(&self.table_description, TableStatus::Deleting, object);
+        let table = &self.table_description;
+        object.object("TableDescription", |out| {
+            out.text("TableName", &table.table_name);
+            out.text("TableStatus", TableStatus::Deleting.name());
+            state(table, TableStatus::Deleting.name(), out);
+            settings(table, out);
+        });
     }
 }
 
@@ -224,6 +238,11 @@ impl Response for ListTablesOutput {
 pub(super) fn changing(table: &TableDescription, status: TableStatus, object: &mut Object<'_>) {
     let mut table = table.clone();
     table.set_status(status);
+    if status == TableStatus::Creating {
+        // It is told once the table is there.
+        let billing = &mut table.billing_mode_summary;
+        billing.last_update_to_pay_per_request_date_time = None;
+    }
     object.object("TableDescription", |object| description(&table, object));
 }
 
@@ -243,13 +262,19 @@ fn description(table: &TableDescription, out: &mut Object<'_>) {
     write_key_schema(out, &table.key_schema);
     out.text("TableStatus", status);
     out.time("CreationDateTime", table.creation_date_time);
+    state(table, status, out);
+    indexes(table, out);
+    settings(table, out);
+}
+
+/// What the table is able to take, what it holds, and how it is billed.
+fn state(table: &TableDescription, status: &str, out: &mut Object<'_>) {
     write_provisioned(out, &table.provisioned_throughput);
     write_on_demand(out, table.on_demand_throughput.as_ref());
     write_warm(out, table.warm_throughput.as_ref(), status);
     out.number("TableSizeBytes", table.table_size_bytes);
     out.number("ItemCount", table.item_count);
-    let arn = table_arn(&table.table_name);
-    out.text("TableArn", &arn);
+    out.text("TableArn", &table_arn(&table.table_name));
     out.text("TableId", &table.table_id);
     billing(&table.billing_mode_summary, out);
     if let Some(class) = table.table_class {
@@ -257,6 +282,10 @@ fn description(table: &TableDescription, out: &mut Object<'_>) {
             out.text("TableClass", class.name());
         });
     }
+}
+
+fn indexes(table: &TableDescription, out: &mut Object<'_>) {
+    let arn = table_arn(&table.table_name);
     if !table.local_secondary_indexes.is_empty() {
         let indexes = &table.local_secondary_indexes;
         out.list("LocalSecondaryIndexes", indexes, |out, index| {
@@ -269,6 +298,10 @@ fn description(table: &TableDescription, out: &mut Object<'_>) {
             write_global(out, index, &arn);
         });
     }
+}
+
+/// Stream, encryption and protection.
+fn settings(table: &TableDescription, out: &mut Object<'_>) {
     if let Some(stream) = table.stream_specification {
         write_stream_specification(out, stream);
     }
@@ -278,7 +311,7 @@ fn description(table: &TableDescription, out: &mut Object<'_>) {
     if let Some(arn) = &table.latest_stream_arn {
         out.text("LatestStreamArn", arn);
     }
-    if let Some(sse) = &table.sse_description {
+    if let Some(sse) = table.sse_description.as_ref().filter(|sse| is_told(sse)) {
         out.object("SSEDescription", |out| encryption(sse, out));
     }
     out.flag(
@@ -299,14 +332,28 @@ pub(super) fn write_key_schema(out: &mut Object<'_>, elements: &[KeySchemaElemen
 /// The service tells it of tables only that are, or once were, billed by request.
 fn billing(summary: &BillingModeSummary, out: &mut Object<'_>) {
     let since = summary.last_update_to_pay_per_request_date_time;
-    if summary.billing_mode == BillingMode::PayPerRequest || since.is_some() {
-        out.object("BillingModeSummary", |out| {
-            out.text("BillingMode", summary.billing_mode.name());
+    if summary.billing_mode != BillingMode::PayPerRequest && since.is_none() {
+        return;
+    }
+    // The service tells it twice: the second no model knows.
+    for (name, mode) in [
+        ("BillingModeSummary", "BillingMode"),
+        ("TableThroughputModeSummary", "TableThroughputMode"),
+    ] {
+        out.object(name, |out| {
+            out.text(mode, summary.billing_mode.name());
             if let Some(since) = since {
                 out.time("LastUpdateToPayPerRequestDateTime", since);
             }
         });
     }
+}
+
+/// The service tells nothing of the encryption of a table whose key nobody chose, unless something is going on.
+fn is_told(sse: &SseDescription) -> bool {
+    !sse.by_default
+        || sse.status != SseStatus::Enabled
+        || sse.inaccessible_encryption_date_time.is_some()
 }
 
 fn encryption(sse: &SseDescription, out: &mut Object<'_>) {
@@ -317,3 +364,6 @@ fn encryption(sse: &SseDescription, out: &mut Object<'_>) {
         out.time("InaccessibleEncryptionDateTime", since);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ pub(super) fn write_provisioned(out: &mut Object<'_>, units: &ProvisionedThrough
     });
 }
 
-/// A limit that there is none of is -1.
+/// A limit that there is none of is not told.
 pub(super) fn write_on_demand(out: &mut Object<'_>, units: Option<&OnDemandThroughput>) {
     if let Some(units) = units {
         out.object("OnDemandThroughput", |out| {
@@ -75,7 +75,9 @@ pub(super) fn write_on_demand(out: &mut Object<'_>, units: Option<&OnDemandThrou
                 ("MaxReadRequestUnits", units.max_read_request_units),
                 ("MaxWriteRequestUnits", units.max_write_request_units),
             ] {
-                out.number(name, limit.unwrap_or(-1));
+                if let Some(limit) = limit {
+                    out.number(name, limit);
+                }
             }
         });
     }

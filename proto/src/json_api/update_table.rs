@@ -2,7 +2,7 @@
 
 use sealdb_model::ValidationError;
 use sealdb_model::ops::{
-    BillingMode, GlobalSecondaryIndexUpdate, TableClass, TableStatus, UpdateGlobalSecondaryIndex,
+    GlobalSecondaryIndexUpdate, TableClass, TableStatus, UpdateGlobalSecondaryIndex,
     UpdateTableInput, UpdateTableOutput,
 };
 
@@ -12,7 +12,7 @@ use super::shape::{BOOLEAN, NAME, Shape, Structure, TABLE, TEXT, optional, requi
 use super::streams::{STREAM_SPECIFICATION, stream_specification};
 use super::tables::{
     ATTRIBUTE_DEFINITIONS, BILLING_MODE, OPAQUE_LIST, SSE_SPECIFICATION, TABLE_CLASS,
-    attribute_definitions, changing, sse_specification,
+    THROUGHPUT_MODE, attribute_definitions, billing_mode, changing, sse_specification,
 };
 use super::throughput::{ON_DEMAND_THROUGHPUT, PROVISIONED_THROUGHPUT, WARM_THROUGHPUT};
 use super::write::Object;
@@ -48,6 +48,7 @@ impl Request for UpdateTableInput {
             optional("AttributeDefinitions", &ATTRIBUTE_DEFINITIONS),
             TABLE,
             optional("BillingMode", &BILLING_MODE),
+            THROUGHPUT_MODE,
             PROVISIONED_THROUGHPUT,
             optional("GlobalSecondaryIndexUpdates", &INDEX_UPDATES),
             optional("StreamSpecification", &STREAM_SPECIFICATION),
@@ -66,7 +67,7 @@ impl Request for UpdateTableInput {
     fn read(fields: &mut Fields) -> Result<Self, ValidationError> {
         let mut input = UpdateTableInput::new(fields.required_text("TableName"));
         input.attribute_definitions = attribute_definitions(fields);
-        input.billing_mode = fields.one_of("BillingMode", BillingMode::from_name);
+        input.billing_mode = billing_mode(fields);
         input.provisioned_throughput = fields.provisioned_throughput();
         input.on_demand_throughput = fields.on_demand_throughput();
         input.warm_throughput = fields.warm_throughput();

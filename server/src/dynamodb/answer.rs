@@ -9,8 +9,12 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-/// Content type of the protocol.
-const JSON: &str = "application/x-amz-json-1.0";
+/// Content types of the protocol; the service takes the plain one too.
+const JSON_TYPES: [&str; 3] = [
+    "application/x-amz-json-1.0",
+    "application/x-amz-json-1.1",
+    "application/json",
+];
 /// Shorter bodies gain nothing from compression.
 const WORTH_PACKING: usize = 1 << 10;
 /// Longer ones are packed on a thread that may be busy for some milliseconds.
@@ -28,8 +32,8 @@ pub(super) struct Asked {
     pub(super) gzip: bool,
     /// The caller is a page in a browser.
     pub(super) cross_origin: bool,
-    /// The content type of the request, if it is one of the two that are known.
-    pub(super) json_1_1: bool,
+    /// The content type of the request, if it is one of the protocol's: the answer has the same.
+    pub(super) content_type: Option<&'static str>,
 }
 
 impl Asked {
@@ -42,11 +46,18 @@ impl Asked {
             request_id,
             gzip: accepts.is_some_and(takes_gzip),
             cross_origin: headers.contains_key(header::ORIGIN),
-            json_1_1: headers
+            content_type: headers
                 .get(header::CONTENT_TYPE)
-                .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-amz-json-1.1")),
+                .and_then(|kind| kind.to_str().ok())
+                .and_then(json_type),
         }
     }
+}
+
+/// The one of the protocol's content types that a header names.
+fn json_type(header: &str) -> Option<&'static str> {
+    let kind = header.split(';').next().unwrap_or_default().trim();
+    JSON_TYPES.into_iter().find(|known| *known == kind)
 }
 
 /// Whether a list of encodings has gzip, and not with the weight 0.
@@ -62,10 +73,7 @@ fn takes_gzip(list: &str) -> bool {
 
 /// An answer of the protocol.
 pub(super) async fn json(asked: &Asked, status: u16, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let kind = match asked.json_1_1 {
-        true => HeaderValue::from_static("application/x-amz-json-1.1"),
-        false => HeaderValue::from_static(JSON),
-    };
+    let kind = HeaderValue::from_static(asked.content_type.unwrap_or(JSON_TYPES[0]));
     if !asked.gzip || body.len() < WORTH_PACKING {
         return plain(asked, status, kind, body.into());
     }
@@ -121,9 +129,7 @@ pub(super) fn plain(
         );
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static(
-                "x-amzn-requestid,x-amz-crc32,x-amzn-errortype,x-amzn-errormessage,Date",
-            ),
+            HeaderValue::from_static("x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date"),
         );
     }
     response

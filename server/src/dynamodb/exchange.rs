@@ -23,13 +23,6 @@ use crate::measured::Who;
 use crate::metrics::Rejected;
 use crate::refusals::{Peer, Refusal};
 
-/// Content types of the protocol; the service takes the plain one too.
-const CONTENT_TYPES: [&str; 3] = [
-    "application/x-amz-json-1.0",
-    "application/x-amz-json-1.1",
-    "application/json",
-];
-
 /// Answers a request, whatever it is. The answer of a call keeps its place in flight.
 pub(super) async fn exchange(
     service: &DynamoDb,
@@ -50,8 +43,8 @@ async fn respond(
     let (parts, body) = request.into_parts();
     let asked = Asked::of(&parts.headers, request_id());
     match parts.method {
-        Method::POST if is_json(&parts.headers) => {}
-        Method::GET => return told_health(service, &asked, &parts),
+        Method::POST if asked.content_type.is_some() => {}
+        Method::GET if parts.uri.path() == "/" => return told_health(service, &asked, &parts),
         Method::OPTIONS => return answer::preflight(&asked, &parts.headers),
         _ => {
             let xml = HeaderValue::from_static("application/xml");
@@ -250,12 +243,6 @@ fn turned_away(service: &DynamoDb, told: &Told<'_>, exception: &Exception) {
         outcome = exception.code.name(),
         "request turned away"
     );
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    CONTENT_TYPES.contains(&kind)
 }
 
 fn is_gzip(headers: &HeaderMap) -> bool {

@@ -23,6 +23,7 @@ use crate::map::{Item, Map};
 use crate::names::{AttributeName, IndexName};
 use crate::ops::Throughput;
 use crate::schema::{KeyAttribute, KeySchema};
+use crate::size::value_size;
 use crate::value::{AttributeType, AttributeValue};
 
 /// Most attributes that a global index has in one role.
@@ -190,7 +191,14 @@ impl IndexSchema {
                 attribute.name
             ))
             .of_key_value()),
-            Some(Fault::Length(error)) => Err(error),
+            Some(Fault::Length(attribute, role, length)) => {
+                Err(ValidationError::invalid_parameter(format_args!(
+                    "Size limit exceeded for Index Key {} Actual Size: {length} bytes Max Size: {} bytes IndexName: {}",
+                    attribute.name,
+                    role.max_length(),
+                    self.name
+                )))
+            }
         }
     }
 
@@ -236,7 +244,7 @@ impl IndexSchema {
                 "The update expression attempted to update the secondary index key to unsupported type",
             )),
             Some(Fault::Empty(attribute)) => Err(empty_in_update(attribute)),
-            Some(Fault::Length(_)) => Err(ValidationError::new(
+            Some(Fault::Length(..)) => Err(ValidationError::new(
                 "The update expression attempted to update the secondary index key beyond allowed size limits",
             )),
         }
@@ -261,6 +269,16 @@ impl IndexSchema {
             .chain(included)
             .filter_map(|name| Some((name.as_str(), item.get(name.as_str())?.clone())))
             .collect()
+    }
+
+    /// The size by AWS's rules of what the index holds of an item; 0 if the item is not in the index.
+    pub fn entry_size(&self, table: &KeySchema, item: &Item) -> usize {
+        if self.key.of_item(item).is_none() {
+            return 0;
+        }
+        let held = item.iter().filter(|(name, _)| self.holds(table, name));
+        held.map(|(name, value)| name.len() + value_size(value))
+            .sum()
     }
 
     /// Whether the index holds every one of these top-level attributes that an item may have.
@@ -301,8 +319,8 @@ enum Fault<'a> {
     /// The attribute has another type: this.
     Type(&'a KeyAttribute, AttributeType),
     Empty(&'a KeyAttribute),
-    /// All attributes of a role together are too long.
-    Length(ValidationError),
+    /// With this attribute all of a role together are too long: so many bytes.
+    Length(&'a KeyAttribute, KeyRole, usize),
 }
 
 fn fault_of_role<'a>(
@@ -311,7 +329,7 @@ fn fault_of_role<'a>(
     item: &Item,
     looked_at: impl Fn(&str) -> bool,
 ) -> Option<Fault<'a>> {
-    let (mut length, mut any) = (0, false);
+    let (mut length, mut any, mut too_long) = (0, false, None);
     for attribute in attributes {
         let name = attribute.name.as_str();
         let Some(value) = item.get(name) else {
@@ -329,10 +347,12 @@ fn fault_of_role<'a>(
         }
         if fits {
             length += scalar_bytes(value).map_or(0, |bytes| bytes.len());
+            if length > role.max_length() {
+                too_long = Some(Fault::Length(attribute, role, length));
+            }
         }
     }
-    let fault = role.check_length(length).err().map(Fault::Length);
-    fault.filter(|_| any)
+    too_long.filter(|_| any)
 }
 
 fn empty_in_update(attribute: &KeyAttribute) -> ValidationError {
@@ -441,8 +461,8 @@ mod tests {
         );
         assert_eq!(
             refused("city", "x".repeat(MAX_SORT_KEY).into()),
-            "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of \
-             1024 bytes",
+            "One or more parameter values were invalid: Size limit exceeded for Index Key height Actual Size: 1028 bytes \
+             Max Size: 1024 bytes IndexName: by-place",
             "the number counts as well"
         );
         let mut absent = item();

@@ -225,19 +225,27 @@ pub(crate) fn key_value_bytes<'a>(
 }
 
 impl KeyRole {
+    /// Most bytes of all attributes of this role together.
+    pub(crate) fn max_length(self) -> usize {
+        match self {
+            KeyRole::Partition => MAX_PARTITION_KEY,
+            KeyRole::Sort => MAX_SORT_KEY,
+        }
+    }
+
     /// Checks the length of all attributes of this role together. AWS's messages, the missing space of the first one included.
     pub(crate) fn check_length(self, length: usize) -> Result<(), ValidationError> {
-        match self {
-            KeyRole::Partition if length > MAX_PARTITION_KEY => {
-                Err(ValidationError::invalid_parameter(
-                    "Size of hashkey has exceeded the maximum size limit of2048 bytes",
-                ))
-            }
-            KeyRole::Sort if length > MAX_SORT_KEY => Err(ValidationError::invalid_parameter(
-                "Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
-            )),
-            _ => Ok(()),
+        if length <= self.max_length() {
+            return Ok(());
         }
+        Err(ValidationError::invalid_parameter(match self {
+            KeyRole::Partition => {
+                "Size of hashkey has exceeded the maximum size limit of2048 bytes"
+            }
+            KeyRole::Sort => {
+                "Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+            }
+        }))
     }
 }
 

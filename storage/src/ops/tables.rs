@@ -6,8 +6,8 @@ use sealdb_crypto::{Caller, KeyRef};
 use sealdb_model::ValidationError;
 use sealdb_model::ops::{
     CreateTableInput, CreateTableOutput, DeleteTableInput, DeleteTableOutput, DescribeTableInput,
-    DescribeTableOutput, IndexStatus, ListTablesInput, ListTablesOutput, SseDescription, SseStatus,
-    StreamArn, StreamSpecification, TableDescription, TableStatus,
+    DescribeTableOutput, IndexStatus, ListTablesInput, ListTablesOutput, NewKmsKey, SseDescription,
+    SseStatus, StreamArn, StreamSpecification, TableDescription, TableStatus,
 };
 
 use super::Via;
@@ -40,7 +40,7 @@ async fn create(
     input: CreateTableInput,
 ) -> Result<CreateTableOutput, Error> {
     let create = input.validate()?;
-    let key = create.kms_key.as_deref().map(kms_key).transpose()?;
+    let key = create.kms_key.map(kms_key).transpose()?;
     let new = NewTable {
         name: create.table,
         schema: create.schema,
@@ -59,12 +59,15 @@ async fn create(
     Ok(CreateTableOutput::new(describe(core, &table)))
 }
 
-/// A KMS key as a request names it.
-pub(super) fn kms_key(key: &str) -> Result<KeyRef, Error> {
-    key.parse().map_err(|error| {
-        let told = format!("KMSMasterKeyId: {error}");
-        ValidationError::new(told).into()
-    })
+/// A KMS key as a request asks for it.
+pub(super) fn kms_key(key: NewKmsKey) -> Result<KeyRef, Error> {
+    match key {
+        NewKmsKey::Unchosen | NewKmsKey::Default => Ok(KeyRef::default_key()),
+        NewKmsKey::Named(name) => name.parse().map_err(|error| {
+            let told = format!("KMSMasterKeyId: {error}");
+            ValidationError::new(told).into()
+        }),
+    }
 }
 
 pub(crate) fn describe_table(
@@ -183,6 +186,7 @@ pub(super) fn describe(core: &Core, table: &Table) -> TableDescription {
 fn encryption(core: &Core, table: &Table) -> SseDescription {
     let keys = &table.record.lock().record.keys;
     let mut told = SseDescription::new(keys.active.key_id.as_str());
+    told.by_default = keys.name.is_empty();
     let scrubbed = core.shared().checkpoints.scrubbed();
     if keys.rekey.is_some() || table.keys_changed() > scrubbed {
         told.status = SseStatus::Updating;

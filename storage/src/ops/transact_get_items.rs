@@ -14,7 +14,7 @@ use sealdb_model::ops::{
     transaction_too_large,
 };
 
-use super::transact_write_items::{reason, unless_canceled};
+use super::transact_write_items::{invalid, unless_canceled};
 use super::{Via, decode, paths_fit, stored_size, told};
 use crate::error::Error;
 use crate::session::Session;
@@ -64,7 +64,8 @@ fn prepare(core: &Session, transaction: &TransactGetItems) -> Result<Vec<Place>,
                 tables.push((table, key));
                 reasons.push(CancellationReason::none());
             }
-            Err(error) => reasons.push(reason(error)?),
+            Err(Error::Validation(error)) => reasons.push(invalid(&error)),
+            Err(error) => return Err(error),
         }
     }
     unless_canceled(reasons)?;

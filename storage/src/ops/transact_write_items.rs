@@ -156,7 +156,7 @@ pub(super) fn reason(error: Error) -> Result<CancellationReason, Error> {
 }
 
 /// The reason of an action that breaks a rule.
-fn invalid(error: &ValidationError) -> CancellationReason {
+pub(super) fn invalid(error: &ValidationError) -> CancellationReason {
     CancellationReason::new(CancellationCode::ValidationError, error.message())
 }
 

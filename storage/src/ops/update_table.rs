@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sealdb_crypto::Caller;
+use sealdb_crypto::{Caller, KeyRef};
 use sealdb_model::ops::{
     DescribeTimeToLiveInput, DescribeTimeToLiveOutput, IndexChangeError, IndexChanges,
     ListTagsOfResourceInput, ListTagsOfResourceOutput, NewKmsKey, Resource, StreamChange,
@@ -154,12 +154,15 @@ fn switch_stream(
 /// The KMS key that the table is to be under from now on, if that is another one.
 fn new_key(update: &UpdateTable, table: &Table) -> Result<Option<NewKey>, Error> {
     let keys = &table.record.lock().record.keys;
-    let named = Some(&*keys.name).filter(|name| !name.is_empty());
-    Ok(match update.new_key(named, keys.active.key_id.as_str())? {
-        None => None,
-        Some(NewKmsKey::Default) => Some(NewKey::Default),
-        Some(NewKmsKey::Named(key)) => Some(NewKey::Named(kms_key(&key)?)),
-    })
+    let chosen = Some(&*keys.name).filter(|name| !name.is_empty());
+    let default = KeyRef::default_key().to_string();
+    Ok(
+        match update.new_key(chosen, &default, keys.active.key_id.as_str())? {
+            None => None,
+            Some(NewKmsKey::Unchosen) => Some(NewKey::Default),
+            Some(key) => Some(NewKey::Named(kms_key(key)?)),
+        },
+    )
 }
 
 /// Whether an index of the table is being made or removed.

@@ -15,7 +15,7 @@ use crate::value::{AttributeType, AttributeValue};
 /// Longest expression, in bytes.
 const MAX_EXPRESSION: usize = 4096;
 /// Most operators and functions of an expression.
-const MAX_OPERATORS: usize = 300;
+pub(crate) const MAX_OPERATORS: usize = 300;
 /// Most operands of IN, without the one that is looked for.
 const MAX_IN_OPERANDS: usize = 100;
 

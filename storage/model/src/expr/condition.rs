@@ -358,6 +358,10 @@ mod tests {
             let source = |count| format!("{}a = :a{}", open.repeat(count), close.repeat(count));
             assert!(parse(&source(2_000)).is_err());
         }
+        assert_eq!(
+            parse(&format!("{}a = :a{}", "(".repeat(999), ")".repeat(999))),
+            Err(SyntaxError::RedundantParentheses)
+        );
         assert!(parse(&format!("{}a = :a", "NOT ".repeat(MAX_NESTING))).is_ok());
         assert_eq!(
             parse(&format!("{}a = :a", "NOT ".repeat(MAX_NESTING + 1))),

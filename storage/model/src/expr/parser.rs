@@ -2,10 +2,12 @@
 //!
 //! Guaranteed: recursion ends at [`MAX_NESTING`], so what is read may be walked and dropped recursively.
 
+use crate::expr::check::{MAX_OPERATORS, REDUNDANT_PARENTHESES};
 use crate::expr::lexer::{Lexeme, Token, lex};
 
-/// Most parentheses, NOTs and functions within each other. An expression of 4096 bytes could hold thousands.
-pub(crate) const MAX_NESTING: usize = 64;
+/// Most parentheses, NOTs and functions within each other. An expression of 4096 bytes could hold thousands, of which an expression of
+/// no more operators than it may have needs none: parentheses around parentheses are refused.
+pub(crate) const MAX_NESTING: usize = MAX_OPERATORS;
 
 /// A step of a path. The first is never an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +29,12 @@ pub(crate) enum SyntaxError {
     /// An index that no list has.
     #[error("List index is not within the allowable range; index: [{0}]")]
     ListIndex(String),
-    /// Too much within each other. AWS's own limit and message are not known.
-    #[error("The expression is nested deeper than {MAX_NESTING} levels")]
+    /// So much within each other that there are too many operators.
+    #[error("The expression contains too many operators; operator count: {}", MAX_OPERATORS + 1)]
     TooDeep,
+    /// The same, of parentheses around each other.
+    #[error("{REDUNDANT_PARENTHESES}")]
+    RedundantParentheses,
 }
 
 /// A place in the tokens of a text.
@@ -113,7 +118,12 @@ impl<'a> Parser<'a> {
         read: impl FnOnce(&mut Self) -> Result<T, SyntaxError>,
     ) -> Result<T, SyntaxError> {
         if self.depth == MAX_NESTING {
-            return Err(SyntaxError::TooDeep);
+            let opened = self.lexemes.get(..self.at).unwrap_or_default();
+            let around = opened.iter().rev().map(|lexeme| lexeme.token).take(2);
+            return Err(match around.eq([Token::LeftParenthesis; 2]) {
+                true => SyntaxError::RedundantParentheses,
+                false => SyntaxError::TooDeep,
+            });
         }
         self.depth += 1;
         let result = read(self);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | read of `n` bytes | one for each 4 KB begun, at least one; half of that if eventually consistent; twice that in a transaction |
 //! | write of `n` bytes, the larger of the old and the new item | one for each 1 KB begun, at least one; twice that in a transaction |
-//! | change of an index by that write | none if what the index holds stays the same; else a write of its entry, or two if the entry moves to another key |
+//! | change of an index by that write | none if what the index holds stays the same; else a write of its entry, or two if the entry moves to another key; no more in a transaction |
 //!
 //! KB are 1,024 bytes; bytes are those of [`crate::item_size`].
 
@@ -112,13 +112,12 @@ impl CapacityUnits {
         table: &KeySchema,
         old: Option<&Item>,
         new: Option<&Item>,
-        in_transaction: bool,
     ) -> Self {
         let entry = |item: Option<&Item>| {
             let key = index.key.of_item(item?)?;
             Some((key, index.project(table, item?)))
         };
-        let write = |old: usize, new: usize| Self::of_write(old, new, in_transaction);
+        let write = |old: usize, new: usize| Self::of_write(old, new, false);
         match (entry(old), entry(new)) {
             (None, None) => Self::ZERO,
             (Some((_, entry)), None) | (None, Some((_, entry))) => write(0, item_size(&entry)),
@@ -259,7 +258,7 @@ impl ConsumedCapacity {
         let mut consumed = Self::of_table(wanted, table_name, capacity(units))?;
         let mut total = units;
         for index in &schema.indexes {
-            let units = CapacityUnits::of_index_write(index, &schema.key, old, new, in_transaction);
+            let units = CapacityUnits::of_index_write(index, &schema.key, old, new);
             total += units;
             if wanted == ReturnConsumedCapacity::Indexes && units > CapacityUnits::ZERO {
                 let indexes = match index.kind {
@@ -384,13 +383,24 @@ mod tests {
         };
         let units = |old: Option<&Item>, new: Option<&Item>| {
             let wanted = ReturnConsumedCapacity::Indexes;
-            let consumed =
-                ConsumedCapacity::of_write(wanted, "t", &schema, (old, new), false).unwrap();
-            let index = consumed.global_secondary_indexes.get("index");
-            (
-                consumed.total.capacity_units.as_f64(),
-                index.map(|index| index.capacity_units.as_f64()),
-            )
+            let of = |in_transaction| {
+                let consumed =
+                    ConsumedCapacity::of_write(wanted, "t", &schema, (old, new), in_transaction)
+                        .unwrap();
+                let index = consumed.global_secondary_indexes.get("index");
+                (
+                    consumed.total.capacity_units.as_f64(),
+                    consumed.table.unwrap().capacity_units.as_f64(),
+                    index.map(|index| index.capacity_units.as_f64()),
+                )
+            };
+            let ((total, table, index), in_transaction) = (of(false), of(true));
+            assert_eq!(
+                in_transaction,
+                (total + table, 2.0 * table, index),
+                "only the table's units are doubled"
+            );
+            (total, index)
         };
         let (one, two, none) = (item(Some("1"), 0), item(Some("2"), 2000), item(None, 0));
         assert_eq!(units(None, Some(&one)), (2.0, Some(1.0)));

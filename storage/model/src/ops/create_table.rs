@@ -8,8 +8,9 @@ use crate::names::{AttributeName, MAX_KEY_NAME, TableName, shortened};
 use crate::ops::secondary_index::{self, GlobalSecondaryIndex, LocalSecondaryIndex};
 use crate::ops::throughput::{Asked, Of};
 use crate::ops::{
-    BillingMode, OnDemandThroughput, ProvisionedThroughput, StreamSpecification, StreamViewType,
-    TableClass, TableDescription, Tag, Throughput, WarmThroughput, setters, tags, wire_enum,
+    BillingMode, NewKmsKey, OnDemandThroughput, ProvisionedThroughput, StreamSpecification,
+    StreamViewType, TableClass, TableDescription, Tag, Throughput, WarmThroughput, setters, tags,
+    wire_enum,
 };
 use crate::schema::{KeyAttribute, KeySchema, ScalarType, TableSchema};
 
@@ -113,7 +114,7 @@ impl SseSpecification {
     }
 
     /// The KMS key that is asked for, if one is.
-    pub(super) fn validate(self) -> Result<Option<String>, ValidationError> {
+    pub(super) fn validate(self) -> Result<Option<NewKmsKey>, ValidationError> {
         if self.enabled != Some(true)
             && (self.sse_type.is_some() || self.kms_master_key_id.is_some())
         {
@@ -132,7 +133,8 @@ impl SseSpecification {
                     "KMSMasterKeyId must be 1 to 2048 characters long",
                 ))
             }
-            id => Ok(id),
+            Some(id) => Ok(Some(NewKmsKey::Named(id))),
+            None => Ok((self.enabled == Some(true)).then_some(NewKmsKey::Default)),
         }
     }
 }
@@ -270,7 +272,7 @@ impl CreateTableInput {
                 "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
             ));
         }
-        asked.check(Of::Table, billing_mode)?;
+        asked.check(Of::NewTable, billing_mode)?;
         let definitions = Definitions(&self.attribute_definitions);
         let key = key_schema(&self.key_schema, &definitions)?;
         let indexes = secondary_index::indexes(
@@ -490,7 +492,7 @@ pub struct CreateTable {
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// The KMS key that is asked for. `None`: the database's default key.
-    pub kms_key: Option<String>,
+    pub kms_key: Option<NewKmsKey>,
     /// Whether DeleteTable is to be refused.
     pub deletion_protection_enabled: bool,
 }

@@ -86,6 +86,8 @@ pub struct SseDescription {
     pub kms_master_key_arn: String,
     /// Since when the KMS key cannot be used, in milliseconds since 1970, if it cannot.
     pub inaccessible_encryption_date_time: Option<u64>,
+    /// Nobody asked for a KMS key: it is the database's default one. DynamoDB then tells nothing of encryption.
+    pub by_default: bool,
 }
 
 impl SseDescription {
@@ -96,6 +98,7 @@ impl SseDescription {
             sse_type: SseType::Kms,
             kms_master_key_arn: kms_master_key_arn.into(),
             inaccessible_encryption_date_time: None,
+            by_default: false,
         }
     }
 }

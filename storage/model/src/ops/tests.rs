@@ -77,7 +77,7 @@ fn create_table_reads_the_key() {
         .unwrap();
     assert_eq!(created.schema.key, schema());
     assert_eq!(created.billing_mode, BillingMode::PayPerRequest);
-    assert_eq!(created.kms_key.as_deref(), Some("alias/mine"));
+    assert_eq!(created.kms_key, Some(NewKmsKey::Named("alias/mine".into())));
     let described = TableDescription::new("Airports", "id", &created.schema);
     assert_eq!(
         described.key_schema,

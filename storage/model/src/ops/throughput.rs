@@ -62,6 +62,7 @@ pub(super) struct Asked {
 /// What throughput belongs to, as messages name it.
 #[derive(Clone, Copy)]
 pub(super) enum Of<'a> {
+    NewTable,
     Table,
     Index(&'a IndexName),
 }
@@ -70,7 +71,7 @@ pub(super) enum Of<'a> {
 impl fmt::Display for Of<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Of::Table => Ok(()),
+            Of::NewTable | Of::Table => Ok(()),
             Of::Index(name) => write!(f, " for index: {name}"),
         }
     }
@@ -165,12 +166,7 @@ impl Asked {
                      PAY_PER_REQUEST"
                 )));
             }
-            (BillingMode::Provisioned, _, Some(_)) => {
-                return Err(ValidationError::invalid_parameter(format_args!(
-                    "Neither MaxReadRequestUnits nor MaxWriteRequestUnits can be specified{of} when BillingMode is \
-                     PROVISIONED"
-                )));
-            }
+            (BillingMode::Provisioned, _, Some(most)) => return Err(not_on_demand(of, most)),
             _ => {}
         }
         self.check_bounds(of)
@@ -207,7 +203,7 @@ impl Asked {
         ] {
             if !(least..=MAX_UNITS).contains(&value) {
                 let of = match of {
-                    Of::Table => String::new(),
+                    Of::NewTable | Of::Table => String::new(),
                     Of::Index(name) => format!(" for index {name}"),
                 };
                 return Err(ValidationError::new(format!(
@@ -228,7 +224,7 @@ impl Asked {
             return Ok(());
         };
         let (whose, what) = match of {
-            Of::Table => ("the table".to_owned(), "table"),
+            Of::NewTable | Of::Table => ("the table".to_owned(), "table"),
             Of::Index(name) => (format!("the index {name}"), "index"),
         };
         let (read, write) = (asked.read_capacity_units, asked.write_capacity_units);
@@ -239,6 +235,21 @@ impl Asked {
              Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
         )))
     }
+}
+
+/// The most on demand, where capacity is provisioned. AWS's words differ from operation to operation.
+fn not_on_demand(of: Of<'_>, most: OnDemandThroughput) -> ValidationError {
+    let given = match most.max_read_request_units {
+        Some(_) => "MaxReadRequestUnits",
+        None => "MaxWriteRequestUnits",
+    };
+    let (of, whose, stop) = match of {
+        Of::NewTable => (String::new(), "table", "."),
+        Of::Table | Of::Index(_) => (of.to_string(), "the table", ""),
+    };
+    ValidationError::invalid_parameter(format_args!(
+        "{given} for OnDemandThroughput cannot be specified{of} when {whose} BillingMode is PROVISIONED{stop}"
+    ))
 }
 
 #[cfg(test)]
@@ -326,6 +337,23 @@ mod tests {
              for index: by-city when BillingMode is PAY_PER_REQUEST"
         );
         assert_eq!(message(units, Of::Table, BillingMode::Provisioned), "");
+        let most = Asked {
+            on_demand: Some(OnDemandThroughput {
+                max_read_request_units: Some(5),
+                max_write_request_units: None,
+            }),
+            ..Asked::default()
+        };
+        let refused = "One or more parameter values were invalid: MaxReadRequestUnits for OnDemandThroughput cannot be \
+                       specified when ";
+        assert_eq!(
+            message(most, Of::NewTable, BillingMode::Provisioned),
+            format!("{refused}table BillingMode is PROVISIONED.")
+        );
+        assert_eq!(
+            message(most, Of::Table, BillingMode::Provisioned),
+            format!("{refused}the table BillingMode is PROVISIONED")
+        );
         let many = Asked {
             provisioned: Some(ProvisionedThroughput {
                 write_capacity_units: MAX_UNITS + 1,

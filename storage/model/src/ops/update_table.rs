@@ -178,25 +178,23 @@ fn alone(throughput: bool, updates: &[GlobalSecondaryIndexUpdate]) -> Result<(),
 enum Encryption {
     /// Under a key that nobody chose.
     Off,
-    /// Under a KMS key: this one, or the database's default key.
-    Kms(Option<String>),
+    /// Under a KMS key that somebody chose.
+    Kms(NewKmsKey),
 }
 
 impl Encryption {
     fn of(specification: SseSpecification) -> Result<Self, ValidationError> {
-        let enabled = specification.enabled == Some(true);
         let key = specification.validate()?;
-        Ok(match enabled {
-            true => Encryption::Kms(key),
-            false => Encryption::Off,
-        })
+        Ok(key.map_or(Encryption::Off, Encryption::Kms))
     }
 }
 
 /// The KMS key that a table is to be under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewKmsKey {
-    /// The database's default key.
+    /// The database's default key, for nobody chooses one.
+    Unchosen,
+    /// The database's default key, for one is asked for and none is named.
     Default,
     /// This one, by id or alias.
     Named(String),
@@ -266,25 +264,30 @@ impl UpdateTable {
         Ok((next, throughput.with(self.asked, next)))
     }
 
-    /// The KMS key that a table under this one, of this id, which may have been named otherwise, is to be under from now on.
+    /// The KMS key that a table under the one of this id, which was chosen by this name, is to be under from now on. `default` is the
+    /// name of the database's default key.
     ///
     /// # Errors
     /// AWS's messages for what is already so.
     pub fn new_key(
         &self,
-        named: Option<&str>,
+        chosen: Option<&str>,
+        default: &str,
         id: &str,
     ) -> Result<Option<NewKmsKey>, ValidationError> {
-        let refused = match &self.encryption {
-            None => return Ok(None),
-            // It is what is asked for already, and what DescribeTable tells.
-            Some(Encryption::Kms(None)) if named.is_none() => return Ok(None),
-            Some(Encryption::Off) if named.is_none() => "Table is already encrypted by default",
-            Some(Encryption::Kms(Some(key))) if key == id || named == Some(key.as_str()) => {
+        let refused = match (&self.encryption, chosen) {
+            (None, _) => return Ok(None),
+            (Some(Encryption::Off), None) => "Table is already encrypted by default",
+            (Some(Encryption::Off), Some(_)) => return Ok(Some(NewKmsKey::Unchosen)),
+            (Some(Encryption::Kms(NewKmsKey::Named(key))), _)
+                if key == id || chosen == Some(key.as_str()) =>
+            {
                 "Table is already encrypted by given KMSMasterKeyId"
             }
-            Some(Encryption::Kms(Some(key))) => return Ok(Some(NewKmsKey::Named(key.clone()))),
-            Some(Encryption::Off | Encryption::Kms(None)) => return Ok(Some(NewKmsKey::Default)),
+            (Some(Encryption::Kms(NewKmsKey::Default)), Some(name)) if name == default => {
+                return Ok(None);
+            }
+            (Some(Encryption::Kms(key)), _) => return Ok(Some(key.clone())),
         };
         Err(ValidationError::invalid_parameter(refused))
     }

@@ -22,11 +22,13 @@ use super::ast::{
 use super::lexer::{Lexeme, Token, lex};
 use super::malformed;
 use crate::error::ValidationError;
-use crate::expr::parser::MAX_NESTING;
 use crate::expr::path::{MAX_PATH, Part, Path};
 use crate::number::Number;
 use crate::ops::ReturnValue;
 use crate::value::AttributeValue;
+
+/// Most parentheses, NOTs, values and functions within each other.
+const MAX_NESTING: usize = 64;
 
 type Result<T> = std::result::Result<T, ValidationError>;
 

@@ -147,14 +147,17 @@ fn a_table_is_put_under_another_key_unless_it_is_already_so() {
     let new_key = |specification: SseSpecification, named: Option<&str>| {
         let input = UpdateTableInput::new("Airports").sse_specification(specification);
         let update = input.validate().unwrap();
-        update.new_key(named, "id").map_err(|e| e.to_string())
+        update
+            .new_key(named, "alias/default", "id")
+            .map_err(|e| e.to_string())
     };
     let on = || SseSpecification::new().enabled(true);
     let off = || SseSpecification::new().enabled(false);
-    assert_eq!(new_key(on(), None), Ok(None));
+    assert_eq!(new_key(on(), None), Ok(Some(NewKmsKey::Default)));
+    assert_eq!(new_key(on(), Some("alias/default")), Ok(None));
     let own = Some("alias/own");
     assert_eq!(new_key(on(), own), Ok(Some(NewKmsKey::Default)));
-    assert_eq!(new_key(off(), own), Ok(Some(NewKmsKey::Default)));
+    assert_eq!(new_key(off(), own), Ok(Some(NewKmsKey::Unchosen)));
     let other = NewKmsKey::Named("other".into());
     let asked = SseSpecification::kms("other");
     assert_eq!(new_key(asked.clone(), own), Ok(Some(other.clone())));
