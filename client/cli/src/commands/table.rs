@@ -293,9 +293,14 @@ fn counted_items(items: u64) -> String {
     counted(usize::try_from(items).unwrap_or(usize::MAX), "item")
 }
 
-/// DynamoDB's JSON of a TableDescription.
+/// DynamoDB's JSON of a TableDescription, with the encryption told also where DynamoDB would keep silent: whoever
+/// asks here wants to know the key, chosen or not.
 pub(super) fn as_json(table: &TableDescription) -> serde_json::Value {
-    let described = DescribeTableOutput::new(table.clone());
+    let mut table = table.clone();
+    if let Some(sse) = &mut table.sse_description {
+        sse.by_default = false;
+    }
+    let described = DescribeTableOutput::new(table);
     serde_json::from_slice::<serde_json::Value>(&json_api::render(&described))
         .map(|mut value| value["Table"].take())
         .expect("what is rendered as JSON is JSON")
