@@ -326,13 +326,14 @@ pub(crate) fn read_root(slot: &[u8]) -> Result<RawRoot<'_>, RootError> {
     })
 }
 
+/// Roots that can be read, with their slots, and what is wrong with the other slots.
+type Readable<'a> = (Vec<(usize, RawRoot<'a>)>, Vec<String>);
+
 /// The roots of both slots that can be read, with their slots, the newest first; and what is wrong with a slot that holds anything else.
 ///
 /// # Errors
 /// [`Error::NewerFormat`]: then the other slot is no reason to go on.
-pub(crate) fn read_roots(
-    slots: &[Option<Vec<u8>>; 2],
-) -> Result<(Vec<(usize, RawRoot<'_>)>, Vec<String>), Error> {
+pub(crate) fn read_roots(slots: &[Option<Vec<u8>>; 2]) -> Result<Readable<'_>, Error> {
     let (mut roots, mut unreadable) = (Vec::new(), Vec::new());
     for (slot, bytes) in slots.iter().enumerate() {
         match bytes.as_deref().map(read_root) {

@@ -12,6 +12,9 @@ use crate::indexes::GROUPS;
 use crate::model::{Key, Part, Shape};
 use crate::rng::Rng;
 
+/// What the local index holds of an item counts for the item's size: its keys, of 3 KB at most. Updates add to both.
+const INDEXED: usize = 8 << 10;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Crashes anywhere, unsynced writes lost, torn or reordered.
@@ -139,7 +142,7 @@ impl Draw {
             item.insert("g", rng.pick(&GROUPS));
         }
         item.insert("v", AttributeValue::S(String::new()));
-        let most = MAX_ITEM_SIZE - item_size(&item);
+        let most = MAX_ITEM_SIZE - INDEXED - item_size(&item);
         let len = match self.payload {
             Payload::Tiny => rng.between(1, 150),
             Payload::Small => rng.between(1, 1800),
