@@ -338,8 +338,8 @@ mod tests {
             .unwrap()
     }
 
-    #[tokio::test]
-    async fn one_call_too_many_is_turned_away_and_health_is_not() {
+    /// A gate that one call at a time passes, and a credential for it.
+    fn gate_of_one() -> (Gate, Credential) {
         let credential = Credential::generate("x", false, 0).unwrap();
         let authenticator = Authenticator::default();
         authenticator.replace(std::slice::from_ref(&credential));
@@ -349,6 +349,12 @@ mod tests {
             1,
             Budget::new(1 << 20, 1 << 20, Duration::from_secs(1)),
         );
+        (gate, credential)
+    }
+
+    #[tokio::test]
+    async fn one_call_too_many_is_turned_away_and_health_is_not() {
+        let (gate, credential) = gate_of_one();
         let go_on = Arc::new(Notify::new());
         let waits = Arc::clone(&go_on);
         let mut service = gate.layer(service_fn(move |request: Request<Body>| {
@@ -395,15 +401,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_is_not_read_keeps_its_place() {
-        let credential = Credential::generate("x", false, 0).unwrap();
-        let authenticator = Authenticator::default();
-        authenticator.replace(std::slice::from_ref(&credential));
-        let gate = Gate::new(
-            (authenticator, Refusals::new(None, Arc::new(SystemClock))),
-            Metrics::new(|_| {}),
-            1,
-            Budget::new(1 << 20, 1 << 20, Duration::from_secs(1)),
-        );
+        let (gate, credential) = gate_of_one();
         let mut service = gate.layer(service_fn(|request: Request<Body>| async move {
             request.extensions().get::<Call>().unwrap().reached();
             let answer = http_body_util::Full::from("an answer");

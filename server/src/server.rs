@@ -42,6 +42,7 @@ const CREDENTIALS_PERIOD: Duration = Duration::from_millis(500);
 const READY_QUEUE: usize = 64;
 /// At a stop, so long without a call in flight the last pieces of answers have left.
 const QUIET: Duration = Duration::from_millis(500);
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -552,8 +552,8 @@ fn every_call_leaves_an_event_before_its_answer() {
     assert!(events.iter().all(|event| event.request_id == "request-1"));
 }
 
-#[test]
-fn without_a_trail_no_key_is_handed_out() {
+/// A keyring whose calls are recorded, and the trail that takes them.
+fn audited() -> (Place, Arc<MemoryTrail>, AuditedKms) {
     let place = Place::new();
     let trail = Arc::new(MemoryTrail::new());
     let kms = AuditedKms::new(
@@ -561,6 +561,12 @@ fn without_a_trail_no_key_is_handed_out() {
         Arc::clone(&trail) as Arc<dyn AuditSink>,
         Arc::clone(&place.access.clock),
     );
+    (place, trail, kms)
+}
+
+#[test]
+fn without_a_trail_no_key_is_handed_out() {
+    let (_place, trail, kms) = audited();
     let (caller, key, context) = (
         Caller::database(),
         KeyRef::default_key(),
@@ -611,13 +617,7 @@ impl Subscriber for Logged {
 
 #[test]
 fn acts_that_cannot_be_taken_over_are_told_once_and_so_is_their_end() {
-    let place = Place::new();
-    let trail = Arc::new(MemoryTrail::new());
-    let kms = AuditedKms::new(
-        Arc::clone(&place.keyring) as Arc<dyn Kms>,
-        Arc::clone(&trail) as Arc<dyn AuditSink>,
-        Arc::clone(&place.access.clock),
-    );
+    let (place, trail, kms) = audited();
     let key = KeyRef::default_key();
     place.keyring.rotate(&key).unwrap();
     let logged = Logged::default();
